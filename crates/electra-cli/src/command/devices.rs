@@ -1,0 +1,138 @@
+//! `electra devices`: what this machine can train on, and what `auto` takes of it.
+
+use std::fmt::Write;
+
+use electra_kernels::device::{AdapterInfo, DeviceChoice, adapters, automatic};
+use serde_json::json;
+
+use crate::terminal::{FAINT_STYLE, HEADING_STYLE, Terminal};
+
+const EXAMPLES: &str = "\
+Examples:
+  electra devices                       a listing to read
+  electra devices --json | jq '.adapters[].name'
+  electra --device gpu:1                the default job on the second adapter
+
+A device is named auto, cpu, gpu or gpu:N. `auto` takes the best adapter with hardware behind it, else the CPU;
+`gpu` takes the best adapter, a software one included.";
+
+/// List the devices to train on, with their limits and features
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Print one JSON object in place of the listing
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
+    let adapters = adapters();
+    let automatic = automatic(&adapters);
+    let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get());
+    if args.json {
+        let choice = automatic.map_or(DeviceChoice::Cpu, DeviceChoice::GpuIndex);
+        let report = json!({ "auto": choice, "cpu": { "threads": threads }, "adapters": adapters });
+        terminal.result(serde_json::to_string_pretty(&report)?)?;
+    } else {
+        terminal.result(listing(&adapters, automatic, threads))?;
+    }
+    Ok(())
+}
+
+fn listing(adapters: &[AdapterInfo], automatic: Option<usize>, threads: usize) -> String {
+    let mut listing = String::new();
+    let mut heading = |name: &str, what: &str, is_automatic: bool, lines: &[(&str, String)]| {
+        let mark = if is_automatic { "  <- auto" } else { "" };
+        writeln!(listing, "{HEADING_STYLE}{name:<7}{HEADING_STYLE:#} {what}{mark}").expect("a string takes all");
+        for (label, value) in lines {
+            writeln!(listing, "        {FAINT_STYLE}{label:<10}{FAINT_STYLE:#} {value}").expect("a string takes all");
+        }
+    };
+    heading("cpu", &format!("CPU ({threads} threads)"), automatic.is_none(), &[]);
+    for adapter in adapters {
+        let lines = [
+            ("interface", adapter.backend.clone()),
+            ("kind", adapter.kind.to_string()),
+            ("vendor", adapter.vendor.clone()),
+            ("driver", adapter.driver.clone()),
+            ("limits", limits(adapter)),
+            ("features", features(adapter)),
+        ];
+        let is_automatic = automatic == Some(adapter.number);
+        heading(&format!("gpu:{}", adapter.number), &adapter.name, is_automatic, &lines);
+    }
+    if adapters.is_empty() {
+        listing.push_str("No graphics adapter was found. On Linux a GPU needs its Vulkan driver.\n");
+    }
+    listing.trim_end().to_owned()
+}
+
+fn limits(adapter: &AdapterInfo) -> String {
+    let limits = &adapter.limits;
+    format!(
+        "buffer {}, binding {}, {} buffers per kernel, workgroup of {} with {}, subgroups of {} to {}",
+        bytes(limits.max_buffer_bytes),
+        bytes(limits.max_storage_binding_bytes),
+        limits.max_storage_buffers,
+        limits.max_workgroup_invocations,
+        bytes(limits.workgroup_memory_bytes.into()),
+        limits.subgroup_sizes[0],
+        limits.subgroup_sizes[1],
+    )
+}
+
+fn features(adapter: &AdapterInfo) -> String {
+    let features = &adapter.features;
+    let all = [
+        ("f16", features.f16),
+        ("subgroups", features.subgroups),
+        ("timestamps", features.timestamps),
+        ("cooperative matrices", features.cooperative_matrix),
+        ("float atomics", features.float_atomics),
+    ];
+    let present: Vec<_> = all.iter().filter(|(_, has)| *has).map(|(name, _)| *name).collect();
+    let absent: Vec<_> = all.iter().filter(|(_, has)| !*has).map(|(name, _)| *name).collect();
+    match (present.is_empty(), absent.is_empty()) {
+        (_, true) => present.join(", "),
+        (true, _) => format!("none (without {})", absent.join(", ")),
+        _ => format!("{} (without {})", present.join(", "), absent.join(", ")),
+    }
+}
+
+/// Bytes in binary units, as graphics interfaces state their limits.
+fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["B", "KiB", "MiB", "GiB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    // Some drivers state the address space, which is no limit at all.
+    if value >= 1e6 {
+        return "unlimited".to_owned();
+    }
+    let decimals = usize::from(value.fract() != 0.0 && value < 100.0);
+    format!("{value:.decimals$} {}", UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_at_a_glance() {
+        assert_eq!(bytes(0), "0 B");
+        assert_eq!(bytes(32768), "32 KiB");
+        assert_eq!(bytes(128 << 20), "128 MiB");
+        assert_eq!(bytes((4 << 30) - 4), "4.0 GiB");
+        assert_eq!(bytes(u64::MAX), "unlimited");
+    }
+
+    #[test]
+    fn without_an_adapter_the_cpu_is_what_auto_takes() {
+        let listing = listing(&[], None, 2);
+        assert!(listing.contains("CPU (2 threads)  <- auto"), "{listing}");
+        assert!(listing.contains("No graphics adapter was found"), "{listing}");
+    }
+}

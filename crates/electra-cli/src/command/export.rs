@@ -1,0 +1,86 @@
+//! `electra export`: a run's networks as folders that Hugging Face's `transformers` loads.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use burn::tensor::Device;
+use electra_train::model_card::ModelCard;
+use electra_train::pretrain::{RUN_CONFIG, card_of_checkpoint, export_networks, objective_of};
+use electra_train::run_config::RunConfig;
+use electra_train::{checkpoint, host, training_data};
+
+use crate::model_folder::RUNS;
+use crate::terminal::Terminal;
+
+const EXAMPLES: &str = "\
+Examples:
+  electra export runs/small --out exported         exported/discriminator and exported/generator
+  electra export runs/small --step 50000 --out at-50k --license apache-2.0
+
+In Python: ElectraForPreTraining.from_pretrained(\"exported/discriminator\"), which is the network to fine-tune, and
+ElectraForMaskedLM.from_pretrained(\"exported/generator\").";
+
+/// Write a run's networks in Hugging Face's layout
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The run's folder [default: the newest under runs/]
+    #[arg(value_name = "RUN")]
+    run: Option<PathBuf>,
+    /// Where to write discriminator/ and generator/ [default: the run's folder]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// The checkpoint after so many steps [default: the newest whole one]
+    #[arg(long)]
+    step: Option<u64>,
+    /// Licence to name in the model cards, such as apache-2.0
+    #[arg(long)]
+    license: Option<String>,
+}
+
+pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
+    let run = match args.run {
+        Some(run) => run,
+        None => newest_run()?,
+    };
+    let mut config = RunConfig::load(&run.join(RUN_CONFIG))
+        .with_context(|| format!("{}: not the folder of a run", run.display()))?;
+    let (path, saved) = match args.step {
+        Some(step) => {
+            let path = checkpoint::path_of(&run, step);
+            let saved = checkpoint::load(&path)?;
+            (path, saved)
+        }
+        None => {
+            let latest = checkpoint::latest_whole(&run)?;
+            for broken in &latest.broken {
+                terminal.warn(format_args!("checkpoint passed over: {broken}"));
+            }
+            match latest.found {
+                Some(found) => found,
+                None => bail!("{}: no whole checkpoint in there; train it first", run.display()),
+            }
+        }
+    };
+    let tokenizer = training_data::tokenizer_folder(&mut config, &run)?;
+    let objective = objective_of(&config, &config.objective)?;
+    let card = ModelCard { license: args.license, ..card_of_checkpoint(&run, &config, &saved.state) };
+    let parameters = host::parameters_from_host(&objective.layout(), saved.parameters, &path, &Device::flex())?;
+    let out = args.out.unwrap_or(run);
+    for folder in export_networks(&out, &config, &*objective, &parameters, &tokenizer, &card)? {
+        terminal.result(folder.display())?;
+    }
+    Ok(())
+}
+
+fn newest_run() -> anyhow::Result<PathBuf> {
+    let modified = |path: &Path| path.join(RUN_CONFIG).metadata().and_then(|file| file.modified()).ok();
+    std::fs::read_dir(RUNS)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter_map(|path| Some((modified(&path)?, path)))
+        .max()
+        .map(|(_, path)| path)
+        .with_context(|| format!("no run under {RUNS}/; name the run's folder"))
+}

@@ -1,0 +1,257 @@
+//! `electra pretrain`: trains generator and discriminator on a dataset that `electra data build` wrote.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, bail};
+use electra_kernels::device::{self, DeviceChoice, OpenDevice};
+use electra_model::pretraining::{DISCRIMINATOR, GENERATOR};
+use electra_train::pretrain::{
+    self, Outcome, RUN_CONFIG, RunOptions, largest_tensor_bytes, memory_estimate, objective_of, resolve_micro_batch,
+};
+use electra_train::run_config::{self, MicroBatch, RunConfig};
+use electra_train::{flops, training_data};
+
+use crate::model_folder::RUNS;
+use crate::seconds_per_step;
+use crate::terminal::{HEADING_STYLE, Terminal};
+use crate::training_display::TrainingDisplay;
+
+const EXAMPLES: &str = "\
+Examples:
+  electra tokenizer train --input books/ --vocab-size 8192 --out tokenizer
+  electra data build --input books/ --tokenizer tokenizer --out data
+  electra pretrain --preset tiny --data data --out runs/books
+  electra pretrain --preset small --data data --out runs/small --set train.steps=100000 --set seed=1
+  electra pretrain --resume --out runs/small          goes on where it was stopped or killed
+  electra pretrain --preset base --data data --dry-run
+
+Ctrl-C saves a checkpoint and stops; a second Ctrl-C stops at once. Keys for --set are those of run.toml in a run's
+folder, for example device, seed, train.batch_size, train.learning_rate, objective.name (rtd or mlm).";
+
+/// Pre-train a generator and a discriminator on a dataset
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Sizes and hyperparameters to start from: nano, tiny, mini, small, small++, base or large [default: tiny]
+    #[arg(long)]
+    preset: Option<String>,
+    /// A run.toml whose keys replace the preset's
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Replaces one key; may be repeated, the last one counts
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+    /// The dataset's folder, as "electra data build" wrote it
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The run's folder [default: runs/PRESET]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// auto, cpu, gpu or gpu:N; `auto` takes a GPU if there is one, else the CPU
+    #[arg(long)]
+    device: Option<DeviceChoice>,
+    /// Go on from the newest whole checkpoint in the run's folder
+    #[arg(long)]
+    resume: bool,
+    /// Start from the networks in DIR/discriminator and DIR/generator
+    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    init_from: Option<PathBuf>,
+    /// Licence to name in the exported models' cards, such as apache-2.0
+    #[arg(long)]
+    license: Option<String>,
+    /// Print parameters, FLOPs, memory and the time that a measured step predicts, and stop
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
+    let mut config = resolve(&args)?;
+    let folder = args.out.clone().unwrap_or_else(|| Path::new(RUNS).join(&config.preset));
+    if config.data.dir.as_os_str().is_empty() {
+        bail!(
+            "no dataset: name its folder with --data\n\"electra data build\" makes one from text; \
+             \"cargo run --release\" alone does all of it with text that is already here"
+        );
+    }
+    if !args.dry_run {
+        check_folder(&folder, args.resume)?;
+    }
+    let data = training_data::open(&mut config)?;
+    let opened = open_device(&config, terminal)?;
+    settle_micro_batch(&mut config, &opened);
+    if args.dry_run {
+        return dry_run(&config, &opened, &data, terminal);
+    }
+    let outcome = train(&config, data, &folder, args.resume, args.init_from, args.license, &opened, terminal)?;
+    for path in &outcome.exported {
+        terminal.note(format_args!("exported {}", path.display()));
+    }
+    if outcome.interrupted {
+        terminal.note(format_args!("go on with: electra pretrain --resume --out {}", folder.display()));
+    } else {
+        terminal.note(format_args!("try it: electra detect --model {} \"the chef ate the meal\"", folder.display()));
+    }
+    Ok(())
+}
+
+fn resolve(args: &Args) -> anyhow::Result<RunConfig> {
+    let saved = args.out.as_ref().map(|out| out.join(RUN_CONFIG)).filter(|path| args.resume && path.is_file());
+    let mut config = match (&args.config, saved) {
+        // The run's own configuration, unless another one is named.
+        (None, Some(saved)) if args.preset.is_none() => run_config::resolve_with_file(None, Some(&saved), &args.sets)?,
+        (file, _) => run_config::resolve_with_file(args.preset.as_deref(), file.as_deref(), &args.sets)?,
+    };
+    if let Some(data) = &args.data {
+        config.data.dir.clone_from(data);
+    }
+    if let Some(device) = args.device {
+        config.device = device.to_string();
+    }
+    Ok(config)
+}
+
+/// A new run needs an empty folder: overwriting somebody's checkpoints is not for a default to decide.
+pub fn check_folder(folder: &Path, resume: bool) -> anyhow::Result<()> {
+    let occupied = match std::fs::read_dir(folder) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+        Err(error) => return Err(error).with_context(|| format!("{}: cannot be used as a run's folder", folder.display())),
+    };
+    if occupied && !resume {
+        bail!(
+            "{}: the folder is not empty\n--resume goes on with the run in it; --out names another folder",
+            folder.display()
+        );
+    }
+    Ok(())
+}
+
+pub fn open_device(config: &RunConfig, terminal: &Terminal) -> anyhow::Result<OpenDevice> {
+    let choice: DeviceChoice = config.device.parse()?;
+    let opened = device::open(choice)?;
+    if let Some(warning) = &opened.warning {
+        terminal.warn(warning);
+    }
+    Ok(opened)
+}
+
+/// Replaces `"auto"` by what fits the device, by estimate.
+pub fn settle_micro_batch(config: &mut RunConfig, opened: &OpenDevice) {
+    if config.train.micro_batch != MicroBatch::Auto {
+        return;
+    }
+    let mut size = resolve_micro_batch(config, if opened.is_gpu { GPU_BYTES } else { cpu_bytes() });
+    if opened.is_gpu {
+        // What every adapter can bind; larger tensors would have to be split.
+        while size > 1 && largest_tensor_bytes(config, size) > BINDING_BYTES {
+            size = size.div_ceil(2);
+        }
+    }
+    config.train.micro_batch = MicroBatch::Size(size);
+}
+
+/// No graphics interface says how much memory is free; this is what integrated and older cards have.
+const GPU_BYTES: f64 = 3e9;
+/// WebGPU's default limit on one binding.
+const BINDING_BYTES: u64 = 128 << 20;
+
+/// Half of the memory that is free now.
+fn cpu_bytes() -> f64 {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let available = meminfo.lines().find_map(|line| {
+        let kilobytes: f64 = line.strip_prefix("MemAvailable:")?.trim().strip_suffix(" kB")?.parse().ok()?;
+        Some(kilobytes * 1024.0)
+    });
+    // Where the system does not say: what a small laptop can spare.
+    available.unwrap_or(4e9) / 2.0
+}
+
+/// Runs the training with Ctrl-C and SIGTERM saving, and its events on the terminal.
+#[expect(clippy::too_many_arguments, reason = "two callers, each with all of it at hand")]
+pub fn train(
+    config: &RunConfig,
+    data: pretrain::TrainingData,
+    folder: &Path,
+    resume: bool,
+    init_from: Option<PathBuf>,
+    license: Option<String>,
+    opened: &OpenDevice,
+    terminal: &Terminal,
+) -> anyhow::Result<Outcome> {
+    static STOP: AtomicBool = AtomicBool::new(false);
+    // A second handler can't be installed; the flag is the same.
+    let _ = ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::SeqCst) {
+            std::process::exit(130);
+        }
+        anstream::eprintln!("stopping after this step and saving; press Ctrl-C again to stop at once");
+    });
+    let options = RunOptions {
+        folder: folder.to_owned(),
+        resume,
+        init_from,
+        device: opened.device.clone(),
+        device_description: opened.description.clone(),
+        stop: &STOP,
+        license,
+    };
+    let mut display = TrainingDisplay::new(terminal);
+    Ok(pretrain::pretrain(config, data, &options, &mut |event| display.show(event))?)
+}
+
+fn dry_run(
+    config: &RunConfig,
+    opened: &OpenDevice,
+    data: &pretrain::TrainingData,
+    terminal: &Terminal,
+) -> anyhow::Result<()> {
+    let objective = objective_of(config, &config.objective)?;
+    let layout = objective.layout();
+    let networks = config.model.networks();
+    let MicroBatch::Size(micro_batch) = config.train.micro_batch else { unreachable!("settled before") };
+    let train = &config.train;
+    let trains = |prefix| layout.specs().iter().any(|spec| spec.name.starts_with(prefix));
+    let (generator, discriminator) = match (trains(GENERATOR), trains(DISCRIMINATOR)) {
+        // An objective's only network has the discriminator's size, whatever its head.
+        (true, false) => (Some(&networks.discriminator), None),
+        _ => (Some(&networks.generator), Some(&networks.discriminator)),
+    };
+    let masked = config.data.masking_probability;
+    let flops_per_step =
+        flops::training_step_flops(generator, discriminator, train.batch_size, train.sequence_length, masked);
+    let memory = memory_estimate(config, micro_batch);
+    let seconds_per_step = seconds_per_step::measure(config, data, &opened.device)?;
+    let hours = seconds_per_step * train.steps as f64 / 3600.0;
+
+    let line = |name: &str, value: String| terminal.result(format_args!("{HEADING_STYLE}{name:<12}{HEADING_STYLE:#} {value}"));
+    let parameters = |prefix: &str| layout.parameter_count_of(prefix) as f64 / 1e6;
+    line("device", opened.description.clone())?;
+    line(
+        "parameters",
+        format!(
+            "{:.2} M (discriminator with shared tables {:.2} M, generator's own {:.2} M)",
+            layout.parameter_count() as f64 / 1e6,
+            parameters(DISCRIMINATOR),
+            parameters(GENERATOR)
+        ),
+    )?;
+    line("FLOPs", format!("{flops_per_step:.3e} a step, {:.3e} in {} steps", flops_per_step * train.steps as f64, train.steps))?;
+    line(
+        "memory",
+        format!(
+            "{:.2} GB: {:.2} for weights and optimizer, {:.2} for activations (micro-batches of {micro_batch})",
+            memory.total_bytes() / 1e9,
+            memory.parameters_bytes / 1e9,
+            memory.activations_bytes / 1e9
+        ),
+    )?;
+    line(
+        "time",
+        format!(
+            "{hours:.1} h at {seconds_per_step:.3} s a step ({:.0} tokens/s), measured here",
+            (train.batch_size * train.sequence_length) as f64 / seconds_per_step
+        ),
+    )?;
+    Ok(())
+}

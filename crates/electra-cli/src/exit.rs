@@ -1,0 +1,126 @@
+//! How a command ends: one message and one exit code.
+//!
+//! Bad input is a message for a person and never a backtrace; a panic is a bug in Electra and says so; a reader that
+//! closed its end of the pipe (`electra devices | head -1`) is no error at all.
+
+use std::fmt;
+use std::io;
+use std::panic::PanicHookInfo;
+use std::process::ExitCode;
+
+use crate::terminal::ERROR_STYLE;
+
+/// A run that began with good input and could not go on, for example because its loss stayed non-finite.
+///
+/// Put it into the error chain (`anyhow::Error::context(RunFailed)`, or as the error itself) and the process ends
+/// with exit code 1 in place of 2, so that a script can tell "fix the input" from "look at the run".
+#[derive(Debug)]
+pub struct RunFailed(pub String);
+
+impl fmt::Display for RunFailed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for RunFailed {}
+
+/// Prints what a command returned and gives its exit code.
+pub(crate) fn report(result: anyhow::Result<()>) -> ExitCode {
+    let Err(error) = result else {
+        return ExitCode::SUCCESS;
+    };
+    if is_broken_pipe(&error) {
+        return ExitCode::SUCCESS;
+    }
+    anstream::eprintln!("{ERROR_STYLE}error:{ERROR_STYLE:#} {}", message(&error));
+    let failed_on_its_way = error.downcast_ref::<RunFailed>().is_some();
+    ExitCode::from(if failed_on_its_way { 1 } else { 2 })
+}
+
+/// The whole chain as one message. A cause that the message already quotes is left out: many errors print their
+/// source themselves.
+fn message(error: &anyhow::Error) -> String {
+    let mut message = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if message.is_empty() {
+            message = cause;
+        } else if !message.contains(&cause) {
+            message.push_str(": ");
+            message.push_str(&cause);
+        }
+    }
+    // Remedies stand on lines of their own; indented, they read as one message with the first line.
+    message.trim_end().replace('\n', "\n  ")
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Replaces Rust's panic text, which speaks to Electra's developers, by one that tells a user what to do with it.
+pub(crate) fn install_panic_message() {
+    let default_hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let text = panic_text(panic);
+        // `print!` inside a dependency panics where our own writes return an error.
+        if text.starts_with("failed printing to std") {
+            std::process::exit(0);
+        }
+        let place = panic.location().map(|location| format!(" ({}:{})", location.file(), location.line()));
+        anstream::eprintln!(
+            "{ERROR_STYLE}error:{ERROR_STYLE:#} this is a bug in Electra {}: {text}{}\n  \
+             Please report it, with the command and this text, at {}/issues",
+            env!("CARGO_PKG_VERSION"),
+            place.unwrap_or_default(),
+            env!("CARGO_PKG_REPOSITORY"),
+        );
+        if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {
+            default_hook(panic);
+        } else {
+            anstream::eprintln!("  RUST_BACKTRACE=1 shows the way there.");
+        }
+    }));
+}
+
+fn panic_text(panic: &PanicHookInfo<'_>) -> String {
+    let payload = panic.payload();
+    payload
+        .downcast_ref::<&str>()
+        .map(|text| text.to_string())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::{Context, anyhow};
+
+    use super::*;
+
+    #[test]
+    fn the_chain_is_one_message_without_repetition() {
+        let cause = io::Error::other("disk on fire");
+        let error = Err::<(), _>(cause).context("shard 3: disk on fire").context("cannot build\nfree some room");
+        assert_eq!(message(&error.unwrap_err()), "cannot build\n  free some room: shard 3: disk on fire");
+    }
+
+    #[test]
+    fn a_closed_pipe_is_found_at_any_depth() {
+        let error = anyhow::Error::new(io::Error::from(io::ErrorKind::BrokenPipe)).context("while writing the report");
+        assert!(is_broken_pipe(&error));
+        assert!(!is_broken_pipe(&anyhow!("something else")));
+    }
+
+    #[test]
+    fn a_failed_run_is_told_apart_from_bad_input() {
+        let failed = anyhow::Error::new(RunFailed("the loss is not a number".into()));
+        assert_eq!(report(Err(failed.context("step 12"))), ExitCode::from(1));
+        assert_eq!(report(Err(anyhow!("no such file"))), ExitCode::from(2));
+        assert_eq!(report(Ok(())), ExitCode::SUCCESS);
+    }
+}

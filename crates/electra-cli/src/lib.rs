@@ -1,0 +1,30 @@
+//! The `electra` command.
+//!
+//! Everything that knows a terminal lives here: arguments (`command/`, one file per subcommand), colour and progress
+//! (`terminal.rs`), error messages and exit codes (`exit.rs`). The other crates never print; they return values and
+//! errors, or emit events, and the commands turn these into lines. So the same code runs in a browser.
+
+mod command;
+mod exit;
+mod model_folder;
+mod seconds_per_step;
+mod terminal;
+mod training_display;
+
+use std::process::ExitCode;
+
+pub use exit::RunFailed;
+pub use terminal::{Progress, Terminal, Unit};
+
+/// Runs the command line of this process; the value is the process's exit code.
+///
+/// 0: done, or the reader of the output went away. 1: a run that started well had to stop ([`RunFailed`]).
+/// 2: wrong arguments or bad input, with one message on standard error. 101: a bug in Electra.
+pub fn main() -> ExitCode {
+    exit::install_panic_message();
+    // Before clap parses, because clap's own messages are coloured too.
+    terminal::apply_color_choice(std::env::args_os());
+    let cli = command::parse(terminal::clap_color_choice()).unwrap_or_else(|error| error.exit());
+    let terminal = Terminal::new(cli.global.quiet, cli.global.verbose);
+    exit::report(command::run(cli, &terminal))
+}

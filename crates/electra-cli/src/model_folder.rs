@@ -1,0 +1,49 @@
+//! Finds the exported network that a command means: what `--model` names, else the newest run's.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::{Context, bail};
+
+/// Where runs go unless they are told otherwise.
+pub const RUNS: &str = "runs";
+
+/// The folder of the network `kind` ("discriminator" or "generator").
+///
+/// `model` may be that folder itself, or a run or export that holds one of that name; without it the newest run
+/// under `runs/` that has been exported is taken.
+pub fn find(model: Option<&Path>, kind: &str) -> anyhow::Result<PathBuf> {
+    if let Some(model) = model {
+        let inside = model.join(kind);
+        if inside.join("config.json").is_file() {
+            return Ok(inside);
+        }
+        if model.join("config.json").is_file() {
+            return Ok(model.to_owned());
+        }
+        if !model.is_dir() {
+            bail!("{}: no such folder; --model takes a run's folder or an exported one", model.display());
+        }
+        bail!(
+            "{}: neither config.json nor {kind}/config.json is in there; \
+             --model takes a run's folder or an exported one (\"electra export\" writes it)",
+            model.display()
+        );
+    }
+    let mut newest: Option<(SystemTime, PathBuf)> = None;
+    if let Ok(runs) = std::fs::read_dir(RUNS) {
+        for run in runs {
+            let folder = run.with_context(|| format!("{RUNS}: cannot list"))?.path().join(kind);
+            let Ok(written) = folder.join("config.json").metadata().and_then(|file| file.modified()) else { continue };
+            if newest.as_ref().is_none_or(|(time, _)| written > *time) {
+                newest = Some((written, folder));
+            }
+        }
+    }
+    newest.map(|(_, folder)| folder).with_context(|| {
+        format!(
+            "no model yet: {RUNS}/ holds no run with a {kind}; train one with \"cargo run --release\", or name one \
+             with --model"
+        )
+    })
+}

@@ -1,0 +1,31 @@
+//! What a step costs on this device, measured: for the dry run, and to fit the default job into its minutes.
+
+use std::time::Instant;
+
+use burn::tensor::Device;
+use electra_train::pretrain::{TrainingData, objective_of};
+use electra_train::run_config::{MicroBatch, RunConfig};
+use electra_train::{AdamConfig, trainer::Trainer};
+
+/// Steps that are timed, after one that is not: it compiles shaders and touches fresh memory.
+const TIMED: u64 = 3;
+
+/// Seconds per step of `config`, whose micro-batch must be settled.
+///
+/// # Errors
+/// The configuration's networks cannot be built.
+pub fn measure(config: &RunConfig, data: &TrainingData, device: &Device) -> anyhow::Result<f64> {
+    let MicroBatch::Size(micro_batch) = config.train.micro_batch else { panic!("settle micro_batch first") };
+    let objective = objective_of(config, &config.objective)?;
+    let adam = AdamConfig::from(&config.train);
+    let mut trainer = Trainer::initialize(objective, adam, data.special, config.seed, micro_batch, device);
+    // One micro-batch, scaled to the batch.
+    let batch = data.train.batch(0).slice(0..micro_batch);
+    trainer.step(&batch, 0, 0.0);
+    let started = Instant::now();
+    for step in 0..TIMED {
+        trainer.step(&batch, step, 0.0);
+    }
+    let seconds = started.elapsed().as_secs_f64() / TIMED as f64;
+    Ok(seconds * config.train.batch_size as f64 / micro_batch as f64)
+}

@@ -1,0 +1,269 @@
+//! The terminal: colour, notes, warnings and progress.
+//!
+//! Results go to standard output and everything else to standard error, so that `electra detect … > file` holds
+//! results alone. Progress draws a bar on a terminal; in a log file a bar would be noise, so there it is one plain
+//! line every few seconds.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use anstyle::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Style of the word "error:", the same that clap uses for its own.
+pub(crate) const ERROR_STYLE: Style = AnsiColor::Red.on_default().bold();
+const WARNING_STYLE: Style = AnsiColor::Yellow.on_default().bold();
+/// Style for headings in tables and listings.
+pub const HEADING_STYLE: Style = Style::new().bold();
+/// Style for what matters less: units, explanations.
+pub const FAINT_STYLE: Style = Style::new().dimmed();
+
+/// Between two plain progress lines where no bar can be drawn.
+const PLAIN_LINE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How much the user wants to read, and where it can be drawn.
+#[derive(Debug, Clone, Copy)]
+pub struct Terminal {
+    quiet: bool,
+    verbosity: u8,
+    draws_bars: bool,
+}
+
+impl Terminal {
+    pub(crate) fn new(quiet: bool, verbosity: u8) -> Self {
+        Self { quiet, verbosity, draws_bars: io::stderr().is_terminal() }
+    }
+
+    /// Prints one result line to standard output; an error if the reader went away, which ends the command quietly.
+    pub fn result(&self, line: impl fmt::Display) -> io::Result<()> {
+        writeln!(anstream::stdout(), "{line}")
+    }
+
+    /// Says something that helps but that a script can do without. `--quiet` hides it.
+    pub fn note(&self, line: impl fmt::Display) {
+        if !self.quiet {
+            anstream::eprintln!("{line}");
+        }
+    }
+
+    /// Says what only `--verbose` asks for.
+    pub fn detail(&self, line: impl fmt::Display) {
+        if self.verbosity > 0 {
+            anstream::eprintln!("{FAINT_STYLE}{line}{FAINT_STYLE:#}");
+        }
+    }
+
+    /// Says that something may not be as the user wants it. `--quiet` does not hide it.
+    pub fn warn(&self, line: impl fmt::Display) {
+        anstream::eprintln!("{WARNING_STYLE}warning:{WARNING_STYLE:#} {line}");
+    }
+
+    /// Starts a progress display; `total` in `unit`s, `None` where it cannot be known beforehand.
+    pub fn progress(&self, label: impl Into<String>, total: Option<u64>, unit: Unit) -> Progress {
+        let label = label.into();
+        let display = if self.quiet {
+            Display::Hidden
+        } else if self.draws_bars {
+            Display::Bar(bar(&label, total, unit))
+        } else {
+            Display::Plain { last_line: Instant::now() }
+        };
+        Progress { display, label, total, unit, started: Instant::now() }
+    }
+}
+
+/// What a progress display counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Bytes; shown as MB and MB/s.
+    Bytes,
+    /// Training steps; shown with steps/s.
+    Steps,
+}
+
+/// A running progress display. Dropping it removes a bar that was not finished, so an error message stands alone.
+#[derive(Debug)]
+pub struct Progress {
+    display: Display,
+    label: String,
+    total: Option<u64>,
+    unit: Unit,
+    started: Instant,
+}
+
+#[derive(Debug)]
+enum Display {
+    Hidden,
+    Bar(ProgressBar),
+    Plain { last_line: Instant },
+}
+
+impl Progress {
+    /// Shows that `position` of the total is reached; `message` carries what else matters now, such as the loss.
+    pub fn update(&mut self, position: u64, message: impl fmt::Display) {
+        match &mut self.display {
+            Display::Hidden => {}
+            Display::Bar(bar) => {
+                bar.set_message(message.to_string());
+                bar.set_position(position);
+            }
+            Display::Plain { last_line } if last_line.elapsed() >= PLAIN_LINE_INTERVAL => {
+                *last_line = Instant::now();
+                let line = plain_line(&self.label, position, self.total, self.unit, self.started.elapsed());
+                anstream::eprintln!("{line} {message}");
+            }
+            Display::Plain { .. } => {}
+        }
+    }
+
+    /// Prints a line above the bar, to stay.
+    pub fn note(&self, line: impl fmt::Display) {
+        match &self.display {
+            Display::Hidden => {}
+            Display::Bar(bar) => bar.suspend(|| anstream::eprintln!("{line}")),
+            Display::Plain { .. } => anstream::eprintln!("{line}"),
+        }
+    }
+
+    /// Prints a warning above the bar, to stay; `--quiet` does not hide it.
+    pub fn warn(&self, line: impl fmt::Display) {
+        let line = format!("{WARNING_STYLE}warning:{WARNING_STYLE:#} {line}");
+        match &self.display {
+            Display::Bar(bar) => bar.suspend(|| anstream::eprintln!("{line}")),
+            Display::Hidden | Display::Plain { .. } => anstream::eprintln!("{line}"),
+        }
+    }
+
+    /// Removes the bar and leaves `summary` in its place.
+    pub fn finish(self, summary: impl fmt::Display) {
+        match &self.display {
+            Display::Hidden => {}
+            Display::Bar(bar) => {
+                bar.finish_and_clear();
+                anstream::eprintln!("{summary}");
+            }
+            Display::Plain { .. } => anstream::eprintln!("{summary}"),
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Display::Bar(bar) = &self.display {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn bar(label: &str, total: Option<u64>, unit: Unit) -> ProgressBar {
+    let bar = match total {
+        Some(total) => ProgressBar::new(total),
+        None => ProgressBar::new_spinner(),
+    };
+    bar.set_draw_target(ProgressDrawTarget::stderr());
+    bar.set_style(ProgressStyle::with_template(bar_template(total, unit)).expect("the templates below are constants"));
+    bar.set_prefix(label.to_owned());
+    bar.enable_steady_tick(Duration::from_millis(250));
+    bar
+}
+
+fn bar_template(total: Option<u64>, unit: Unit) -> &'static str {
+    match (total, unit) {
+        (Some(_), Unit::Bytes) => {
+            "{prefix} [{bar:24}] {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta} left {wide_msg}"
+        }
+        (Some(_), Unit::Steps) => "{prefix} [{bar:24}] {pos}/{len} {per_sec} {eta} left {wide_msg}",
+        (None, Unit::Bytes) => "{prefix} {spinner} {decimal_bytes} {decimal_bytes_per_sec} {wide_msg}",
+        (None, Unit::Steps) => "{prefix} {spinner} {pos} {per_sec} {wide_msg}",
+    }
+}
+
+/// `tokenizing: 12.0/19.0 MB (63 %), 3.1 MB/s, 0:02 left`
+fn plain_line(label: &str, position: u64, total: Option<u64>, unit: Unit, elapsed: Duration) -> String {
+    let (scale, name, decimals) = match unit {
+        Unit::Bytes => (1e6, "MB", 1),
+        Unit::Steps => (1.0, "steps", 0),
+    };
+    let done = position as f64 / scale;
+    let per_second = position as f64 / elapsed.as_secs_f64().max(1e-9);
+    let speed = per_second / scale;
+    match total {
+        Some(total) if total > 0 => {
+            let percent = 100.0 * position as f64 / total as f64;
+            let seconds_left = total.saturating_sub(position) as f64 / per_second.max(1e-9);
+            format!(
+                "{label}: {done:.decimals$}/{:.decimals$} {name} ({percent:.0} %), {speed:.1} {name}/s, {} left",
+                total as f64 / scale,
+                clock(seconds_left),
+            )
+        }
+        _ => format!("{label}: {done:.decimals$} {name}, {speed:.1} {name}/s"),
+    }
+}
+
+/// Seconds as `m:ss` or `h:mm:ss`.
+fn clock(seconds: f64) -> String {
+    // Beyond a year the estimate means nothing; the cap also keeps the cast in range.
+    let seconds = seconds.min(365.0 * 86_400.0) as u64;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
+}
+
+/// Sets the colour of everything that is printed from `--color`, which wins over NO_COLOR and CLICOLOR_FORCE.
+///
+/// The flag is looked for by hand, since clap needs the answer before it parses. A wrong value is left for clap to
+/// complain about.
+pub(crate) fn apply_color_choice(arguments: impl IntoIterator<Item = OsString>) {
+    let mut arguments = arguments.into_iter().skip(1);
+    while let Some(argument) = arguments.next() {
+        let value = match argument.to_str() {
+            Some("--") => return,
+            Some("--color") => arguments.next().and_then(|value| value.into_string().ok()),
+            Some(argument) => argument.strip_prefix("--color=").map(str::to_owned),
+            None => None,
+        };
+        match value.as_deref() {
+            Some("always") => anstream::ColorChoice::Always.write_global(),
+            Some("never") => anstream::ColorChoice::Never.write_global(),
+            _ => {}
+        }
+    }
+}
+
+pub(crate) fn clap_color_choice() -> clap::ColorChoice {
+    match anstream::ColorChoice::global() {
+        anstream::ColorChoice::Always | anstream::ColorChoice::AlwaysAnsi => clap::ColorChoice::Always,
+        anstream::ColorChoice::Never => clap::ColorChoice::Never,
+        anstream::ColorChoice::Auto => clap::ColorChoice::Auto,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_line_says_how_far_how_fast_and_how_long() {
+        let line = plain_line("tokenizing", 12_000_000, Some(18_000_000), Unit::Bytes, Duration::from_secs(4));
+        assert_eq!(line, "tokenizing: 12.0/18.0 MB (67 %), 3.0 MB/s, 0:02 left");
+        let line = plain_line("training", 3, None, Unit::Steps, Duration::from_secs(2));
+        assert_eq!(line, "training: 3 steps, 1.5 steps/s");
+    }
+
+    #[test]
+    fn every_bar_template_parses() {
+        for total in [Some(10), None] {
+            for unit in [Unit::Bytes, Unit::Steps] {
+                assert!(ProgressStyle::with_template(bar_template(total, unit)).is_ok());
+            }
+        }
+    }
+
+    #[test]
+    fn no_estimate_is_longer_than_a_year() {
+        assert_eq!(clock(f64::INFINITY), "8760:00:00");
+        assert_eq!(clock(61.0), "1:01");
+    }
+}

@@ -1,0 +1,99 @@
+//! Shows a run's events: a progress bar with the latest numbers, a line per validation.
+
+use electra_train::{MetricsRow, TrainEvent};
+
+use crate::terminal::{FAINT_STYLE, HEADING_STYLE, Progress, Terminal, Unit};
+
+/// Turns `TrainEvent`s into lines and a bar on standard error.
+pub struct TrainingDisplay<'a> {
+    terminal: &'a Terminal,
+    progress: Option<Progress>,
+    latest: String,
+}
+
+impl<'a> TrainingDisplay<'a> {
+    pub fn new(terminal: &'a Terminal) -> Self {
+        Self { terminal, progress: None, latest: String::new() }
+    }
+
+    pub fn show(&mut self, event: &TrainEvent) {
+        match event {
+            TrainEvent::Started { description, device, parameters, steps, tokens_per_step, micro_batch } => {
+                self.terminal.note(format_args!(
+                    "{HEADING_STYLE}Training{HEADING_STYLE:#} {description}; {:.2} M parameters; {steps} steps of \
+                     {tokens_per_step} tokens (micro-batches of {micro_batch} examples) on {device}",
+                    *parameters as f64 / 1e6
+                ));
+                self.progress = Some(self.terminal.progress("training", Some(*steps), Unit::Steps));
+            }
+            TrainEvent::Resumed { step, path } => {
+                self.terminal.note(format_args!("Resuming after step {step} from {}", path.display()));
+            }
+            TrainEvent::Notice { message } => self.warn(message),
+            TrainEvent::Progress { step, tokens_per_second, .. } => {
+                let message = format!("{tokens_per_second:.0} tokens/s {}", self.latest);
+                if let Some(progress) = &mut self.progress {
+                    progress.update(*step, message);
+                }
+            }
+            TrainEvent::Metrics { row, .. } => self.latest = summary(row),
+            TrainEvent::Validation { row } => {
+                let baselines: Vec<String> = ["unigram_auc", "bigram_auc"]
+                    .iter()
+                    .filter_map(|name| Some(format!("{} {:.3}", name.trim_end_matches("_auc"), (*row.extra.get(*name)?)?)))
+                    .collect();
+                let baselines =
+                    if baselines.is_empty() { String::new() } else { format!(" (AUC of frequencies: {})", baselines.join(", ")) };
+                self.note(format!(
+                    "{HEADING_STYLE}step {:>6}{HEADING_STYLE:#} held-out: {}{FAINT_STYLE}{baselines}{FAINT_STYLE:#}",
+                    row.step,
+                    summary(row)
+                ));
+            }
+            TrainEvent::CheckpointSaved { path, .. } => {
+                self.terminal.detail(format_args!("saved {}", path.display()));
+            }
+            TrainEvent::NonFinite { step, what, in_a_row, limit } => {
+                self.warn(&format!("step {step}: the {what} is not finite; update skipped ({in_a_row} of {limit} in a row)"));
+            }
+            TrainEvent::Finished { step, seconds, interrupted } => {
+                let how = if *interrupted { "Stopped and saved" } else { "Done" };
+                let line = format!("{how} after step {step}, {:.1} minutes", seconds / 60.0);
+                match self.progress.take() {
+                    Some(progress) => progress.finish(line),
+                    None => self.terminal.note(line),
+                }
+            }
+        }
+    }
+
+    fn note(&self, line: String) {
+        match &self.progress {
+            Some(progress) => progress.note(line),
+            None => self.terminal.note(line),
+        }
+    }
+
+    fn warn(&self, line: &str) {
+        match &self.progress {
+            Some(progress) => progress.warn(line),
+            None => self.terminal.warn(line),
+        }
+    }
+}
+
+/// The row's numbers in one line; those that an objective lacks are left out.
+fn summary(row: &MetricsRow) -> String {
+    let fields = [
+        ("loss", row.loss, 3),
+        ("G loss", row.generator_loss, 3),
+        ("G accuracy", row.generator_accuracy, 3),
+        ("D loss", row.discriminator_loss, 4),
+        ("D AUC", row.discriminator_auc, 3),
+        ("precision", row.discriminator_precision, 2),
+        ("recall", row.discriminator_recall, 2),
+        ("replaced", row.replaced_rate, 3),
+    ];
+    let shown = fields.iter().filter_map(|(name, value, decimals)| Some(format!("{name} {:.decimals$}", (*value)?)));
+    shown.collect::<Vec<_>>().join("  ")
+}

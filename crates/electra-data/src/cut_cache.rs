@@ -1,0 +1,117 @@
+//! Cut lists kept in a dataset's folder. A file that is missing, damaged or of other shards is ignored and made anew; a folder that
+//! can't be written to is no error.
+
+use std::path::{Path, PathBuf};
+
+use crate::atomic;
+use crate::manifest::Split;
+use crate::packing::CutList;
+use crate::source::{CutCache, CutKey};
+
+/// Folder in the dataset's folder.
+pub const CACHE_FOLDER: &str = "cache";
+/// Cutting fewer examples takes less time than opening a file.
+const MIN_EXAMPLES: usize = 4096;
+/// "electra-c", then the version.
+const MAGIC: u64 = 0x656c_6563_7472_6101;
+/// Words before the payload: magic, shards, split, seed, epoch, seq, paper_exact, examples, runs.
+const HEADER: usize = 9;
+
+/// The cache of one split.
+pub(crate) struct FolderCache {
+    folder: PathBuf,
+    split: Split,
+    /// The manifest's checksum, which stands for the shards.
+    shards: u32,
+    token_count: u64,
+    min_examples: usize,
+}
+
+impl FolderCache {
+    pub(crate) fn new(dataset: &Path, split: Split, shards: u32, token_count: u64) -> Self {
+        Self { folder: dataset.join(CACHE_FOLDER), split, shards, token_count, min_examples: MIN_EXAMPLES }
+    }
+
+    fn path(&self, key: CutKey) -> PathBuf {
+        let exact = if key.paper_exact { "-exact" } else { "" };
+        self.folder.join(format!("{}-seq{}-seed{}{exact}-epoch{}.cuts", self.split.name(), key.seq, key.seed, key.epoch))
+    }
+
+    fn header(&self, key: CutKey, examples: usize, runs: usize) -> [u64; HEADER] {
+        let split = u64::from(self.split == Split::Validation);
+        let (seq, exact) = (key.seq as u64, u64::from(key.paper_exact));
+        [MAGIC, u64::from(self.shards), split, key.seed, key.epoch, seq, exact, examples as u64, runs as u64]
+    }
+}
+
+impl CutCache for FolderCache {
+    fn load(&self, key: CutKey) -> Option<CutList> {
+        let bytes = std::fs::read(self.path(key)).ok()?;
+        let (content, checksum) = bytes.split_last_chunk::<8>()?;
+        if u64::from_le_bytes(*checksum) != u64::from(crc32c::crc32c(content)) || content.len() % 8 != 0 {
+            return None;
+        }
+        let words: Vec<u64> = content.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
+        let (header, rest) = words.split_at_checked(HEADER)?;
+        let (examples, runs) = (usize::try_from(header[7]).ok()?, usize::try_from(header[8]).ok()?);
+        if header != self.header(key, examples, runs) || examples.checked_add(runs)? != rest.len() {
+            return None;
+        }
+        let (ends, runs) = rest.split_at(examples);
+        CutList::from_words(ends.to_vec(), runs.to_vec(), self.token_count, key.seq)
+    }
+
+    fn store(&self, key: CutKey, cuts: &CutList) {
+        if cuts.len() < self.min_examples || std::fs::create_dir_all(&self.folder).is_err() {
+            return;
+        }
+        let (ends, runs) = cuts.clone().into_words();
+        let header = self.header(key, ends.len(), runs.len());
+        let words = header.iter().chain(&ends).chain(&runs);
+        let mut bytes: Vec<u8> = words.flat_map(|word| word.to_le_bytes()).collect();
+        bytes.extend(u64::from(crc32c::crc32c(&bytes)).to_le_bytes());
+        // Best effort: whoever can't write cuts again next time.
+        let _ = atomic::write(&self.path(key), &bytes);
+        // A finished epoch is not asked for again, except by a resume, which cuts it anew.
+        if let Some(old) = key.epoch.checked_sub(2) {
+            let _ = std::fs::remove_file(self.path(CutKey { epoch: old, ..key }));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packing::{MemoryCorpus, cut_list};
+
+    #[test]
+    fn a_damaged_cache_is_never_believed() {
+        let documents: Vec<Vec<Vec<u32>>> = (0..4).map(|document| vec![vec![document; 30]; 5]).collect();
+        let corpus = MemoryCorpus::new(documents.iter().map(Vec::as_slice));
+        let key = CutKey { seed: 1, epoch: 0, seq: 32, paper_exact: false };
+        let cuts = cut_list(&corpus, 32, false, 1, 0);
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut cache = FolderCache::new(folder.path(), Split::Train, 7, 600);
+        cache.store(key, &cuts);
+        assert_eq!(cache.load(key), None, "small lists are not stored");
+        cache.min_examples = 1;
+        cache.store(key, &cuts);
+        assert_eq!(cache.load(key), Some(cuts.clone()));
+        // Other shards, another key.
+        assert_eq!(FolderCache::new(folder.path(), Split::Train, 8, 600).load(key), None);
+        std::fs::copy(cache.path(key), cache.path(CutKey { seed: 2, ..key })).expect("copied");
+        assert_eq!(cache.load(CutKey { seed: 2, ..key }), None);
+        // Every truncation and every single-bit change is noticed.
+        let whole = std::fs::read(cache.path(key)).expect("read");
+        for length in 0..whole.len() {
+            std::fs::write(cache.path(key), &whole[..length]).expect("written");
+            assert_eq!(cache.load(key), None, "truncated to {length}");
+        }
+        for at in 0..whole.len() {
+            let mut changed = whole.clone();
+            changed[at] ^= 1 << (at % 8);
+            std::fs::write(cache.path(key), &changed).expect("written");
+            assert_eq!(cache.load(key), None, "byte {at} changed");
+        }
+    }
+}

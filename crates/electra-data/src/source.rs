@@ -1,0 +1,229 @@
+//! Batches by number: any step's batch can be asked for at any time, in any order.
+//!
+//! Examples are numbered through the whole run: example g of step s is g = s * batch_size + row. Epochs follow each other without
+//! a gap, so a batch may span two. An epoch's examples are cut anew (its number is part of the seed), shuffled
+//! as a whole, and kept in memory for as long as batches ask for it. Epochs differ in length, so the
+//! lengths of those before are found (by cutting them) and remembered: resuming at epoch 10 cuts ten times, which is fast.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::batch::{Batch, ExampleKey, push_example};
+use crate::error::{DataError, Result};
+use crate::masking::MaskingConfig;
+use crate::packing::{Corpus, CutList, MIN_SEQUENCE, cut_list};
+use crate::random::Draws;
+use crate::tokenizer::SpecialTokens;
+
+/// Keeps these draws apart from those of other purposes.
+const PURPOSE: u64 = 0x6f72_6465_72; // "order"
+/// A batch that spans two epochs needs both; threads may still work on the one before.
+const EPOCHS_KEPT: usize = 3;
+
+/// What decides an epoch's cut list, and so names it in a cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CutKey {
+    pub seed: u64,
+    pub epoch: u64,
+    pub seq: usize,
+    pub paper_exact: bool,
+}
+
+/// Keeps cut lists from run to run, as the dataset folder does. Losing one only costs time.
+pub trait CutCache: Send + Sync {
+    /// The list stored for `key`, if it is there and whole.
+    fn load(&self, key: CutKey) -> Option<CutList>;
+    /// Stores a list, if that is worth it and possible.
+    fn store(&self, key: CutKey, cuts: &CutList);
+}
+
+/// Batches of a corpus as a pure function of the step. Cheap to clone; clones share what is cut.
+#[derive(Clone)]
+pub struct BatchSource {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    corpus: Arc<dyn Corpus>,
+    cache: Option<Arc<dyn CutCache>>,
+    special: SpecialTokens,
+    seq: usize,
+    batch_size: usize,
+    masking: MaskingConfig,
+    seed: u64,
+    epochs: Mutex<Epochs>,
+}
+
+#[derive(Default)]
+struct Epochs {
+    /// Number of the first example of each epoch known so far, and of the one after them.
+    starts: Vec<u64>,
+    recent: VecDeque<(u64, Arc<Epoch>)>,
+}
+
+struct Epoch {
+    cuts: CutList,
+    /// Examples in the order in which they are shown.
+    order: Vec<u32>,
+}
+
+impl BatchSource {
+    /// Batches of `batch_size` examples of at most `seq` tokens.
+    ///
+    /// # Errors
+    /// An empty corpus; a sequence length below [`MIN_SEQUENCE`], a batch size of 0, masking out of range.
+    pub fn new(
+        corpus: Arc<dyn Corpus>,
+        special: SpecialTokens,
+        seq: usize,
+        batch_size: usize,
+        masking: MaskingConfig,
+        seed: u64,
+    ) -> Result<Self> {
+        masking.validate()?;
+        if !(MIN_SEQUENCE..=1 << 20).contains(&seq) {
+            return Err(DataError::setting("sequence_length", seq, format!("must be {MIN_SEQUENCE} to 1048576 tokens")));
+        }
+        if batch_size == 0 || u32::try_from(batch_size).is_err() {
+            return Err(DataError::setting("batch_size", batch_size, "must be at least 1 and below 2^32"));
+        }
+        if corpus.token_count() == 0 {
+            return Err(DataError::TooSmall {
+                what: "corpus".into(),
+                reason: "it holds no token".into(),
+                remedy: "give it text".into(),
+            });
+        }
+        let epochs = Mutex::new(Epochs { starts: vec![0], recent: VecDeque::new() });
+        Ok(Self { shared: Arc::new(Shared { corpus, cache: None, special, seq, batch_size, masking, seed, epochs }) })
+    }
+
+    /// Keeps cut lists in `cache` too.
+    pub fn with_cache(self, cache: Arc<dyn CutCache>) -> Self {
+        let Shared { corpus, special, seq, batch_size, masking, seed, .. } = &*self.shared;
+        let epochs = Mutex::new(Epochs { starts: vec![0], recent: VecDeque::new() });
+        Self {
+            shared: Arc::new(Shared {
+                corpus: corpus.clone(),
+                cache: Some(cache),
+                special: *special,
+                seq: *seq,
+                batch_size: *batch_size,
+                masking: masking.clone(),
+                seed: *seed,
+                epochs,
+            }),
+        }
+    }
+
+    /// Examples per batch.
+    pub fn batch_size(&self) -> usize {
+        self.shared.batch_size
+    }
+
+    /// Tokens per row.
+    pub fn seq(&self) -> usize {
+        self.shared.seq
+    }
+
+    /// Chosen positions that a row has room for.
+    pub fn max_masked(&self) -> usize {
+        self.shared.masking.max_masked(self.shared.seq)
+    }
+
+    /// Examples in an epoch.
+    pub fn examples_in_epoch(&self, epoch: u64) -> u64 {
+        self.shared.epoch(epoch).order.len() as u64
+    }
+
+    /// The batch of a step. The same step gives the same batch, whatever was asked before.
+    pub fn batch(&self, step: u64) -> Batch {
+        let shared = &*self.shared;
+        let mut batch = Batch::new(shared.seq, self.max_masked());
+        let mut current: Option<(u64, u64, Arc<Epoch>)> = None;
+        for row in 0..shared.batch_size as u64 {
+            let number = step * shared.batch_size as u64 + row;
+            let (epoch, start, examples) = match current.take() {
+                Some(known) if number - known.1 < known.2.order.len() as u64 => known,
+                _ => shared.epoch_of(number),
+            };
+            shared.push(&mut batch, &examples, epoch, number - start, row as u32);
+            current = Some((epoch, start, examples));
+        }
+        batch
+    }
+
+    /// Examples `first..first + count` of an epoch in the order shown, fewer at its end: for evaluation, each example once.
+    pub fn epoch_batch(&self, epoch: u64, first: u64, count: usize) -> Batch {
+        let shared = &*self.shared;
+        let mut batch = Batch::new(shared.seq, self.max_masked());
+        let examples = shared.epoch(epoch);
+        let end = (examples.order.len() as u64).min(first.saturating_add(count as u64));
+        for place in first..end {
+            shared.push(&mut batch, &examples, epoch, place, (place - first) as u32);
+        }
+        batch
+    }
+
+    /// Which epoch the first example of `step` belongs to, and how far through it is, 0..1.
+    pub fn position(&self, step: u64) -> (u64, f64) {
+        let number = step * self.shared.batch_size as u64;
+        let (epoch, start, examples) = self.shared.epoch_of(number);
+        (epoch, (number - start) as f64 / examples.order.len() as f64)
+    }
+}
+
+impl Shared {
+    fn push(&self, batch: &mut Batch, examples: &Epoch, epoch: u64, place: u64, number_in_batch: u32) {
+        let example = examples.order[place as usize];
+        let key = ExampleKey { seed: self.seed, epoch, example: u64::from(example), number_in_batch };
+        let runs = examples.cuts.runs(example as usize);
+        push_example(batch, &*self.corpus, runs, self.special, &self.masking, key);
+    }
+
+    /// The epoch that holds example `number`, its first example's number, and its examples.
+    fn epoch_of(&self, number: u64) -> (u64, u64, Arc<Epoch>) {
+        let mut epochs = self.epochs.lock().unwrap_or_else(PoisonError::into_inner);
+        while *epochs.starts.last().unwrap_or(&0) <= number {
+            let next = epochs.starts.len() as u64 - 1;
+            let length = match epochs.recent.iter().find(|(epoch, _)| *epoch == next) {
+                Some((_, known)) => known.order.len() as u64,
+                None => self.load(&mut epochs, next).order.len() as u64,
+            };
+            let end = epochs.starts.last().unwrap_or(&0) + length;
+            epochs.starts.push(end);
+        }
+        let epoch = epochs.starts.partition_point(|&start| start <= number) as u64 - 1;
+        let start = epochs.starts[epoch as usize];
+        let examples = self.load(&mut epochs, epoch);
+        (epoch, start, examples)
+    }
+
+    fn epoch(&self, epoch: u64) -> Arc<Epoch> {
+        let mut epochs = self.epochs.lock().unwrap_or_else(PoisonError::into_inner);
+        self.load(&mut epochs, epoch)
+    }
+
+    fn load(&self, epochs: &mut Epochs, epoch: u64) -> Arc<Epoch> {
+        if let Some((_, known)) = epochs.recent.iter().find(|(number, _)| *number == epoch) {
+            return known.clone();
+        }
+        let key = CutKey { seed: self.seed, epoch, seq: self.seq, paper_exact: self.masking.paper_exact };
+        let cuts = self.cache.as_ref().and_then(|cache| cache.load(key)).unwrap_or_else(|| {
+            let cuts = cut_list(&*self.corpus, key.seq, key.paper_exact, key.seed, key.epoch);
+            if let Some(cache) = &self.cache {
+                cache.store(key, &cuts);
+            }
+            cuts
+        });
+        assert!(u32::try_from(cuts.len()).is_ok(), "an epoch of 2^32 examples and more");
+        let mut order: Vec<u32> = (0..cuts.len() as u32).collect();
+        Draws::new(&[PURPOSE, self.seed, epoch]).shuffle(&mut order);
+        let examples = Arc::new(Epoch { cuts, order });
+        epochs.recent.push_back((epoch, examples.clone()));
+        if epochs.recent.len() > EPOCHS_KEPT {
+            epochs.recent.pop_front();
+        }
+        examples
+    }
+}

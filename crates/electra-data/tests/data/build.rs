@@ -1,0 +1,240 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use electra_data::{
+    BuildOptions, DataError, Dataset, HeldOutBy, Manifest, MaskingConfig, Split, TextSource, Tokenizer, build,
+    dataset_tokenizer, inspect,
+};
+use proptest::prelude::*;
+
+use crate::support::{quiet, tokenizer};
+
+/// Lines of ids of each document.
+fn documents_of(dataset: &Dataset) -> Vec<Vec<Vec<i32>>> {
+    let corpus = dataset.corpus();
+    let mut documents = Vec::new();
+    corpus.for_each_document(&mut |document| {
+        let lines = document.line_offsets.windows(2).map(|bounds| {
+            let mut line = Vec::new();
+            corpus.append_tokens(document.base + bounds[0], (bounds[1] - bounds[0]) as usize, &mut line);
+            line
+        });
+        documents.push(lines.collect());
+    });
+    documents
+}
+
+fn open(folder: &Path, split: Split, tokenizer: &Tokenizer) -> Dataset {
+    Dataset::open(folder, split, tokenizer.sha256()).expect("a whole dataset")
+}
+
+fn files_of(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    entries
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.is_file())
+        .map(|path| (path.file_name().expect("a name").to_string_lossy().into_owned(), std::fs::read(&path).expect("read")))
+        .collect()
+}
+
+fn numbered_documents(documents: usize, lines: usize) -> Vec<Vec<String>> {
+    (0..documents).map(|document| (0..lines).map(|line| format!("d{document}l{line} the meals")).collect()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_line_is_on_one_side_once(
+        lines in prop::collection::vec(1usize..6, 1..320), fraction in 0.001f64..0.5, seed: u64, shard_tokens in 20usize..2000
+    ) {
+        let documents: Vec<Vec<String>> = lines.iter().enumerate()
+            .map(|(document, &lines)| (0..lines).map(|line| format!("d{document}l{line} the meals")).collect())
+            .collect();
+        let total: usize = lines.iter().sum();
+        prop_assume!(total >= 2);
+        let tokenizer = tokenizer(true);
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut built: Vec<BTreeMap<String, Vec<u8>>> = Vec::new();
+        for jobs in [1, 3] {
+            let out = folder.path().join(format!("jobs{jobs}"));
+            let options = BuildOptions { validation_fraction: fraction, seed, jobs, shard_tokens, ..BuildOptions::default() };
+            let source = TextSource::memory("test", documents.clone());
+            build(&source, &tokenizer, &out, &options, &mut quiet).expect("built");
+            built.push(files_of(&out));
+        }
+        prop_assert!(built[0] == built[1], "the number of jobs changes the dataset");
+        let out = folder.path().join("jobs1");
+        let (train, validation) = (open(&out, Split::Train, &tokenizer), open(&out, Split::Validation, &tokenizer));
+        let (train_lines, validation_lines) = (documents_of(&train).concat(), documents_of(&validation).concat());
+        prop_assert!(!train_lines.is_empty() && !validation_lines.is_empty());
+        let mut expected: Vec<Vec<i32>> = documents.concat().iter()
+            .map(|line| tokenizer.encode(line).into_iter().map(|id| id as i32).collect())
+            .collect();
+        let mut found = [train_lines, validation_lines].concat();
+        expected.sort();
+        found.sort();
+        prop_assert_eq!(found, expected);
+        let manifest = train.manifest();
+        prop_assert_eq!(manifest.held_out_by == HeldOutBy::Documents, documents.len() >= 200);
+        prop_assert_eq!(manifest.train.lines + manifest.validation.lines, total as u64);
+    }
+}
+
+#[test]
+fn whole_documents_are_held_out_of_many() {
+    let tokenizer = tokenizer(true);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let out = folder.path().join("data");
+    let documents = numbered_documents(1000, 4);
+    let source = TextSource::memory("test", documents);
+    let manifest = build(&source, &tokenizer, &out, &BuildOptions::default(), &mut quiet).expect("built");
+    assert_eq!((manifest.train.documents, manifest.validation.documents), (980, 20));
+    assert!(documents_of(&open(&out, Split::Validation, &tokenizer)).iter().all(|document| document.len() == 4));
+    assert_eq!(dataset_tokenizer(&out).expect("its copy").sha256(), tokenizer.sha256());
+    assert_eq!(Manifest::load(&out).expect("loaded"), manifest);
+    // Another seed holds out others.
+    let other = folder.path().join("other");
+    build(&source, &tokenizer, &other, &BuildOptions { seed: 1, ..BuildOptions::default() }, &mut quiet).expect("built");
+    assert_ne!(documents_of(&open(&other, Split::Validation, &tokenizer)), documents_of(&open(&out, Split::Validation, &tokenizer)));
+}
+
+#[test]
+fn blocks_of_lines_are_held_out_of_few_documents() {
+    let tokenizer = tokenizer(true);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let out = folder.path().join("data");
+    let options = BuildOptions { validation_fraction: 0.1, ..BuildOptions::default() };
+    let source = TextSource::memory("test", numbered_documents(2, 2000));
+    let manifest = build(&source, &tokenizer, &out, &options, &mut quiet).expect("built");
+    assert_eq!(manifest.held_out_by, HeldOutBy::Lines);
+    assert_eq!((manifest.train.lines, manifest.validation.lines), (3600, 400));
+    // Twelve blocks of at least 32 lines each, at most one of them across the two documents.
+    assert!((12..=13).contains(&manifest.validation.documents), "{}", manifest.validation.documents);
+}
+
+#[test]
+fn batches_come_from_shards_as_from_memory() {
+    let tokenizer = tokenizer(true);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let out = folder.path().join("data");
+    let options = BuildOptions { shard_tokens: 500, ..BuildOptions::default() };
+    build(&TextSource::memory("test", numbered_documents(300, 5)), &tokenizer, &out, &options, &mut quiet).expect("built");
+    let train = open(&out, Split::Train, &tokenizer);
+    assert!(train.manifest().train.shards.len() > 5);
+    let lines: Vec<Vec<Vec<u32>>> = documents_of(&train)
+        .into_iter()
+        .map(|document| document.into_iter().map(|line| line.into_iter().map(|id| id as u32).collect()).collect())
+        .collect();
+    let memory = std::sync::Arc::new(electra_data::MemoryCorpus::new(lines.iter().map(Vec::as_slice)));
+    let masking = MaskingConfig::default();
+    let from_memory = electra_data::BatchSource::new(memory, tokenizer.special(), 32, 8, masking.clone(), 3).expect("valid");
+    let from_shards = train.batches(&tokenizer, 32, 8, masking, 3).expect("valid");
+    for step in [0, 100, 7, 5000] {
+        assert_eq!(from_shards.batch(step), from_memory.batch(step));
+    }
+}
+
+#[test]
+fn targets_in_the_way_are_respected() {
+    let tokenizer = tokenizer(true);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let source = TextSource::memory("test", numbered_documents(1, 10));
+    let try_build = |out: &Path, overwrite| {
+        build(&source, &tokenizer, out, &BuildOptions { overwrite, ..BuildOptions::default() }, &mut quiet)
+            .map_err(|error| error.to_string())
+    };
+    let out = folder.path().join("data");
+    try_build(&out, false).expect("built");
+    assert!(try_build(&out, false).is_err_and(|message| message.contains("not empty") && message.contains("--overwrite")));
+    try_build(&out, true).expect("rebuilt");
+    let precious = folder.path().join("precious");
+    std::fs::create_dir(&precious).expect("made");
+    std::fs::write(precious.join("thesis.txt"), "years of work").expect("written");
+    assert!(try_build(&precious, true).is_err_and(|message| message.contains("holds no dataset")));
+    assert!(precious.join("thesis.txt").is_file());
+    assert!(try_build(&precious.join("thesis.txt"), true).is_err_and(|message| message.contains("a file of this name")));
+    let names: Vec<_> = std::fs::read_dir(folder.path()).expect("listed").map(|entry| entry.expect("entry").file_name()).collect();
+    assert_eq!(names.len(), 2, "nothing is left beside the targets: {names:?}");
+}
+
+#[test]
+fn a_failed_or_stopped_build_leaves_nothing() {
+    let tokenizer = tokenizer(true);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let out = folder.path().join("data");
+    let attempt = |documents, on_progress: &mut electra_data::OnProgress| {
+        let result = build(&TextSource::memory("test", documents), &tokenizer, &out, &BuildOptions::default(), on_progress);
+        assert_eq!(std::fs::read_dir(folder.path()).expect("listed").count(), 0);
+        result.expect_err("refused")
+    };
+    assert!(attempt(vec![], &mut quiet).to_string().contains("holds no text"));
+    assert!(attempt(vec![vec!["\u{1}\u{2}".into()]], &mut quiet).to_string().contains("holds no text"));
+    assert!(attempt(vec![vec!["one line".into()]], &mut quiet).to_string().contains("at least two lines are needed"));
+    let stopped = attempt(numbered_documents(10, 10), &mut |_| std::ops::ControlFlow::Break(()));
+    assert!(matches!(stopped, DataError::Stopped));
+    for fraction in [0.0, 0.6, f64::NAN] {
+        let options = BuildOptions { validation_fraction: fraction, ..BuildOptions::default() };
+        assert!(build(&TextSource::memory("test", vec![]), &tokenizer, &out, &options, &mut quiet).is_err());
+    }
+}
+
+#[test]
+fn what_an_interrupted_build_left_is_cleared_and_a_running_one_respected() {
+    let tokenizer = tokenizer(true);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let building = folder.path().join(".data.building");
+    std::fs::create_dir(&building).expect("made");
+    std::fs::write(building.join("train-00000.safetensors"), "half").expect("written");
+    let out = folder.path().join("data");
+    let run = || build(&TextSource::memory("test", numbered_documents(3, 9)), &tokenizer, &out, &BuildOptions::default(), &mut quiet);
+    let lock = std::fs::File::create(building.join("lock")).expect("made");
+    lock.lock().expect("locked");
+    assert!(run().is_err_and(|error| error.to_string().contains("another build")));
+    drop(lock);
+    run().expect("built");
+    assert!(!building.exists() && open(&out, Split::Train, &tokenizer).corpus().token_count() > 0);
+}
+
+#[test]
+fn inspect_counts_and_decodes() {
+    let tokenizer = tokenizer(true);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let out = folder.path().join("data");
+    build(&TextSource::memory("test", numbered_documents(250, 3)), &tokenizer, &out, &BuildOptions::default(), &mut quiet).expect("built");
+    let seen = inspect(&out, 64, MaskingConfig::default(), 0, 1_000_003).expect("inspected");
+    let train = &seen.splits[0];
+    assert_eq!((train.split, train.documents), ("train", seen.manifest.train.documents));
+    assert_eq!(train.line_tokens.counts.iter().sum::<u64>(), train.lines);
+    assert_eq!(train.unknown_share, 0.0);
+    assert_eq!(seen.example[0].token, "[CLS]");
+    assert!(seen.example.iter().any(|token| token.chosen) && seen.text.contains("the meals"));
+    serde_json::to_string(&seen).expect("JSON");
+}
+
+#[test]
+fn another_tokenizer_is_refused() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let out = folder.path().join("data");
+    build(&TextSource::memory("test", numbered_documents(3, 9)), &tokenizer(true), &out, &BuildOptions::default(), &mut quiet).expect("built");
+    let message = Dataset::open(&out, Split::Train, tokenizer(false).sha256()).err().expect("refused").to_string();
+    assert!(message.contains("another tokenizer") && message.contains("rebuild"), "{message}");
+}
+
+#[test]
+fn large_vocabularies_are_stored_wide() {
+    let mut vocab = String::from("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n");
+    (0..70_000).for_each(|word| vocab.push_str(&format!("w{word}\n")));
+    let tokenizer = Tokenizer::from_vocab_bytes(vocab.as_bytes(), true).expect("a vocabulary");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let out = folder.path().join("data");
+    let source = TextSource::memory("test", vec![vec!["w69999 w1".into(), "w65536".into()]]);
+    build(&source, &tokenizer, &out, &BuildOptions::default(), &mut quiet).expect("built");
+    let mut lines = [Split::Train, Split::Validation].map(|split| documents_of(&open(&out, split, &tokenizer)).concat()).concat();
+    lines.sort();
+    assert_eq!(lines, [vec![65_541], vec![70_004, 6]]);
+    // The shard is a plain safetensors file.
+    let bytes = std::fs::read(out.join("train-00000.safetensors")).expect("read");
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
+    assert_eq!(tensors.tensor("tokens").expect("tokens").dtype(), safetensors::Dtype::U32);
+}

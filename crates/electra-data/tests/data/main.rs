@@ -1,0 +1,13 @@
+//! Tests of the whole crate, one binary.
+
+// The dataset folder: what is built, and what is refused.
+mod build;
+// Packing, masking and batches.
+mod examples;
+// Every file that is read, truncated and damaged.
+mod faults;
+// Formats, archives and their errors.
+mod inputs;
+mod support;
+// Ids against Hugging Face's and google's, and training a vocabulary.
+mod tokenizer;

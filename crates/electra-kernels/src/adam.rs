@@ -1,0 +1,255 @@
+//! One update of Adam with decoupled weight decay, and the norm that gradient clipping needs.
+//!   m' = beta1 m + (1 - beta1) g;  v' = beta2 v + (1 - beta2) g^2,  g the gradient times a common scale
+//!   p' = p - lr (c1 m' / (sqrt(c2 v') + eps) + wd p),  c1 = c2 = 1 without bias correction
+//! As primitives that is a dozen passes over memory and as many new tensors; fused it is one pass in place,
+//! so the CPU backend has a body of its own. The norm is summed in a fixed order: Flex's own large sums depend
+//! on the timing of its threads, and two equal runs must clip alike.
+
+use burn::backend::{DispatchDevice, Flex};
+use burn::tensor::Tensor;
+use burn_flex::FlexTensor;
+
+use crate::shape::expect;
+
+/// The numbers of one update, the same for all values of a tensor.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamUpdate {
+    pub learning_rate: f64,
+    pub beta1: f64,
+    pub beta2: f64,
+    pub epsilon: f64,
+    /// 0 for a parameter that does not decay.
+    pub weight_decay: f64,
+    /// What the gradient is multiplied by: clipping's scale, or 1.
+    pub gradient_scale: f64,
+    /// `1 / (1 - beta1^t)` and `1 / (1 - beta2^t)` with bias correction, 1 and 1 without.
+    pub bias_corrections: [f64; 2],
+}
+
+/// A parameter and its two moments, `[len]` each.
+#[derive(Debug, Clone)]
+pub struct AdamTensors {
+    pub parameter: Tensor<1>,
+    pub m: Tensor<1>,
+    pub v: Tensor<1>,
+}
+
+/// Updates a parameter and its moments. All tensors are `[len]`, of a device without autodiff; those that nobody
+/// else holds are changed in place on the CPU.
+///
+/// Reference: `AdamWeightDecayOptimizer` in google-research/electra, which corrects no bias.
+///
+/// # Panics
+/// If the shapes differ.
+pub fn adam_update(tensors: AdamTensors, gradient: Tensor<1>, update: &AdamUpdate) -> AdamTensors {
+    let shape = tensors.parameter.dims();
+    expect("adam: m [len]", tensors.m.dims(), shape);
+    expect("adam: v [len]", tensors.v.dims(), shape);
+    expect("adam: gradient [len]", gradient.dims(), shape);
+    let all = [&tensors.parameter, &tensors.m, &tensors.v, &gradient];
+    if all.into_iter().all(on_flex) { fused(tensors, gradient, update) } else { reference(tensors, gradient, update) }
+}
+
+/// Sum of the squares of all values of all `tensors`, in an order that no thread's timing changes.
+///
+/// On the CPU in f64; elsewhere in f32 on the device, where values beyond 1e19 give infinity.
+pub fn sum_of_squares(tensors: &[Tensor<1>]) -> f64 {
+    match partial_sums(tensors) {
+        Sums::Host(sum) => sum,
+        Sums::Device(sums) => sums.into_data().iter::<f64>().sum(),
+    }
+}
+
+/// As [`sum_of_squares`], where reading back must not block (a browser).
+///
+/// # Errors
+/// What the device says if the read fails.
+pub async fn sum_of_squares_async(tensors: &[Tensor<1>]) -> Result<f64, String> {
+    match partial_sums(tensors) {
+        Sums::Host(sum) => Ok(sum),
+        Sums::Device(sums) => {
+            let sums = sums.into_data_async().await.map_err(|error| format!("{error:?}"))?;
+            Ok(sums.iter::<f64>().sum())
+        }
+    }
+}
+
+enum Sums {
+    Host(f64),
+    /// One per tensor.
+    Device(Tensor<1>),
+}
+
+fn partial_sums(tensors: &[Tensor<1>]) -> Sums {
+    if tensors.iter().all(on_flex) {
+        return Sums::Host(tensors.iter().map(|tensor| flex_sum_of_squares(&flex(tensor.clone()))).sum());
+    }
+    Sums::Device(Tensor::cat(tensors.iter().map(|x| (x.clone() * x.clone()).sum()).collect(), 0))
+}
+
+/// The formula in primitives: what runs where there is no fused body, and the oracle of the one there is.
+fn reference(tensors: AdamTensors, gradient: Tensor<1>, update: &AdamUpdate) -> AdamTensors {
+    let gradient = gradient * update.gradient_scale;
+    let m = tensors.m * update.beta1 + gradient.clone() * (1.0 - update.beta1);
+    let v = tensors.v * update.beta2 + gradient.clone() * gradient * (1.0 - update.beta2);
+    let [correction1, correction2] = update.bias_corrections;
+    let denominator = (v.clone() * correction2).sqrt() + update.epsilon;
+    let step = m.clone() * correction1 / denominator + tensors.parameter.clone() * update.weight_decay;
+    AdamTensors { parameter: tensors.parameter - step * update.learning_rate, m, v }
+}
+
+fn on_flex(tensor: &Tensor<1>) -> bool {
+    !tensor.is_autodiff() && matches!(tensor.device().as_dispatch(), DispatchDevice::Flex(_))
+}
+
+fn flex(tensor: Tensor<1>) -> FlexTensor {
+    let tensor = tensor.try_into_primitive::<Flex>().expect("the device is Flex");
+    if tensor.is_contiguous()
+        && tensor.layout().start_offset() == 0
+        && tensor.bytes().len() == 4 * tensor.layout().num_elements()
+    {
+        return tensor;
+    }
+    // A view into a larger buffer (a gradient that was a slice): its storage is not its values.
+    tensor.to_contiguous()
+}
+
+/// Values that one thread takes at a time. Part of the result's last bits, in sums: never change it with the
+/// number of threads.
+const CHUNK: usize = 1 << 14;
+
+fn fused(tensors: AdamTensors, gradient: Tensor<1>, update: &AdamUpdate) -> AdamTensors {
+    let [mut parameter, mut m, mut v] = [tensors.parameter, tensors.m, tensors.v].map(flex);
+    let gradient = flex(gradient);
+    let scale = update.gradient_scale as f32;
+    let (beta1, beta2) = (update.beta1 as f32, update.beta2 as f32);
+    let (rest1, rest2) = ((1.0 - update.beta1) as f32, (1.0 - update.beta2) as f32);
+    let (epsilon, decay, rate) = (update.epsilon as f32, update.weight_decay as f32, update.learning_rate as f32);
+    let [correction1, correction2] = update.bias_corrections.map(|correction| correction as f32);
+    let body = |((p, m), (v, g)): ((&mut [f32], &mut [f32]), (&mut [f32], &[f32]))| {
+        for (((p, m), v), g) in p.iter_mut().zip(m).zip(v).zip(g) {
+            let g = g * scale;
+            *m = beta1 * *m + rest1 * g;
+            *v = beta2 * *v + rest2 * (g * g);
+            let step = correction1 * *m / ((correction2 * *v).sqrt() + epsilon) + decay * *p;
+            *p -= rate * step;
+        }
+    };
+    {
+        let (p, m) = (parameter.storage_mut::<f32>(), m.storage_mut::<f32>());
+        let (v, g) = (v.storage_mut::<f32>(), gradient.storage::<f32>());
+        #[cfg(not(target_family = "wasm"))]
+        {
+            use rayon::prelude::*;
+            let moments = v.par_chunks_mut(CHUNK).zip(g.par_chunks(CHUNK));
+            p.par_chunks_mut(CHUNK).zip(m.par_chunks_mut(CHUNK)).zip(moments).for_each(body);
+        }
+        #[cfg(target_family = "wasm")]
+        p.chunks_mut(CHUNK).zip(m.chunks_mut(CHUNK)).zip(v.chunks_mut(CHUNK).zip(g.chunks(CHUNK))).for_each(body);
+    }
+    let [parameter, m, v] = [parameter, m, v].map(Tensor::from_primitive::<Flex>);
+    AdamTensors { parameter, m, v }
+}
+
+fn flex_sum_of_squares(tensor: &FlexTensor) -> f64 {
+    let values = tensor.storage::<f32>();
+    #[cfg(not(target_family = "wasm"))]
+    let sums: Vec<f64> = {
+        use rayon::prelude::*;
+        values.par_chunks(CHUNK).map(chunk_sum_of_squares).collect()
+    };
+    #[cfg(target_family = "wasm")]
+    let sums: Vec<f64> = values.chunks(CHUNK).map(chunk_sum_of_squares).collect();
+    sums.iter().sum()
+}
+
+/// Eight running sums, since one is bound by the latency of an addition.
+fn chunk_sum_of_squares(values: &[f32]) -> f64 {
+    let (eights, rest) = values.as_chunks::<8>();
+    let mut sums = [0.0f64; 8];
+    for eight in eights {
+        for (sum, value) in sums.iter_mut().zip(eight) {
+            *sum += f64::from(*value) * f64::from(*value);
+        }
+    }
+    sums.iter().sum::<f64>() + rest.iter().map(|value| f64::from(*value) * f64::from(*value)).sum::<f64>()
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, TensorData};
+
+    use super::*;
+    use crate::noise::NoiseKey;
+
+    fn tensor(seed: u64, len: usize) -> Tensor<1> {
+        let key = NoiseKey::new(seed);
+        let values: Vec<f32> = (0..len).map(|i| key.uniform_f64(i as u64, 0) as f32 - 0.5).collect();
+        Tensor::from_data(TensorData::new(values, [len]), &Device::flex())
+    }
+
+    fn values(tensor: Tensor<1>) -> Vec<f32> {
+        tensor.into_data().to_vec::<f32>().unwrap()
+    }
+
+    const UPDATE: AdamUpdate = AdamUpdate {
+        learning_rate: 0.01,
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-6,
+        weight_decay: 0.01,
+        gradient_scale: 0.3,
+        bias_corrections: [1.0, 1.0],
+    };
+
+    #[test]
+    fn the_fused_body_is_the_formula_at_awkward_sizes() {
+        for len in [1, 7, 8, CHUNK - 1, CHUNK, 2 * CHUNK + 3] {
+            for bias_corrections in [[1.0, 1.0], [10.0, 1000.0]] {
+                let update = AdamUpdate { bias_corrections, ..UPDATE };
+                let start = || AdamTensors { parameter: tensor(1, len), m: tensor(2, len), v: tensor(3, len).abs() };
+                let expected = reference(start(), tensor(4, len), &update);
+                let found = adam_update(start(), tensor(4, len), &update);
+                for (found, expected) in
+                    [(found.parameter, expected.parameter), (found.m, expected.m), (found.v, expected.v)]
+                {
+                    for (found, expected) in values(found).into_iter().zip(values(expected)) {
+                        assert!((found - expected).abs() <= 1e-6 * expected.abs().max(1.0), "{found} != {expected}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn tensors_that_others_hold_stay_as_they_were() {
+        let held = tensor(1, 100);
+        let before = values(held.clone());
+        let state = AdamTensors { parameter: held.clone(), m: held.clone(), v: held.clone().abs() };
+        let after = adam_update(state, held.clone(), &UPDATE);
+        assert_eq!(values(held), before);
+        assert_ne!(values(after.parameter), before);
+    }
+
+    #[test]
+    fn a_slice_of_a_larger_tensor_counts_its_own_values_alone() {
+        let whole = Tensor::<1>::from_data([100.0f32, 3.0, 4.0, 100.0], &Device::flex());
+        let slice = whole.slice([1..3]);
+        assert_eq!(sum_of_squares(&[slice.clone(), slice]), 50.0);
+    }
+
+    #[test]
+    fn the_norm_is_exact_to_rounding_and_repeats() {
+        let big = tensor(5, 5_000_000);
+        let expected: f64 = values(big.clone()).iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
+        let first = sum_of_squares(&[big.clone()]);
+        assert!((first / expected - 1.0).abs() < 1e-12);
+        for _ in 0..20 {
+            assert_eq!(sum_of_squares(&[big.clone()]).to_bits(), first.to_bits());
+        }
+        let device = Sums::Device(Tensor::cat(vec![(tensor(5, 999) * tensor(5, 999)).sum()], 0));
+        let Sums::Device(device) = device else { unreachable!() };
+        let device: f64 = device.into_data().iter::<f64>().sum();
+        assert!((sum_of_squares(&[tensor(5, 999)]) / device - 1.0).abs() < 1e-5);
+    }
+}

@@ -1,0 +1,198 @@
+//! The operations on the CPU backend, fused: what one operation does with a value it does in one pass, on all cores,
+//! in loops that the compiler turns into vector instructions.
+//!
+//! Burn's own primitives run one after another over whole tensors, mostly on one thread, and keep every intermediate
+//! for the backward pass. The functions here take Flex's arrays as slices instead. Each file is one operation, forward
+//! and backward; [`fused`] makes it a node of Burn's graph. Devices other than Flex, and precisions other than f32,
+//! keep the reference body beside the public function, which is also what the tests here compare with.
+//!
+//! Two runs must agree in every bit whatever the number of threads: every value is computed by one thread in one
+//! order, and sums over rows go by blocks of a fixed number of rows, added in the blocks' order ([`ROW_BLOCK`]).
+
+pub(crate) mod attention;
+pub(crate) mod buffer;
+pub(crate) mod dropout;
+pub(crate) mod embedding;
+pub(crate) mod layer_norm;
+pub(crate) mod linear;
+pub(crate) mod math;
+pub(crate) mod mlm;
+pub(crate) mod product;
+pub(crate) mod rtd;
+#[cfg(test)]
+pub(crate) mod testing;
+
+use burn::backend::autodiff::{
+    checkpoint::{base::Checkpointer, strategy::NoCheckpointing},
+    grads::Gradients,
+    ops::{Backward, Ops, OpsKind},
+};
+use burn::backend::{Autodiff, DispatchDevice, Flex, tensor::FloatTensor};
+use burn::tensor::{DType, GradientCheckpointingStrategy, Int, Tensor};
+use burn_flex::FlexTensor;
+use math::vectorised;
+
+/// Rows that are summed together before the sums of blocks are added. Part of the last bits of every bias's gradient.
+pub(crate) const ROW_BLOCK: usize = 64;
+
+type Differentiable = Autodiff<Flex, NoCheckpointing>;
+
+/// A tensor of the CPU backend, with or without a place in a graph.
+pub(crate) enum Operand {
+    Plain(FlexTensor),
+    Tracked(FloatTensor<Differentiable>),
+}
+
+impl Operand {
+    /// The tensor back again.
+    pub(crate) fn into_tensor<const D: usize>(self) -> Tensor<D> {
+        match self {
+            Self::Plain(tensor) => Tensor::from_primitive::<Flex>(tensor),
+            Self::Tracked(tensor) => Tensor::from_primitive::<Differentiable>(tensor),
+        }
+    }
+}
+
+/// Whether fused bodies can take this tensor.
+pub(crate) fn is_cpu<const D: usize>(tensor: &Tensor<D>) -> bool {
+    let device = tensor.device();
+    let flex = match device.as_dispatch() {
+        DispatchDevice::Flex(_) => true,
+        DispatchDevice::Autodiff(device) => {
+            // Recomputing instead of keeping is the graph's business, node by node: primitives know how.
+            let keeps = device.gradient_checkpointing_strategy() == GradientCheckpointingStrategy::Disabled;
+            keeps && matches!(**device, DispatchDevice::Flex(_))
+        }
+        _ => false,
+    };
+    flex && tensor.dtype() == DType::F32
+}
+
+/// The operand in a tensor for which [`is_cpu`] holds.
+pub(crate) fn operand<const D: usize>(tensor: Tensor<D>) -> Operand {
+    if tensor.is_autodiff() {
+        Operand::Tracked(tensor.try_into_primitive::<Differentiable>().expect("the device is Flex with autodiff"))
+    } else {
+        Operand::Plain(tensor.try_into_primitive::<Flex>().expect("the device is Flex"))
+    }
+}
+
+/// The values of a tensor that takes no gradient.
+pub(crate) fn constant<const D: usize>(tensor: &Tensor<D>) -> FlexTensor {
+    dense(tensor.clone().inner().try_into_primitive::<Flex>().expect("the device is Flex"))
+}
+
+/// Ids on the host, each checked to be below `limit`.
+pub(crate) fn ids(name: &str, ids: Tensor<1, Int>, limit: usize) -> Vec<u32> {
+    let check = |id: i64| {
+        assert!(id >= 0 && (id as usize) < limit, "{name}: id {id}, expected one of 0..{limit}");
+        id as u32
+    };
+    ids.into_data().iter::<i64>().map(check).collect()
+}
+
+/// The tensor with its values side by side.
+pub(crate) fn dense(tensor: FlexTensor) -> FlexTensor {
+    if tensor.is_contiguous() { tensor } else { tensor.to_contiguous() }
+}
+
+/// The values of a dense tensor.
+pub(crate) fn values(tensor: &FlexTensor) -> &[f32] {
+    tensor.as_slice().expect("dense and f32")
+}
+
+/// What an operation's backward pass is: from what the forward pass kept, the gradient of the result and which
+/// operands want a gradient, to the operands' gradients.
+pub(crate) type BackwardBody<Kept, const N: usize> = fn(Kept, FlexTensor, [bool; N]) -> [Option<FlexTensor>; N];
+
+/// Runs an operation and, where an operand is tracked, puts it into the graph.
+///
+/// `forward` gets the operands' values, dense, and whether a backward pass may come; it returns the result, what
+/// `backward` needs, and anything that takes no gradient.
+pub(crate) fn fused<const N: usize, Kept, Extra>(
+    operands: [Operand; N],
+    forward: impl FnOnce([FlexTensor; N], bool) -> (FlexTensor, Kept, Extra),
+    backward: BackwardBody<Kept, N>,
+) -> (Operand, Extra)
+where
+    Kept: Clone + Send + std::fmt::Debug + 'static,
+{
+    if operands.iter().all(|operand| matches!(operand, Operand::Plain(_))) {
+        let operands = operands.map(|operand| match operand {
+            Operand::Plain(tensor) => dense(tensor),
+            Operand::Tracked(_) => unreachable!("all are plain"),
+        });
+        let (output, _, extra) = forward(operands, false);
+        return (Operand::Plain(output), extra);
+    }
+    let operands = operands.map(|operand| match operand {
+        Operand::Tracked(tensor) => tensor,
+        Operand::Plain(tensor) => <FloatTensor<Differentiable>>::new(tensor),
+    });
+    let nodes = operands.each_ref().map(|operand| operand.node());
+    let operands = operands.map(|operand| dense(operand.into_primitive()));
+    match (Step { backward }).prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
+        OpsKind::Tracked(step) => {
+            let (output, kept, extra) = forward(operands, true);
+            (Operand::Tracked(step.finish(kept, output)), extra)
+        }
+        OpsKind::UnTracked(step) => {
+            let (output, _, extra) = forward(operands, false);
+            (Operand::Tracked(step.finish(output)), extra)
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Step<Kept, const N: usize> {
+    backward: BackwardBody<Kept, N>,
+}
+
+impl<Kept, const N: usize> Backward<Flex, N> for Step<Kept, N>
+where
+    Kept: Clone + Send + std::fmt::Debug + 'static,
+{
+    type State = Kept;
+
+    fn backward(self, ops: Ops<Kept, N>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = dense(gradients.consume::<Flex>(&ops.node));
+        let wanted = ops.parents.each_ref().map(Option::is_some);
+        let found = (self.backward)(ops.state, gradient, wanted);
+        for (parent, gradient) in ops.parents.into_iter().zip(found) {
+            if let (Some(parent), Some(gradient)) = (parent, gradient) {
+                gradients.register::<Flex>(parent.id, gradient);
+            }
+        }
+    }
+}
+
+/// `body(block, a block of rows)` for all blocks of [`ROW_BLOCK`] rows, on all threads.
+pub(crate) fn row_blocks<T: Send>(blocks: Vec<T>, body: impl Fn(usize, T) + Sync) {
+    #[cfg(not(target_family = "wasm"))]
+    {
+        use rayon::prelude::*;
+        blocks.into_par_iter().enumerate().for_each(|(block, rows)| body(block, rows));
+    }
+    #[cfg(target_family = "wasm")]
+    blocks.into_iter().enumerate().for_each(|(block, rows)| body(block, rows));
+}
+
+vectorised! {
+    /// Adds every row of `rows` to `sums`, in their order.
+    pub(crate) fn add_rows(sums: &mut [f32], rows: &[f32]) {
+        for row in rows.chunks_exact(sums.len()) {
+            for (sum, value) in sums.iter_mut().zip(row) {
+                *sum += *value;
+            }
+        }
+    }
+}
+
+vectorised! {
+    /// `values *= factor`.
+    pub(crate) fn scale(values: &mut [f32], factor: f32) {
+        for value in values {
+            *value *= factor;
+        }
+    }
+}

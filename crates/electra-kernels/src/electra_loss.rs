@@ -1,0 +1,188 @@
+//! The two losses of ELECTRA, with the generator's sample taken on the way.
+//!
+//!   MLM: z = x E^T + b at the masked rows;  loss = sum w (logsumexp z - z[target]) / (W + 1e-6)
+//!        sample = argmax(z / T + Gumbel), never a gradient; disallow_correct: z[target] - 1000 before it
+//!   RTD: l = max(d, 0) - d y + log1p(exp(-|d|)) over all tokens, padding excluded;  sum l m / (M + 1e-6)
+//! W and M count the *whole* batch, known from the masks beforehand, so that micro-batches add up exactly.
+//! One function owns the vocabulary: a kernel need never hold all logits. ELECTRA paper, section 3.1.
+
+use burn::tensor::{Int, Tensor, TensorData, activation};
+
+use crate::{
+    cpu,
+    noise::{NoiseKey, gumbel},
+    shape::expect,
+};
+
+/// What keeps a division by an empty count finite. Reference: `1e-6` in `_get_masked_lm_output`.
+const COUNT_EPSILON: f64 = 1e-6;
+
+/// How the generator's replacements are drawn.
+#[derive(Debug, Clone)]
+pub struct Sampling<'a> {
+    pub temperature: f64,
+    /// Never sample the original token.
+    pub disallow_correct: bool,
+    /// (seed, step, network, site).
+    pub key: NoiseKey,
+    /// Number of each row's example in the global batch, `[batch]`; rows divide evenly among them.
+    pub examples: &'a [u32],
+}
+
+impl Sampling<'_> {
+    /// A key per row: an index within the row stays below 2^32 whatever the vocabulary.
+    fn row_keys(&self, rows: usize) -> Vec<NoiseKey> {
+        let rows_per_example = rows / self.examples.len();
+        assert!(rows_per_example * self.examples.len() == rows, "rows do not divide among the examples");
+        let key = |row: usize| {
+            self.key.child(u64::from(self.examples[row / rows_per_example])).child((row % rows_per_example) as u64)
+        };
+        (0..rows).map(key).collect()
+    }
+}
+
+/// What the masked rows give. A row of weight 0 gives numbers of no meaning: the CPU does not look at it.
+#[derive(Debug, Clone)]
+pub struct MlmOutput {
+    /// `[1]`
+    pub loss: Tensor<1>,
+    /// Negative log-likelihood of the original token, `[rows]`, without gradient.
+    pub negative_log_likelihood: Tensor<1>,
+    /// Most probable id, `[rows]`.
+    pub predicted_ids: Tensor<1, Int>,
+    /// Drawn id, `[rows]`; `None` where no sampling was asked for.
+    pub sampled_ids: Option<Tensor<1, Int>>,
+}
+
+/// Logits over the vocabulary. `hidden`: `[rows, embedding]`; `table`: `[vocab, embedding]`; `bias`: `[vocab]`.
+pub fn mlm_logits(hidden: Tensor<2>, table: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
+    crate::linear(hidden, table, bias)
+}
+
+/// Masked-language-model loss, prediction and sample.
+///
+/// `hidden`, `table`, `bias` as in `mlm_logits`; `targets`, `weights`: `[rows]`, weight 0 for an unused slot;
+/// `total_weight`: the sum of the weights over the whole batch.
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn mlm_loss(
+    hidden: Tensor<2>,
+    table: Tensor<2>,
+    bias: Tensor<1>,
+    targets: Tensor<1, Int>,
+    weights: Tensor<1>,
+    total_weight: f64,
+    sampling: Option<&Sampling<'_>>,
+) -> MlmOutput {
+    let [rows, _] = hidden.dims();
+    expect("mlm_loss: targets [rows]", targets.dims(), [rows]);
+    expect("mlm_loss: weights [rows]", weights.dims(), [rows]);
+    if [cpu::is_cpu(&hidden), cpu::is_cpu(&table), cpu::is_cpu(&bias), cpu::is_cpu(&weights)] == [true; 4] && rows > 0 {
+        let [vocab, inputs] = table.dims();
+        expect("mlm_loss: hidden [rows, embedding]", hidden.dims(), [rows, inputs]);
+        expect("mlm_loss: bias [vocab]", bias.dims(), [vocab]);
+        return on_cpu(hidden, table, bias, targets, weights, total_weight, sampling);
+    }
+    reference(hidden, table, bias, targets, weights, total_weight, sampling)
+}
+
+fn on_cpu(
+    hidden: Tensor<2>,
+    table: Tensor<2>,
+    bias: Tensor<1>,
+    targets: Tensor<1, Int>,
+    weights: Tensor<1>,
+    total_weight: f64,
+    sampling: Option<&Sampling<'_>>,
+) -> MlmOutput {
+    let ([rows, _], device) = (hidden.dims(), hidden.device());
+    let targets = cpu::ids("mlm_loss: targets", targets, table.dims()[0]);
+    let weights = cpu::values(&cpu::constant(&weights)).to_vec();
+    let draw = sampling.map(|sampling| cpu::mlm::Draw {
+        temperature: sampling.temperature,
+        disallow_correct: sampling.disallow_correct,
+        keys: sampling.row_keys(rows),
+    });
+    let operands = [cpu::operand(hidden), cpu::operand(table), cpu::operand(bias)];
+    let (loss, rows) = cpu::mlm::loss(operands, targets, weights, total_weight + COUNT_EPSILON, draw.as_ref());
+    MlmOutput {
+        loss: loss.into_tensor(),
+        negative_log_likelihood: Tensor::from_data(rows.losses.as_slice(), &device),
+        predicted_ids: Tensor::from_data(rows.predicted.as_slice(), &device),
+        sampled_ids: sampling.map(|_| Tensor::from_data(rows.sampled.as_slice(), &device)),
+    }
+}
+
+pub(crate) fn reference(
+    hidden: Tensor<2>,
+    table: Tensor<2>,
+    bias: Tensor<1>,
+    targets: Tensor<1, Int>,
+    weights: Tensor<1>,
+    total_weight: f64,
+    sampling: Option<&Sampling<'_>>,
+) -> MlmOutput {
+    let [rows, _] = hidden.dims();
+    let logits = crate::linear::reference(hidden, table, bias);
+    let targets = targets.reshape([rows, 1]);
+
+    let without_gradient = logits.clone().detach();
+    let predicted_ids = without_gradient.clone().argmax(1).reshape([rows]);
+    let sampled_ids = sampling.map(|sampling| sample(without_gradient, &targets, sampling));
+
+    let negative_log_likelihood = activation::log_softmax(logits, 1).gather(1, targets).reshape([rows]).neg();
+    let loss = (negative_log_likelihood.clone() * weights).sum().div_scalar(total_weight + COUNT_EPSILON);
+    MlmOutput { loss, negative_log_likelihood: negative_log_likelihood.detach(), predicted_ids, sampled_ids }
+}
+
+fn sample(logits: Tensor<2>, targets: &Tensor<2, Int>, sampling: &Sampling<'_>) -> Tensor<1, Int> {
+    let [rows, vocab] = logits.dims();
+    let device = logits.device();
+    let logits = if sampling.disallow_correct {
+        let penalty = Tensor::full([rows, 1], -1000.0, &device);
+        logits.scatter(1, targets.clone(), penalty, burn::tensor::IndexingUpdateOp::Add)
+    } else {
+        logits
+    };
+    let keys = sampling.row_keys(rows);
+    let mut noise = vec![0.0; rows * vocab];
+    crate::parallel_rows(&mut noise, vocab, |row, values| {
+        let key = keys[row];
+        for (id, value) in values.iter_mut().enumerate() {
+            *value = gumbel(key.bits(id as u32));
+        }
+    });
+    let noise = Tensor::from_data(TensorData::new(noise, [rows, vocab]), &device);
+    (logits.div_scalar(sampling.temperature) + noise).argmax(1).reshape([rows])
+}
+
+/// Replaced-token-detection loss, `[1]`.
+///
+/// `logits`, `is_replaced` (0 or 1), `token_mask` (0 for padding): `[batch, seq]`; `total_tokens`: number of
+/// tokens in the whole batch, [CLS] and [SEP] included.
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn rtd_loss(logits: Tensor<2>, is_replaced: Tensor<2>, token_mask: Tensor<2>, total_tokens: f64) -> Tensor<1> {
+    expect("rtd_loss: is_replaced [batch, seq]", is_replaced.dims(), logits.dims());
+    expect("rtd_loss: token_mask [batch, seq]", token_mask.dims(), logits.dims());
+    let on_cpu = [cpu::is_cpu(&logits), cpu::is_cpu(&is_replaced), cpu::is_cpu(&token_mask)] == [true; 3];
+    if on_cpu {
+        let [is_replaced, token_mask] = [is_replaced, token_mask].map(|x| cpu::constant(&x));
+        let denominator = total_tokens + COUNT_EPSILON;
+        return cpu::rtd::loss(cpu::operand(logits), &is_replaced, &token_mask, denominator).into_tensor();
+    }
+    rtd_reference(logits, is_replaced, token_mask, total_tokens)
+}
+
+pub(crate) fn rtd_reference(
+    logits: Tensor<2>,
+    is_replaced: Tensor<2>,
+    token_mask: Tensor<2>,
+    total_tokens: f64,
+) -> Tensor<1> {
+    // -log_sigmoid(-d) = max(d, 0) + log1p(exp(-|d|)): overflows for no d, and has a true gradient at 0.
+    let losses = activation::log_sigmoid(logits.clone().neg()).neg() - logits * is_replaced;
+    (losses * token_mask).sum().div_scalar(total_tokens + COUNT_EPSILON)
+}

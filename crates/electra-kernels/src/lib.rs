@@ -1,0 +1,40 @@
+//! ELECTRA's operations as checked functions on Burn tensors, differentiable on every backend.
+//!
+//! One file per operation: the formula, the public function that checks its shapes, and the reference body
+//! of Burn primitives. The reference body is the CPU path, the oracle of the tests, and what runs on an
+//! adapter that cannot run a hand-written kernel. Everything random comes from `noise`, which has no state.
+
+pub mod adam;
+pub mod attention;
+mod cpu;
+pub mod device;
+pub mod dropout;
+pub mod electra_loss;
+pub mod embedding;
+pub mod gelu;
+pub mod layer_norm;
+pub mod linear;
+pub mod noise;
+mod shape;
+
+pub use attention::attention;
+pub use dropout::{Dropout, dropout};
+pub use electra_loss::{MlmOutput, Sampling, mlm_logits, mlm_loss, rtd_loss};
+pub use embedding::embedding;
+pub use gelu::gelu_linear;
+pub use layer_norm::{add_layer_norm, layer_norm};
+pub use linear::linear;
+
+/// Runs `body(row, values)` over the rows of `values`, in parallel where there are threads.
+pub(crate) fn parallel_rows(values: &mut [f32], row_len: usize, body: impl Fn(usize, &mut [f32]) + Sync) {
+    if row_len == 0 {
+        return;
+    }
+    #[cfg(not(target_family = "wasm"))]
+    {
+        use rayon::prelude::*;
+        values.par_chunks_mut(row_len).enumerate().for_each(|(row, values)| body(row, values));
+    }
+    #[cfg(target_family = "wasm")]
+    values.chunks_mut(row_len).enumerate().for_each(|(row, values)| body(row, values));
+}

@@ -1,0 +1,24 @@
+//! Dense layer.  y = x W^T + b, W in Hugging Face's `[out, in]` layout.
+
+use burn::tensor::Tensor;
+
+use crate::{cpu, shape::expect};
+
+/// `x`: `[tokens, in]`; `weight`: `[out, in]`; `bias`: `[out]`. Returns `[tokens, out]`.
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
+    let [_, inputs] = x.dims();
+    let [outputs, _] = weight.dims();
+    expect("linear: weight [out, in]", weight.dims(), [outputs, inputs]);
+    expect("linear: bias [out]", bias.dims(), [outputs]);
+    if [cpu::is_cpu(&x), cpu::is_cpu(&weight), cpu::is_cpu(&bias)] == [true; 3] {
+        return cpu::linear::linear(cpu::operand(x), cpu::operand(weight), cpu::operand(bias)).into_tensor();
+    }
+    reference(x, weight, bias)
+}
+
+pub(crate) fn reference(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
+    x.matmul(weight.transpose()) + bias.unsqueeze()
+}

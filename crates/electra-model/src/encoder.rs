@@ -1,0 +1,289 @@
+//! The transformer encoder that all of ELECTRA's networks share in kind.
+//!
+//! BERT's encoder, post-LN (Devlin et al. 2018), with one addition: where the embedding size differs from the
+//! hidden size, a dense layer projects (`embeddings_project`). Tokens stay in one `[batch * seq, hidden]`
+//! matrix throughout; only attention looks at rows as sequences. electra-semantics.md, "Model".
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use electra_kernels::{Dropout, add_layer_norm, attention, dropout, embedding, gelu_linear, layer_norm, linear, noise::NoiseKey};
+
+use crate::{
+    config::ElectraConfig,
+    parameters::{Initializer, ParameterSpec, Parameters},
+};
+
+/// Token ids with what the encoder must know beside them.
+#[derive(Debug, Clone)]
+pub struct EncoderInput {
+    /// `[batch, seq]`, each below `vocab_size`.
+    pub ids: Tensor<2, Int>,
+    /// Segment of each token, `[batch, seq]`.
+    pub token_type_ids: Tensor<2, Int>,
+    /// 1 for a token, 0 for padding, `[batch, seq]`.
+    pub attention_mask: Tensor<2>,
+}
+
+impl EncoderInput {
+    /// One unpadded sequence of a single segment.
+    pub fn single(ids: &[u32], device: &Device) -> Self {
+        let seq = ids.len();
+        let ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
+        Self {
+            ids: Tensor::from_data(TensorData::new(ids, [1, seq]), device),
+            token_type_ids: Tensor::zeros([1, seq], device),
+            attention_mask: Tensor::ones([1, seq], device),
+        }
+    }
+}
+
+/// What dropout needs: a key for this network and step, and the examples' numbers in the global batch.
+#[derive(Debug, Clone, Copy)]
+pub struct EncoderNoise<'a> {
+    pub key: NoiseKey,
+    pub examples: &'a [u32],
+}
+
+/// Where dropout is applied; the number is part of the noise's key, so it never changes.
+#[derive(Clone, Copy)]
+enum Site {
+    Embeddings = 0,
+    AttentionProbabilities = 1,
+    AttentionOutput = 2,
+    Output = 3,
+}
+
+impl<'a> EncoderNoise<'a> {
+    /// `layer` 0 is the embeddings, layer i of the encoder is i + 1.
+    fn dropout(&self, layer: usize, site: Site, probability: f64) -> Dropout<'a> {
+        Dropout { probability, key: self.key.child(layer as u64).child(site as u64), examples: self.examples }
+    }
+}
+
+/// Hidden states.
+#[derive(Debug, Clone)]
+pub struct EncoderOutput {
+    /// `[batch * seq, hidden]`
+    pub last_hidden: Tensor<2>,
+    /// After the embeddings (and their projection) and after each layer, `[batch * seq, hidden]` each.
+    pub hidden_states: Vec<Tensor<2>>,
+}
+
+/// An encoder's weights, borrowed by name from `Parameters`.
+#[derive(Debug, Clone)]
+pub struct Encoder {
+    config: ElectraConfig,
+    word_embeddings: Tensor<2>,
+    position_embeddings: Tensor<2>,
+    token_type_embeddings: Tensor<2>,
+    embeddings_layer_norm: LayerNorm,
+    embeddings_project: Option<Dense>,
+    layers: Vec<Layer>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Dense {
+    pub(crate) weight: Tensor<2>,
+    pub(crate) bias: Tensor<1>,
+}
+
+impl Dense {
+    pub(crate) fn bind(parameters: &Parameters, name: &str) -> Self {
+        Self { weight: parameters.get(&format!("{name}.weight")), bias: parameters.get(&format!("{name}.bias")) }
+    }
+
+    pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        linear(x, self.weight.clone(), self.bias.clone())
+    }
+
+    pub(crate) fn forward_gelu(&self, x: Tensor<2>) -> Tensor<2> {
+        gelu_linear(x, self.weight.clone(), self.bias.clone())
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct LayerNorm {
+    pub(crate) gamma: Tensor<1>,
+    pub(crate) beta: Tensor<1>,
+    pub(crate) epsilon: f64,
+}
+
+impl LayerNorm {
+    pub(crate) fn bind(parameters: &Parameters, name: &str, epsilon: f64) -> Self {
+        Self {
+            gamma: parameters.get(&format!("{name}.weight")),
+            beta: parameters.get(&format!("{name}.bias")),
+            epsilon,
+        }
+    }
+
+    pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        layer_norm(x, self.gamma.clone(), self.beta.clone(), self.epsilon)
+    }
+
+    fn forward_residual(&self, x: Tensor<2>, branch: Tensor<2>, dropout: Option<&Dropout<'_>>) -> Tensor<2> {
+        add_layer_norm(x, branch, dropout, self.gamma.clone(), self.beta.clone(), self.epsilon)
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Layer {
+    query: Dense,
+    key: Dense,
+    value: Dense,
+    attention_output: Dense,
+    attention_layer_norm: LayerNorm,
+    intermediate: Dense,
+    output: Dense,
+    output_layer_norm: LayerNorm,
+}
+
+/// The specs of a dense layer: truncated-normal or Glorot weight `[out, in]`, zero bias.
+pub(crate) fn dense_specs(prefix: &str, outputs: usize, inputs: usize, weight: Initializer) -> [ParameterSpec; 2] {
+    [
+        ParameterSpec::new(prefix, ".weight", &[outputs, inputs], weight),
+        ParameterSpec::new(prefix, ".bias", &[outputs], Initializer::Zeros),
+    ]
+}
+
+/// The specs of a layer normalization.
+pub(crate) fn layer_norm_specs(prefix: &str, size: usize) -> [ParameterSpec; 2] {
+    [
+        ParameterSpec::new(prefix, ".weight", &[size], Initializer::Ones),
+        ParameterSpec::new(prefix, ".bias", &[size], Initializer::Zeros),
+    ]
+}
+
+impl Encoder {
+    /// Parameters of an encoder under `prefix` (`"discriminator.electra."`), in Hugging Face's names and order.
+    pub fn specs(config: &ElectraConfig, prefix: &str) -> Vec<ParameterSpec> {
+        let normal = Initializer::TruncatedNormal(config.initializer_range);
+        let (hidden, ffn) = (config.hidden_size, config.intermediate_size);
+        let table = |name: &str, rows| {
+            ParameterSpec::new(prefix, &format!("embeddings.{name}.weight"), &[rows, config.embedding_size], normal)
+        };
+        let mut specs = vec![
+            table("word_embeddings", config.vocab_size),
+            table("position_embeddings", config.max_position_embeddings),
+            table("token_type_embeddings", config.type_vocab_size),
+        ];
+        specs.extend(layer_norm_specs(&format!("{prefix}embeddings.LayerNorm"), config.embedding_size));
+        if config.has_projection() {
+            let name = format!("{prefix}embeddings_project");
+            specs.extend(dense_specs(&name, hidden, config.embedding_size, Initializer::GlorotUniform));
+        }
+        for layer in 0..config.num_hidden_layers {
+            let name = |part: &str| format!("{prefix}encoder.layer.{layer}.{part}");
+            for part in ["query", "key", "value"] {
+                specs.extend(dense_specs(&name(&format!("attention.self.{part}")), hidden, hidden, normal));
+            }
+            specs.extend(dense_specs(&name("attention.output.dense"), hidden, hidden, normal));
+            specs.extend(layer_norm_specs(&name("attention.output.LayerNorm"), hidden));
+            specs.extend(dense_specs(&name("intermediate.dense"), ffn, hidden, normal));
+            specs.extend(dense_specs(&name("output.dense"), hidden, ffn, normal));
+            specs.extend(layer_norm_specs(&name("output.LayerNorm"), hidden));
+        }
+        specs
+    }
+
+    /// Borrows the weights under `prefix`.
+    ///
+    /// # Panics
+    /// If `parameters` lacks one of `specs(config, prefix)`.
+    pub fn bind(config: &ElectraConfig, parameters: &Parameters, prefix: &str) -> Self {
+        let epsilon = config.layer_norm_eps;
+        let table = |name: &str| parameters.get(&format!("{prefix}embeddings.{name}.weight"));
+        let layers = (0..config.num_hidden_layers)
+            .map(|layer| {
+                let dense = |part: &str| Dense::bind(parameters, &format!("{prefix}encoder.layer.{layer}.{part}"));
+                let norm = |part: &str| {
+                    LayerNorm::bind(parameters, &format!("{prefix}encoder.layer.{layer}.{part}"), epsilon)
+                };
+                Layer {
+                    query: dense("attention.self.query"),
+                    key: dense("attention.self.key"),
+                    value: dense("attention.self.value"),
+                    attention_output: dense("attention.output.dense"),
+                    attention_layer_norm: norm("attention.output.LayerNorm"),
+                    intermediate: dense("intermediate.dense"),
+                    output: dense("output.dense"),
+                    output_layer_norm: norm("output.LayerNorm"),
+                }
+            })
+            .collect();
+        Self {
+            config: config.clone(),
+            word_embeddings: table("word_embeddings"),
+            position_embeddings: table("position_embeddings"),
+            token_type_embeddings: table("token_type_embeddings"),
+            embeddings_layer_norm: LayerNorm::bind(parameters, &format!("{prefix}embeddings.LayerNorm"), epsilon),
+            embeddings_project: config
+                .has_projection()
+                .then(|| Dense::bind(parameters, &format!("{prefix}embeddings_project"))),
+            layers,
+        }
+    }
+
+    pub fn config(&self) -> &ElectraConfig {
+        &self.config
+    }
+
+    /// The word table, `[vocab, embedding]`, to which the generator ties its output.
+    pub fn word_embeddings(&self) -> Tensor<2> {
+        self.word_embeddings.clone()
+    }
+
+    /// Hidden states of `input`; dropout only where there is noise for it.
+    ///
+    /// # Panics
+    /// If a sequence is longer than `max_position_embeddings`.
+    pub fn forward(&self, input: &EncoderInput, noise: Option<EncoderNoise<'_>>) -> EncoderOutput {
+        let config = &self.config;
+        let [batch, seq] = input.ids.dims();
+        assert!(
+            seq <= config.max_position_embeddings,
+            "seq {seq} is longer than max_position_embeddings {}",
+            config.max_position_embeddings
+        );
+        let tokens = batch * seq;
+        let drop = |layer, site, probability| noise.map(|noise| noise.dropout(layer, site, probability));
+
+        let words = embedding(self.word_embeddings.clone(), input.ids.clone().reshape([tokens]));
+        let types = embedding(self.token_type_embeddings.clone(), input.token_type_ids.clone().reshape([tokens]));
+        let positions = self.position_embeddings.clone().slice([0..seq]);
+        let width = config.embedding_size;
+        let embeddings =
+            ((words + types).reshape([batch, seq, width]) + positions.unsqueeze()).reshape([tokens, width]);
+        let embeddings = self.embeddings_layer_norm.forward(embeddings);
+        let embeddings = dropout(embeddings, drop(0, Site::Embeddings, config.hidden_dropout_prob).as_ref());
+        let mut hidden = match &self.embeddings_project {
+            Some(project) => project.forward(embeddings),
+            None => embeddings,
+        };
+
+        let mut hidden_states = vec![hidden.clone()];
+        for (index, layer) in self.layers.iter().enumerate() {
+            let number = index + 1;
+            let attended = attention(
+                layer.query.forward(hidden.clone()),
+                layer.key.forward(hidden.clone()),
+                layer.value.forward(hidden.clone()),
+                &input.attention_mask,
+                config.num_attention_heads,
+                drop(number, Site::AttentionProbabilities, config.attention_probs_dropout_prob).as_ref(),
+            );
+            hidden = layer.attention_layer_norm.forward_residual(
+                hidden,
+                layer.attention_output.forward(attended),
+                drop(number, Site::AttentionOutput, config.hidden_dropout_prob).as_ref(),
+            );
+            let expanded = layer.intermediate.forward_gelu(hidden.clone());
+            hidden = layer.output_layer_norm.forward_residual(
+                hidden,
+                layer.output.forward(expanded),
+                drop(number, Site::Output, config.hidden_dropout_prob).as_ref(),
+            );
+            hidden_states.push(hidden.clone());
+        }
+        EncoderOutput { last_hidden: hidden, hidden_states }
+    }
+}

@@ -1,0 +1,236 @@
+//! The trainable tensors of all networks in one ordered, named list.
+//!
+//! Networks borrow their weights from here by Hugging Face's names, and the optimizer, checkpoints, import
+//! and export walk the same list, so nothing needs a mirror of the network's structure. Tables that two
+//! networks share live once, under the first owner's name; `Sharing` is no more than a list of aliases.
+//! Values are flat, row-major, and keep Hugging Face's `[out, in]` layout: export is a change of prefix.
+
+use std::collections::HashMap;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use electra_kernels::noise::NoiseKey;
+
+/// How a parameter gets its first value. electra-semantics.md, "Model", point 5.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Initializer {
+    Zeros,
+    Ones,
+    /// Normal with this standard deviation, redrawn beyond two of them (TensorFlow's `truncated_normal`).
+    TruncatedNormal(f64),
+    /// Uniform within `sqrt(6 / (fan_in + fan_out))`, TensorFlow's default for a dense layer.
+    GlorotUniform,
+}
+
+/// Name, shape and first value of one parameter.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ParameterSpec {
+    /// Network prefix and Hugging Face's key: `discriminator.electra.embeddings.word_embeddings.weight`.
+    pub name: String,
+    pub shape: Vec<usize>,
+    pub initializer: Initializer,
+}
+
+impl ParameterSpec {
+    /// A spec under `prefix`, which ends in a dot or is empty.
+    pub fn new(prefix: &str, name: &str, shape: &[usize], initializer: Initializer) -> Self {
+        Self { name: format!("{prefix}{name}"), shape: shape.to_vec(), initializer }
+    }
+
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether weight decay applies: not to LayerNorm nor to biases (reference: `_do_use_weight_decay`).
+    pub fn decays(&self) -> bool {
+        !(self.name.contains("LayerNorm") || self.name.contains("layer_norm") || self.name.ends_with("bias"))
+    }
+
+    /// The first value, row-major. Depends on the seed and the name alone, so it is the same whatever the
+    /// order, the device or the other networks beside it.
+    pub fn initial_values(&self, seed: u64) -> Vec<f32> {
+        let len = self.len();
+        match self.initializer {
+            Initializer::Zeros => vec![0.0; len],
+            Initializer::Ones => vec![1.0; len],
+            Initializer::TruncatedNormal(deviation) => {
+                let key = NoiseKey::new(seed).child_str(&self.name);
+                (0..len).map(|i| (truncated_normal(key, i) * deviation) as f32).collect()
+            }
+            Initializer::GlorotUniform => {
+                let key = NoiseKey::new(seed).child_str(&self.name);
+                let limit = (6.0 / self.shape.iter().sum::<usize>() as f64).sqrt();
+                (0..len).map(|i| ((2.0 * key.uniform_f64(i as u64, 0) - 1.0) * limit) as f32).collect()
+            }
+        }
+    }
+}
+
+/// A standard normal by Box and Muller, redrawn until it lies within two deviations.
+fn truncated_normal(key: NoiseKey, index: usize) -> f64 {
+    for attempt in 0.. {
+        let radius = (-2.0 * (1.0 - key.uniform_f64(index as u64, 2 * attempt)).ln()).sqrt();
+        let angle = std::f64::consts::TAU * key.uniform_f64(index as u64, 2 * attempt + 1);
+        let value = radius * angle.cos();
+        if value.abs() <= 2.0 {
+            return value;
+        }
+    }
+    unreachable!("95 % of draws lie within two deviations")
+}
+
+/// One named value.
+#[derive(Debug, Clone)]
+pub struct Parameter {
+    pub spec: ParameterSpec,
+    /// Flat, row-major.
+    pub value: Tensor<1>,
+}
+
+/// Where a name that a network asks for is really stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alias {
+    /// Any name that starts with this …
+    pub from: String,
+    /// … is found under this instead.
+    pub to: String,
+}
+
+impl Alias {
+    pub fn new(from: impl Into<String>, to: impl Into<String>) -> Self {
+        Self { from: from.into(), to: to.into() }
+    }
+}
+
+/// The specs of all parameters and the aliases between networks: everything about the weights but their values.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Layout {
+    specs: Vec<ParameterSpec>,
+    aliases: Vec<Alias>,
+}
+
+impl Layout {
+    /// Drops specs that an alias makes another's, so that each stored tensor appears once.
+    pub fn new(specs: Vec<ParameterSpec>, aliases: Vec<Alias>) -> Self {
+        let specs = specs.into_iter().filter(|spec| resolve(&aliases, &spec.name) == spec.name).collect();
+        Self { specs, aliases }
+    }
+
+    pub fn specs(&self) -> &[ParameterSpec] {
+        &self.specs
+    }
+
+    /// The name under which `name` is stored.
+    pub fn resolve(&self, name: &str) -> String {
+        resolve(&self.aliases, name)
+    }
+
+    /// Number of trainable values.
+    pub fn parameter_count(&self) -> usize {
+        self.specs.iter().map(ParameterSpec::len).sum()
+    }
+
+    /// Number of trainable values whose name starts with `prefix`, shared ones under their owner.
+    pub fn parameter_count_of(&self, prefix: &str) -> usize {
+        self.specs.iter().filter(|spec| spec.name.starts_with(prefix)).map(ParameterSpec::len).sum()
+    }
+}
+
+fn resolve(aliases: &[Alias], name: &str) -> String {
+    let mut name = name.to_owned();
+    // Chains are short (head's table -> generator's table -> discriminator's table); the bound catches a loop.
+    for _ in 0..8 {
+        match aliases.iter().find(|alias| name.starts_with(&alias.from)) {
+            Some(alias) => name = format!("{}{}", alias.to, &name[alias.from.len()..]),
+            None => return name,
+        }
+    }
+    panic!("the aliases of {name} form a loop: {aliases:?}")
+}
+
+/// Ordered, named values. Cloning shares the tensors.
+#[derive(Debug, Clone)]
+pub struct Parameters {
+    layout: Layout,
+    values: Vec<Tensor<1>>,
+    index: HashMap<String, usize>,
+}
+
+impl Parameters {
+    /// Fresh parameters for `layout`, from the initialisers and `seed`.
+    pub fn initialize(layout: &Layout, seed: u64, device: &Device) -> Self {
+        Self::from_fn(layout, |spec| {
+            let len = spec.len();
+            Tensor::from_data(TensorData::new(spec.initial_values(seed), [len]), device)
+        })
+    }
+
+    /// Parameters whose values come from `value`, called in the layout's order.
+    ///
+    /// # Panics
+    /// If a value's length differs from its spec's.
+    pub fn from_fn(layout: &Layout, mut value: impl FnMut(&ParameterSpec) -> Tensor<1>) -> Self {
+        let values: Vec<_> = layout
+            .specs
+            .iter()
+            .map(|spec| {
+                let value = value(spec);
+                assert_eq!(value.dims(), [spec.len()], "{}: {:?} values expected", spec.name, spec.shape);
+                value
+            })
+            .collect();
+        let index = layout.specs.iter().enumerate().map(|(i, spec)| (spec.name.clone(), i)).collect();
+        Self { layout: layout.clone(), values, index }
+    }
+
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    pub fn specs(&self) -> &[ParameterSpec] {
+        &self.layout.specs
+    }
+
+    /// Flat values, in the order of `specs`.
+    pub fn values(&self) -> &[Tensor<1>] {
+        &self.values
+    }
+
+    /// Specs and flat values, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&ParameterSpec, &Tensor<1>)> {
+        self.layout.specs.iter().zip(&self.values)
+    }
+
+    /// The same layout with other values, each made from the old one.
+    pub fn map(&self, mut change: impl FnMut(usize, &ParameterSpec, &Tensor<1>) -> Tensor<1>) -> Self {
+        let values = self.iter().enumerate().map(|(i, (spec, value))| change(i, spec, value)).collect();
+        Self { layout: self.layout.clone(), values, index: self.index.clone() }
+    }
+
+    /// The value of `name`, in its shape; aliases are followed.
+    ///
+    /// # Panics
+    /// If there is no such parameter or its rank is not `D`: a mistake in the network's code, not in its input.
+    pub fn get<const D: usize>(&self, name: &str) -> Tensor<D> {
+        let stored = self.layout.resolve(name);
+        let &i = self.index.get(&stored).unwrap_or_else(|| panic!("no parameter {stored} (asked for as {name})"));
+        let shape: [usize; D] = self.layout.specs[i]
+            .shape
+            .clone()
+            .try_into()
+            .unwrap_or_else(|shape| panic!("{name} has shape {shape:?}, not rank {D}"));
+        self.values[i].clone().reshape(shape)
+    }
+
+    pub fn contains(&self, name: &str) -> bool {
+        self.index.contains_key(&self.layout.resolve(name))
+    }
+
+    /// The flat value of `name`, aliases followed, or `None`.
+    pub fn value(&self, name: &str) -> Option<&Tensor<1>> {
+        self.index.get(&self.layout.resolve(name)).map(|&i| &self.values[i])
+    }
+}

@@ -1,0 +1,111 @@
+//! Which networks are pre-trained together, and which weights they share.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    config::{ConfigError, ElectraConfig},
+    network::{Discriminator, Generator},
+    parameters::{Alias, Layout},
+};
+
+/// Prefix of the discriminator's parameters, and of every table that both networks share.
+pub const DISCRIMINATOR: &str = "discriminator.";
+/// Prefix of the generator's own parameters.
+pub const GENERATOR: &str = "generator.";
+
+/// What generator and discriminator have in common. Paper, section 3.2; electra-semantics.md, "Model", point 3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sharing {
+    /// Word, position and type tables and the embeddings' LayerNorm; each network projects for itself.
+    #[default]
+    Embeddings,
+    /// Nothing: the generator has tables of its own, of its own hidden size, and so no projection.
+    None,
+    /// The whole encoder. Needs equal sizes.
+    All,
+}
+
+impl Sharing {
+    /// The aliases that make the generator find shared weights under the discriminator's names.
+    pub fn aliases(self) -> Vec<Alias> {
+        let share = |part: &str| Alias::new(format!("{GENERATOR}{part}"), format!("{DISCRIMINATOR}{part}"));
+        match self {
+            // The dot keeps `electra.embeddings_project`, which each network owns, out of it.
+            Self::Embeddings => vec![share("electra.embeddings.")],
+            Self::None => Vec::new(),
+            Self::All => vec![share("electra.")],
+        }
+    }
+}
+
+/// The pair of networks of one pre-training run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PretrainingConfig {
+    pub discriminator: ElectraConfig,
+    pub generator: ElectraConfig,
+    pub sharing: Sharing,
+}
+
+/// Networks that cannot be trained together.
+#[derive(Debug, thiserror::Error, PartialEq)]
+pub enum PretrainingConfigError {
+    #[error("{network}: {error}")]
+    Network { network: &'static str, error: ConfigError },
+    #[error(
+        "sharing \"{sharing}\" needs {field} to be equal in both networks, but the discriminator has {discriminator} \
+         and the generator {generator}; choose another sharing, or equal sizes"
+    )]
+    Sharing { sharing: &'static str, field: &'static str, discriminator: usize, generator: usize },
+}
+
+impl PretrainingConfig {
+    /// A discriminator and its generator, whose hidden size is `width` of the discriminator's and whose
+    /// number of layers is `depth` of it.
+    pub fn new(discriminator: ElectraConfig, width: f64, depth: f64, sharing: Sharing) -> Self {
+        let mut generator = discriminator.generator(width, depth);
+        if sharing == Sharing::None {
+            generator.embedding_size = generator.hidden_size;
+        }
+        Self { discriminator, generator, sharing }
+    }
+
+    /// # Errors
+    /// If either network cannot be built, or the sharing asks for equal sizes that are not.
+    pub fn validate(&self) -> Result<(), PretrainingConfigError> {
+        for (network, config) in [("discriminator", &self.discriminator), ("generator", &self.generator)] {
+            config.validate().map_err(|error| PretrainingConfigError::Network { network, error })?;
+        }
+        let (d, g) = (&self.discriminator, &self.generator);
+        let mut equal = vec![("vocab_size", d.vocab_size, g.vocab_size)];
+        if self.sharing != Sharing::None {
+            equal.push(("embedding_size", d.embedding_size, g.embedding_size));
+            equal.push(("max_position_embeddings", d.max_position_embeddings, g.max_position_embeddings));
+            equal.push(("type_vocab_size", d.type_vocab_size, g.type_vocab_size));
+        }
+        if self.sharing == Sharing::All {
+            equal.push(("hidden_size", d.hidden_size, g.hidden_size));
+            equal.push(("num_hidden_layers", d.num_hidden_layers, g.num_hidden_layers));
+            equal.push(("num_attention_heads", d.num_attention_heads, g.num_attention_heads));
+            equal.push(("intermediate_size", d.intermediate_size, g.intermediate_size));
+        }
+        let sharing = match self.sharing {
+            Sharing::Embeddings => "embeddings",
+            Sharing::None => "none",
+            Sharing::All => "all",
+        };
+        match equal.into_iter().find(|(_, discriminator, generator)| discriminator != generator) {
+            Some((field, discriminator, generator)) => {
+                Err(PretrainingConfigError::Sharing { sharing, field, discriminator, generator })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The parameters of both networks, shared ones once.
+    pub fn layout(&self) -> Layout {
+        let mut specs = Discriminator::specs(&self.discriminator, DISCRIMINATOR);
+        specs.extend(Generator::specs(&self.generator, GENERATOR));
+        Layout::new(specs, self.sharing.aliases())
+    }
+}

@@ -1,0 +1,227 @@
+//! What the exported networks are for at first sight: scoring tokens as replaced, and filling masks.
+//!
+//! Both take the text as it stands, add [CLS] and [SEP], and run without dropout. A text longer than the
+//! network's positions is scored in windows that overlap by half, each token by the window that shows most of
+//! its surroundings.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use electra_data::Tokenizer;
+use electra_model::{Alias, Discriminator, ElectraConfig, EncoderInput, Generator, Layout, Parameters};
+
+use crate::error::{Error, Result};
+use crate::hugging_face::{self, Architecture};
+use crate::host;
+
+/// One token and what the discriminator says of it.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct TokenScore {
+    pub token: String,
+    pub id: u32,
+    /// Bytes of the text that the token covers, `start..end`.
+    pub start: usize,
+    pub end: usize,
+    /// Above 0: replaced.
+    pub logit: f32,
+    /// Probability that the token was replaced.
+    pub probability: f32,
+}
+
+/// A discriminator with its tokenizer, ready to score texts.
+pub struct Detector {
+    tokenizer: Tokenizer,
+    discriminator: Discriminator,
+    device: Device,
+}
+
+/// The weights of an exported folder on a device.
+fn load(folder: &Path, architecture: Architecture, device: &Device) -> Result<(ElectraConfig, Parameters, Tokenizer)> {
+    let network = hugging_face::import_as(folder, architecture.class_name())?;
+    let tokenizer = Tokenizer::load(folder)
+        .map_err(|error| Error::invalid(folder, error.to_string(), "export the model again, with its tokenizer"))?;
+    if tokenizer.vocab_size() > network.config.vocab_size {
+        return Err(Error::invalid(
+            folder,
+            format!(
+                "the tokenizer has {} entries, but the network only {}",
+                tokenizer.vocab_size(),
+                network.config.vocab_size
+            ),
+            "put the tokenizer of this model into the folder",
+        ));
+    }
+    let layout = Layout::new(architecture.specs(&network.config), Vec::<Alias>::new());
+    let parameters = host::parameters_from_host(&layout, network.tensors, folder, device)?;
+    Ok((network.config, parameters, tokenizer))
+}
+
+impl Detector {
+    /// Loads an exported discriminator.
+    ///
+    /// # Errors
+    /// The folder is not a discriminator with its tokenizer.
+    pub fn load(folder: &Path, device: &Device) -> Result<Self> {
+        let (config, parameters, tokenizer) = load(folder, Architecture::PreTraining, device)?;
+        Ok(Self { tokenizer, discriminator: Discriminator::bind(&config, &parameters, ""), device: device.clone() })
+    }
+
+    /// Scores every token of `text`, in order.
+    pub fn score(&self, text: &str) -> Vec<TokenScore> {
+        let (ids, offsets) = self.tokenizer.encode_with_offsets(text);
+        let logits = self.logits(&ids);
+        ids.iter()
+            .zip(offsets)
+            .zip(logits)
+            .map(|((&id, (start, end)), logit)| TokenScore {
+                token: self.tokenizer.token(id).unwrap_or_default(),
+                id,
+                start,
+                end,
+                logit,
+                probability: 1.0 / (1.0 + (-logit).exp()),
+            })
+            .collect()
+    }
+
+    /// The logit of each of `ids`, to which [CLS] and [SEP] are added here.
+    pub fn logits(&self, ids: &[u32]) -> Vec<f32> {
+        let special = self.tokenizer.special();
+        let room = self.discriminator.encoder.config().max_position_embeddings - 2;
+        let mut logits = vec![0.0; ids.len()];
+        for window in windows(ids.len(), room) {
+            let mut framed = vec![special.cls];
+            framed.extend_from_slice(&ids[window.start..window.end]);
+            framed.push(special.sep);
+            let found = self.discriminator.forward(&EncoderInput::single(&framed, &self.device), None);
+            let found = found.try_into_vec_as::<f32>().expect("the device gives its results back");
+            for i in window.keep_from..window.end {
+                logits[i] = found[1 + i - window.start];
+            }
+        }
+        logits
+    }
+
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+}
+
+/// A stretch of tokens that is run at once, of which those from `keep_from` are taken.
+struct Window {
+    start: usize,
+    keep_from: usize,
+    end: usize,
+}
+
+/// Windows of at most `room` tokens, each half a window after the one before.
+fn windows(len: usize, room: usize) -> Vec<Window> {
+    let stride = (room / 2).max(1);
+    let mut windows = Vec::new();
+    let mut start = 0;
+    while len > 0 {
+        let end = (start + room).min(len);
+        // The first quarter of a later window was seen better by the one before it.
+        let keep_from = if start == 0 { 0 } else { start + (room - stride) / 2 };
+        windows.push(Window { start, keep_from, end });
+        if end == len {
+            break;
+        }
+        start += stride;
+    }
+    windows
+}
+
+/// One guess for a masked position.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Guess {
+    pub token: String,
+    pub id: u32,
+    pub logit: f32,
+    pub probability: f32,
+}
+
+/// A generator with its tokenizer, ready to fill masks.
+pub struct Filler {
+    tokenizer: Tokenizer,
+    generator: Generator,
+    device: Device,
+}
+
+impl Filler {
+    /// Loads an exported generator.
+    ///
+    /// # Errors
+    /// The folder is not a generator with its tokenizer.
+    pub fn load(folder: &Path, device: &Device) -> Result<Self> {
+        let (config, parameters, tokenizer) = load(folder, Architecture::MaskedLm, device)?;
+        Ok(Self { tokenizer, generator: Generator::bind(&config, &parameters, ""), device: device.clone() })
+    }
+
+    /// The `top` likeliest tokens for each [MASK] in `text`, best first.
+    ///
+    /// # Errors
+    /// The text has no [MASK], or is longer than the network's positions.
+    pub fn fill(&self, text: &str, top: usize) -> Result<Vec<Vec<Guess>>, String> {
+        let special = self.tokenizer.special();
+        let mut ids = vec![special.cls];
+        // [MASK] is found here, so that it is one whatever the tokenizer does with brackets.
+        for (i, part) in text.split("[MASK]").enumerate() {
+            if i > 0 {
+                ids.push(special.mask);
+            }
+            ids.extend(self.tokenizer.encode(part));
+        }
+        ids.push(special.sep);
+        let positions: Vec<usize> = (0..ids.len()).filter(|&i| ids[i] == special.mask).collect();
+        if positions.is_empty() {
+            return Err("the text has no [MASK]: put one where a token is to be filled in".to_owned());
+        }
+        let room = self.generator.encoder.config().max_position_embeddings;
+        if ids.len() > room {
+            return Err(format!("the text has {} tokens, but the model only {room} positions: shorten it", ids.len()));
+        }
+        let hidden = self.generator.encode(&EncoderInput::single(&ids, &self.device), None).last_hidden;
+        let rows = positions.iter().map(|&i| hidden.clone().slice([i..i + 1])).collect();
+        let logits = self.generator.logits(burn::tensor::Tensor::cat(rows, 0));
+        let [_, vocab] = logits.dims();
+        let logits = logits.try_into_vec_as::<f32>().expect("the device gives its results back");
+        Ok(logits.chunks(vocab).map(|row| self.best(row, top)).collect())
+    }
+
+    fn best(&self, logits: &[f32], top: usize) -> Vec<Guess> {
+        let greatest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let total: f64 = logits.iter().map(|&logit| f64::from(logit - greatest).exp()).sum();
+        let mut order: Vec<usize> = (0..logits.len()).collect();
+        // Ties go to the lowest id, as in training.
+        order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]).then(a.cmp(&b)));
+        order
+            .into_iter()
+            .take(top)
+            .map(|id| Guess {
+                token: self.tokenizer.token(id as u32).unwrap_or_default(),
+                id: id as u32,
+                logit: logits[id],
+                probability: (f64::from(logits[id] - greatest).exp() / total) as f32,
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_take_every_token_once() {
+        for (len, room) in [(1, 510), (510, 510), (511, 510), (2000, 510), (7, 2), (9, 1), (0, 5)] {
+            let mut owner = vec![None; len];
+            for (number, window) in windows(len, room).iter().enumerate() {
+                assert!(window.end - window.start <= room);
+                assert!(window.start <= window.keep_from && window.keep_from <= window.end);
+                owner[window.keep_from..window.end].fill(Some(number));
+            }
+            assert!(owner.iter().all(Option::is_some), "{len} tokens in windows of {room}");
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! What can go wrong at the edge to files, each with the place and the remedy.
+
+use std::path::{Path, PathBuf};
+
+/// An error of this crate. Its text is one message: what, where, why, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The operating system refused.
+    #[error("{}: cannot {action}: {source}{}", path.display(), remedy(source))]
+    Io { path: PathBuf, action: &'static str, source: std::io::Error },
+    /// The file is there, but it is not what it should be: corrupt, truncated, of another version or shape.
+    #[error("{}: {problem}; {remedy}", path.display())]
+    Invalid { path: PathBuf, problem: String, remedy: String },
+    #[error(transparent)]
+    Config(#[from] crate::run_config::RunConfigError),
+    #[error(transparent)]
+    Data(#[from] electra_data::DataError),
+}
+
+impl Error {
+    pub(crate) fn io(path: &Path, action: &'static str, source: std::io::Error) -> Self {
+        Self::Io { path: path.to_owned(), action, source }
+    }
+
+    pub(crate) fn invalid(path: &Path, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::Invalid { path: path.to_owned(), problem: problem.into(), remedy: remedy.into() }
+    }
+}
+
+fn remedy(source: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind;
+    match source.kind() {
+        ErrorKind::NotFound => "; check the path",
+        ErrorKind::PermissionDenied => "; check the permissions of the file and of its folder",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "; free some space or choose another folder",
+        ErrorKind::IsADirectory | ErrorKind::NotADirectory => "; a file was expected, or a folder in its path",
+        _ => "",
+    }
+}
+
+/// `anyhow`-free shorthand of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,150 @@
+//! What a run costs before it starts: floating-point operations, parameters, memory.
+//!
+//! FLOPs follow the counting rules of google-research/electra's `flops_computation.py`, so that our numbers
+//! stand beside the paper's: an operation on an element counts one, a multiply-add two, the backward pass as
+//! much as the forward pass, an embedding look-up as the product it replaces.
+
+use electra_model::ElectraConfig;
+
+/// Share of positions whose logits the reference counts: 20 of 128.
+pub const REFERENCE_MASKED_FRACTION: f64 = 0.15625;
+
+/// Operations per token of one forward pass through the encoder, embeddings included.
+pub fn encoder_flops_per_token(config: &ElectraConfig, sequence_length: usize) -> f64 {
+    let [hidden, embedding, vocab, seq] =
+        [config.hidden_size, config.embedding_size, config.vocab_size, sequence_length].map(|size| size as f64);
+    let (heads, inner) = (config.num_attention_heads as f64, config.intermediate_size as f64);
+    let layer = 3.0 * (2.0 * hidden * hidden + hidden) // query, key, value
+        + 4.0 * hidden * seq + 10.0 * seq * heads // scores, softmax, dropout, weighted sum
+        + 2.0 * hidden * hidden + hidden + 5.0 * hidden + 5.0 // output, dropout, residual, layer norm
+        + 4.0 * hidden * inner + 9.0 * inner + 11.0 * hidden; // feed-forward, GELU, layer norm
+    let projection = if embedding == hidden { 0.0 } else { 2.0 * hidden * embedding + hidden };
+    let input = 2.0 * embedding * vocab + 2.0 * embedding * (seq + 2.0) + 11.0 * embedding + projection;
+    layer * config.num_hidden_layers as f64 + input
+}
+
+/// Operations per token of the generator's head, of whose positions `masked_fraction` get logits.
+pub fn mlm_head_flops_per_token(config: &ElectraConfig, masked_fraction: f64) -> f64 {
+    let [hidden, embedding, vocab] =
+        [config.hidden_size, config.embedding_size, config.vocab_size].map(|size| size as f64);
+    masked_fraction * (2.0 * embedding * vocab + 2.0 * embedding * hidden + 14.0 * embedding + 7.0 * vocab)
+}
+
+/// Operations per token of the discriminator's head.
+pub fn rtd_head_flops_per_token(config: &ElectraConfig) -> f64 {
+    let hidden = config.hidden_size as f64;
+    2.0 * hidden * hidden + 11.0 * hidden
+}
+
+/// Operations of one training step (forward and backward) over `batch_size * sequence_length` positions.
+///
+/// `discriminator` is `None` for plain MLM, where `generator` alone is trained.
+pub fn training_step_flops(
+    generator: Option<&ElectraConfig>,
+    discriminator: Option<&ElectraConfig>,
+    batch_size: usize,
+    sequence_length: usize,
+    masked_fraction: f64,
+) -> f64 {
+    let generator = generator.map_or(0.0, |config| {
+        encoder_flops_per_token(config, sequence_length) + mlm_head_flops_per_token(config, masked_fraction)
+    });
+    let discriminator = discriminator
+        .map_or(0.0, |config| encoder_flops_per_token(config, sequence_length) + rtd_head_flops_per_token(config));
+    2.0 * (generator + discriminator) * (batch_size * sequence_length) as f64
+}
+
+/// Bytes that training needs on the device.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MemoryEstimate {
+    /// Weights, gradients and the two moments of Adam, 4 bytes each.
+    pub parameters_bytes: f64,
+    /// What the forward passes keep for the backward pass.
+    pub activations_bytes: f64,
+}
+
+impl MemoryEstimate {
+    pub fn total_bytes(&self) -> f64 {
+        self.parameters_bytes + self.activations_bytes
+    }
+}
+
+/// Estimates the memory of a step over `micro_batch` sequences, in f32. An estimate, to some 30 %: backends
+/// differ in what they keep.
+///
+/// Counted per layer and token as in Korthikanti et al. 2022 (section 4.1), every operation keeping its input:
+/// their 34 bytes per unit of hidden size and 5 per score in f16 are 17 and 2.5 values.
+pub fn training_memory(
+    networks: &[&ElectraConfig],
+    parameter_count: usize,
+    micro_batch: usize,
+    sequence_length: usize,
+    masked_fraction: f64,
+) -> MemoryEstimate {
+    let tokens = (micro_batch * sequence_length) as f64;
+    let activations = networks.iter().map(|config| {
+        let per_layer = 17.0 * config.hidden_size as f64
+            + 2.5 * (config.num_attention_heads * sequence_length) as f64
+            // Their count holds a feed-forward layer of 4 x hidden, kept before and after GELU; ours is declared.
+            + 2.0 * (config.intermediate_size as f64 - 4.0 * config.hidden_size as f64);
+        per_layer.max(0.0) * config.num_hidden_layers as f64 + 4.0 * config.embedding_size as f64
+    });
+    // Logits, their softmax, the noise and the gradient of the first network's vocabulary at masked positions.
+    let logits = networks.first().map_or(0.0, |config| 4.0 * masked_fraction * config.vocab_size as f64);
+    MemoryEstimate {
+        parameters_bytes: 16.0 * parameter_count as f64,
+        activations_bytes: 4.0 * tokens * (activations.sum::<f64>() + logits),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(hidden: usize, layers: usize, embedding: usize, vocab: usize) -> ElectraConfig {
+        ElectraConfig {
+            vocab_size: vocab,
+            embedding_size: embedding,
+            hidden_size: hidden,
+            num_hidden_layers: layers,
+            num_attention_heads: (hidden / 64).max(1),
+            intermediate_size: 4 * hidden,
+            ..ElectraConfig::default()
+        }
+    }
+
+    /// The seven numbers of the reference's `flops_computation.py`, to its four digits.
+    #[test]
+    fn counts_are_the_references() {
+        let electra = |hidden, generator, layers, embedding, seq, batch, steps: f64| {
+            let discriminator = network(hidden, layers, embedding, 30522);
+            let generator = network(generator, layers, embedding, 30522);
+            let fraction = REFERENCE_MASKED_FRACTION;
+            steps * training_step_flops(Some(&generator), Some(&discriminator), batch, seq, fraction)
+        };
+        let mlm = |hidden, layers, embedding, vocab, seq, batch, steps: f64, fraction| {
+            let network = network(hidden, layers, embedding, vocab);
+            steps * training_step_flops(Some(&network), None, batch, seq, fraction)
+        };
+        for (name, found, expected) in [
+            ("small", electra(256, 64, 12, 128, 128, 128, 1e6), 1.294e18),
+            ("bert_small", mlm(256, 12, 128, 30522, 128, 128, 1.45e6, REFERENCE_MASKED_FRACTION), 1.419e18),
+            ("base", electra(768, 256, 12, 768, 512, 256, 766e3), 6.425e19),
+            ("400k", electra(1024, 256, 24, 1024, 512, 2048, 400e3), 7.118e20),
+            ("1.75M", electra(1024, 256, 24, 1024, 512, 2048, 1.75e6), 3.114e21),
+            ("gpt", mlm(768, 12, 768, 40_000, 512, 128, 960_800.0, 1.0), 3.969e19),
+            ("roberta", mlm(1024, 24, 1024, 50_265, 512, 8000, 500e3, REFERENCE_MASKED_FRACTION), 3.187e21),
+        ] {
+            assert!((found / expected - 1.0).abs() < 5e-4, "{name}: {found:e} is not {expected:e}");
+        }
+    }
+
+    #[test]
+    fn memory_grows_with_the_micro_batch_alone() {
+        let config = ElectraConfig::default();
+        let one = training_memory(&[&config], 1000, 1, 128, 0.15);
+        let four = training_memory(&[&config], 1000, 4, 128, 0.15);
+        assert_eq!(one.parameters_bytes, four.parameters_bytes);
+        assert!((four.activations_bytes / one.activations_bytes - 4.0).abs() < 1e-9);
+    }
+}

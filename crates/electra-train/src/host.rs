@@ -1,0 +1,111 @@
+//! Between parameters on a device and named tensors on the host, which files hold.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use electra_model::{Layout, ParameterSpec, Parameters};
+
+use crate::error::{Error, Result};
+use crate::tensor_file::HostTensor;
+
+/// All parameters, read back, in the layout's order.
+pub fn parameters_to_host(parameters: &Parameters) -> Vec<HostTensor> {
+    parameters.iter().map(|(spec, value)| to_host(spec.name.clone(), spec, value)).collect()
+}
+
+/// The values of one network under its names without `prefix` (`"generator."`), shared ones included.
+///
+/// # Panics
+/// If `parameters` lacks one of `specs`, whose names have no prefix.
+pub fn network_to_host(parameters: &Parameters, prefix: &str, specs: &[ParameterSpec]) -> Vec<HostTensor> {
+    let read = |spec: &ParameterSpec| {
+        let name = format!("{prefix}{}", spec.name);
+        let value = parameters.value(&name).unwrap_or_else(|| panic!("no parameter {name}"));
+        to_host(spec.name.clone(), spec, value)
+    };
+    specs.iter().map(read).collect()
+}
+
+pub(crate) fn to_host(name: String, spec: &ParameterSpec, value: &Tensor<1>) -> HostTensor {
+    let values = value.to_data().try_to_vec::<f32>().expect("parameters are f32");
+    HostTensor::new(name, spec.shape.clone(), values)
+}
+
+/// Parameters of `layout` with the values of `tensors`, by name.
+///
+/// # Errors
+/// One is missing or has another shape, or there are others; `path` is the file they came from.
+pub fn parameters_from_host(
+    layout: &Layout,
+    tensors: Vec<HostTensor>,
+    path: &Path,
+    device: &Device,
+) -> Result<Parameters> {
+    let mut values = take(layout, tensors, path, "")?.into_iter();
+    Ok(Parameters::from_fn(layout, |_| to_device(values.next().expect("one per spec"), device)))
+}
+
+pub(crate) fn to_device(values: Vec<f32>, device: &Device) -> Tensor<1> {
+    let len = values.len();
+    Tensor::from_data(TensorData::new(values, [len]), device)
+}
+
+/// The values of `{prefix}NAME` for every name of `layout`, in its order; `tensors` must hold no more.
+pub(crate) fn take(layout: &Layout, tensors: Vec<HostTensor>, path: &Path, prefix: &str) -> Result<Vec<Vec<f32>>> {
+    let remedy = "the checkpoint belongs to a run with another configuration: resume with the run.toml that it was \
+                  written with, or start afresh in another folder";
+    let mut by_name: HashMap<String, HostTensor> =
+        tensors.into_iter().map(|tensor| (tensor.name.clone(), tensor)).collect();
+    let mut values = Vec::with_capacity(layout.specs().len());
+    for spec in layout.specs() {
+        let name = format!("{prefix}{}", spec.name);
+        let Some(tensor) = by_name.remove(&name) else {
+            return Err(Error::invalid(path, format!("tensor \"{name}\" is missing"), remedy));
+        };
+        if tensor.shape != spec.shape {
+            let problem =
+                format!("tensor \"{name}\" has shape {:?}, but the network has {:?}", tensor.shape, spec.shape);
+            return Err(Error::invalid(path, problem, remedy));
+        }
+        values.push(tensor.values);
+    }
+    match by_name.keys().min() {
+        None => Ok(values),
+        Some(name) => Err(Error::invalid(path, format!("tensor \"{name}\" belongs to no parameter"), remedy)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use electra_model::{Alias, Initializer};
+
+    use super::*;
+
+    fn layout() -> Layout {
+        let spec = |name: &str, shape: &[usize]| ParameterSpec::new("", name, shape, Initializer::Ones);
+        Layout::new(vec![spec("d.w", &[2, 3]), spec("d.b", &[3]), spec("g.w", &[2, 3])], vec![Alias::new("g.w", "d.w")])
+    }
+
+    #[test]
+    fn parameters_return_as_they_were_and_mismatches_are_named() {
+        let device = Device::flex();
+        let parameters = Parameters::initialize(&layout(), 1, &device);
+        let host = parameters_to_host(&parameters);
+        assert_eq!(host.len(), 2, "a shared tensor is stored once");
+        let path = Path::new("step_000001/parameters.safetensors");
+        let again = parameters_from_host(&layout(), host.clone(), path, &device).unwrap();
+        assert_eq!(parameters_to_host(&again), host);
+        let shared = network_to_host(&parameters, "g.", &[ParameterSpec::new("", "w", &[2, 3], Initializer::Ones)]);
+        assert_eq!(shared[0].values, host[0].values);
+
+        let fails = |tensors| parameters_from_host(&layout(), tensors, path, &device).unwrap_err().to_string();
+        assert!(fails(host[..1].to_vec()).contains("\"d.b\" is missing"));
+        let mut other = host.clone();
+        other.push(HostTensor::new("x", [1], vec![0.0]));
+        assert!(fails(other).contains("\"x\" belongs to no parameter"));
+        let mut other = host.clone();
+        other[1] = HostTensor::new("d.b", [1, 3], vec![0.0; 3]);
+        assert!(fails(other).contains("shape [1, 3], but the network has [3]"));
+    }
+}

@@ -1,0 +1,554 @@
+//! A pre-training run: a folder, a loop, and everything that must survive a kill.
+//!
+//! The folder holds run.toml, metrics.jsonl (nothing that differs between two equal runs), timings.jsonl,
+//! tensorboard/, step_NNNNNN/ (checkpoints) and, at the end, discriminator/ and generator/ in Hugging Face's
+//! layout. At a step that is due for several things they happen in one order: rows, validation, checkpoint.
+//! So a checkpoint vouches for every row up to its step, and a resumed run writes the rest as it would have been.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use burn::tensor::Device;
+use electra_data::{Batch, BatchSource, Prefetcher, SpecialTokens};
+use electra_model::objective::{self, NetworkKind};
+use electra_model::pretraining::{DISCRIMINATOR, GENERATOR};
+use electra_model::{Layout, Objective, ObjectiveConfig, Parameters};
+
+use crate::baseline::FrequencyDetector;
+use crate::checkpoint::{self, Checkpoint, TrainState};
+use crate::error::{Error, Result};
+use crate::event::{EventSink, TrainEvent};
+use crate::hugging_face::{self, Architecture, Network};
+use crate::metrics::{MetricWindow, MetricsRow};
+use crate::model_card::ModelCard;
+use crate::optimizer::{Adam, AdamConfig};
+use crate::record::{Record, TimingsRow};
+use crate::run_config::{MicroBatch, RunConfig, TrainConfig};
+use crate::schedule::lr_at;
+use crate::tensorboard::TensorBoard;
+use crate::trainer::Trainer;
+use crate::validate::{JudgedToken, Validation};
+use crate::{file, flops, host, training_data};
+
+/// Name of the resolved configuration in a run's folder.
+pub const RUN_CONFIG: &str = "run.toml";
+/// Held-out examples to show at the end.
+const EXAMPLES: usize = 4;
+/// Threads that prepare batches ahead of the device.
+const PREFETCH_THREADS: usize = 2;
+
+/// The text a run learns from and is judged on.
+pub struct TrainingData {
+    pub train: BatchSource,
+    pub validation: BatchSource,
+    pub special: SpecialTokens,
+    /// Frequencies of the training text.
+    pub baseline: Option<FrequencyDetector>,
+    /// Folder with the tokenizer's files, copied beside the exported networks.
+    pub tokenizer: PathBuf,
+    /// Corpus and tokenizer in words, for the model card.
+    pub corpus: String,
+    pub tokenizer_description: String,
+    /// Tells this dataset and tokenizer from any other.
+    pub fingerprint: String,
+}
+
+/// Where and how a run goes.
+pub struct RunOptions<'a> {
+    pub folder: PathBuf,
+    /// Continue from the newest whole checkpoint in `folder`.
+    pub resume: bool,
+    /// Start from the networks in this folder's `discriminator` and `generator`.
+    pub init_from: Option<PathBuf>,
+    pub device: Device,
+    pub device_description: String,
+    /// Set it to save and stop after the step in hand.
+    pub stop: &'a AtomicBool,
+    pub license: Option<String>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Steps done.
+    pub step: u64,
+    pub interrupted: bool,
+    /// The last validation of this run.
+    pub validation: Option<MetricsRow>,
+    /// Exported folders, the one to keep first.
+    pub exported: Vec<PathBuf>,
+    /// A few held-out examples, corrupted and judged.
+    pub examples: Vec<Vec<JudgedToken>>,
+}
+
+/// The objective that `config` names.
+///
+/// # Errors
+/// The networks cannot be built; the configuration is named.
+pub fn objective_of(config: &RunConfig, objective: &ObjectiveConfig) -> Result<Box<dyn Objective>> {
+    let networks = config.model.networks();
+    let invalid = |problem: String| Error::invalid(Path::new(RUN_CONFIG), problem, "change [model] or [objective]");
+    networks.validate().map_err(|error| invalid(error.to_string()))?;
+    objective::from_config(objective, &networks).map_err(|error| invalid(error.to_string()))
+}
+
+/// Runs `config` to its last step, or until `options.stop`.
+///
+/// `config.model.vocab_size` must be the tokenizer's and `config.train.micro_batch` a number
+/// ([`resolve_micro_batch`]).
+///
+/// # Errors
+/// A file cannot be read or written, the folder holds another run, or the loss stays non-finite.
+pub fn pretrain(
+    config: &RunConfig,
+    data: TrainingData,
+    options: &RunOptions<'_>,
+    events: &mut EventSink<'_>,
+) -> Result<Outcome> {
+    let folder = &options.folder;
+    let objective = objective_of(config, &config.objective)?;
+    let judge = objective_of(
+        config,
+        &ObjectiveConfig { temperature: 1.0, disallow_correct: false, ..config.objective.clone() },
+    )?;
+    let MicroBatch::Size(micro_batch) = config.train.micro_batch else {
+        panic!("micro_batch must be resolved before a run starts");
+    };
+
+    file::create_folder(folder)?;
+    checkpoint::remove_leftovers(folder)?;
+    let resumed = if options.resume { newest_checkpoint(folder, config, &data.fingerprint, events)? } else { None };
+    config.save(&folder.join(RUN_CONFIG))?;
+
+    let adam = AdamConfig::from(&config.train);
+    let layout = objective.layout();
+    let parameter_count = layout.parameter_count();
+    let description = describe(config, objective.as_ref());
+    let (mut trainer, mut progress) = match resumed {
+        Some((path, saved)) => {
+            let (trainer, progress) = restore(&path, saved, objective, &layout, adam, &data, config, options)?;
+            events(&TrainEvent::Resumed { step: progress.step, path });
+            (trainer, progress)
+        }
+        None => {
+            let mut trainer =
+                Trainer::initialize(objective, adam, data.special, config.seed, micro_batch, &options.device);
+            if let Some(source) = &options.init_from {
+                trainer.parameters = initial_parameters(source, config, &trainer.parameters, &options.device)?;
+            }
+            (trainer, Progress::default())
+        }
+    };
+    let validation = Validation {
+        source: data.validation.clone(),
+        batches: config.train.validation_batches,
+        objective: judge,
+        special: data.special,
+        seed: config.seed,
+        baseline: data.baseline.clone(),
+    };
+
+    let train = &config.train;
+    let tokens_per_step = (train.batch_size * train.sequence_length) as u64;
+    events(&TrainEvent::Started {
+        description,
+        device: options.device_description.clone(),
+        parameters: parameter_count,
+        steps: train.steps,
+        tokens_per_step,
+        micro_batch,
+    });
+    let first_step = progress.step;
+    let mut metrics = Record::open(&folder.join("metrics.jsonl"), first_step)?;
+    let mut timings = Record::open(&folder.join("timings.jsonl"), first_step)?;
+    let mut board = TensorBoard::create(&folder.join("tensorboard"), first_step)?;
+    let started = Instant::now();
+    let mut last_validation = None;
+    let mut saved_at = (first_step > 0).then_some(first_step);
+    let mut phase = trainer.objective().phase(first_step);
+
+    let mut batches = Prefetcher::new(data.train.clone(), first_step, PREFETCH_THREADS);
+    while progress.step < train.steps && !options.stop.load(Ordering::SeqCst) {
+        let step = progress.step;
+        let batch = batches.next_batch();
+        if trainer.objective().phase(step) != phase {
+            phase = trainer.objective().phase(step);
+            events(&TrainEvent::Notice { message: format!("step {step}: the phase \"{phase}\" begins") });
+        }
+        let learning_rate = lr_at(step, train.learning_rate, train.warmup_steps, train.steps);
+        let result = trainer.step(&batch, step, learning_rate);
+        progress.step += 1;
+        progress.tokens_seen += batch.token_count() as u64;
+        if result.applied {
+            progress.nonfinite_in_a_row = 0;
+            progress.window.add(&result.metrics);
+            progress.window.add_gradient_norm(result.gradient_norm);
+        } else {
+            progress.nonfinite_steps += 1;
+            progress.nonfinite_in_a_row += 1;
+            let what = if result.metrics.loss.is_finite() { "gradient norm" } else { "loss" };
+            events(&TrainEvent::NonFinite {
+                step: progress.step,
+                what: what.to_owned(),
+                in_a_row: progress.nonfinite_in_a_row,
+                limit: train.max_nonfinite_in_a_row,
+            });
+            if progress.nonfinite_in_a_row >= train.max_nonfinite_in_a_row {
+                return Err(give_up(folder, progress.step, progress.nonfinite_in_a_row, what, &batch)?);
+            }
+        }
+
+        let step = progress.step;
+        let speed = Speed::since(started, step - first_step, train.steps - step, tokens_per_step);
+        events(&TrainEvent::Progress {
+            step,
+            steps_per_second: speed.steps_per_second,
+            tokens_per_second: speed.tokens_per_second,
+            seconds_left: speed.seconds_left,
+        });
+        let last = step == train.steps;
+        if (step.is_multiple_of(train.log_every) || last) && !progress.window.is_empty() {
+            let row = progress.window.row(step, "train", Some(learning_rate));
+            progress.window.clear();
+            metrics.append(&row)?;
+            board.row(&row)?;
+            timings.append(&TimingsRow {
+                step,
+                seconds: started.elapsed().as_secs_f64(),
+                steps_per_second: speed.steps_per_second,
+                tokens_per_second: speed.tokens_per_second,
+            })?;
+            events(&TrainEvent::Metrics {
+                row: Box::new(row),
+                steps_per_second: speed.steps_per_second,
+                tokens_per_second: speed.tokens_per_second,
+                seconds_left: speed.seconds_left,
+            });
+        }
+        if train.validate_every > 0 && (step.is_multiple_of(train.validate_every) || last) {
+            let row = validation.run(&trainer.parameters, step, &options.device);
+            metrics.append(&row)?;
+            board.row(&row)?;
+            events(&TrainEvent::Validation { row: Box::new(row.clone()) });
+            last_validation = Some(row);
+        }
+        if step.is_multiple_of(train.checkpoint_every) || last {
+            metrics.sync()?;
+            let path = save(folder, config, &data.fingerprint, &trainer, &progress)?;
+            saved_at = Some(step);
+            events(&TrainEvent::CheckpointSaved { step, path });
+        }
+    }
+
+    if saved_at != Some(progress.step) {
+        metrics.sync()?;
+        let path = save(folder, config, &data.fingerprint, &trainer, &progress)?;
+        events(&TrainEvent::CheckpointSaved { step: progress.step, path });
+    }
+    if last_validation.is_none() {
+        // Resumed at its end: there was no step to validate after, but there is something to say.
+        last_validation = Some(validation.run(&trainer.parameters, progress.step, &options.device));
+    }
+    let card = ModelCard {
+        license: options.license.clone(),
+        corpus: Some(data.corpus),
+        tokenizer: Some(data.tokenizer_description),
+        ..card_of_steps(folder, config, progress.step, progress.tokens_seen, last_validation.as_ref())
+    };
+    let exported =
+        export_networks(folder, config, trainer.objective(), &trainer.parameters, &data.tokenizer, &card)?;
+    let examples = validation.examples(&trainer.parameters, EXAMPLES, &options.device);
+    let interrupted = progress.step < train.steps;
+    events(&TrainEvent::Finished { step: progress.step, seconds: started.elapsed().as_secs_f64(), interrupted });
+    Ok(Outcome { step: progress.step, interrupted, validation: last_validation, exported, examples })
+}
+
+/// Counters of a run in progress.
+#[derive(Default)]
+struct Progress {
+    step: u64,
+    tokens_seen: u64,
+    nonfinite_steps: u64,
+    nonfinite_in_a_row: u64,
+    window: MetricWindow,
+}
+
+struct Speed {
+    steps_per_second: f64,
+    tokens_per_second: f64,
+    seconds_left: f64,
+}
+
+impl Speed {
+    fn since(started: Instant, done: u64, left: u64, tokens_per_step: u64) -> Self {
+        let steps_per_second = done as f64 / started.elapsed().as_secs_f64().max(1e-9);
+        Self {
+            steps_per_second,
+            tokens_per_second: steps_per_second * tokens_per_step as f64,
+            seconds_left: left as f64 / steps_per_second,
+        }
+    }
+}
+
+fn describe(config: &RunConfig, objective: &dyn Objective) -> String {
+    let networks = config.model.networks();
+    let size = |network: &electra_model::ElectraConfig| {
+        format!("{} layers of {}", network.num_hidden_layers, network.hidden_size)
+    };
+    match objective.networks().as_slice() {
+        [_] => format!("{}: {}", objective.name(), size(&networks.discriminator)),
+        _ => format!(
+            "{}: discriminator {}, generator {}",
+            objective.name(),
+            size(&networks.discriminator),
+            size(&networks.generator)
+        ),
+    }
+}
+
+fn newest_checkpoint(
+    folder: &Path,
+    config: &RunConfig,
+    fingerprint: &str,
+    events: &mut EventSink<'_>,
+) -> Result<Option<(PathBuf, Checkpoint)>> {
+    let latest = checkpoint::latest_whole(folder)?;
+    for broken in latest.broken {
+        events(&TrainEvent::Notice { message: format!("checkpoint passed over: {broken}") });
+    }
+    let Some((path, saved)) = latest.found else {
+        let message = format!("{}: no whole checkpoint to resume from; starting afresh", folder.display());
+        events(&TrainEvent::Notice { message });
+        return Ok(None);
+    };
+    if saved.state.config_digest != config.digest() {
+        return Err(Error::invalid(
+            &path,
+            "the checkpoint was written with another configuration",
+            "resume with the run folder's own run.toml (no --set, --preset or --config), or start in another folder",
+        ));
+    }
+    training_data::check_fingerprint(&path, &saved.state.data_fingerprint, fingerprint)?;
+    Ok(Some((path, saved)))
+}
+
+#[expect(clippy::too_many_arguments, reason = "called once; a struct would only rename them")]
+fn restore(
+    path: &Path,
+    saved: Checkpoint,
+    objective: Box<dyn Objective>,
+    layout: &Layout,
+    adam: AdamConfig,
+    data: &TrainingData,
+    config: &RunConfig,
+    options: &RunOptions<'_>,
+) -> Result<(Trainer, Progress)> {
+    let state = saved.state;
+    let parameters = host::parameters_from_host(layout, saved.parameters, path, &options.device)?;
+    let adam = Adam::from_host(adam, layout, saved.optimizer, state.updates, path, &options.device)?;
+    let window = MetricWindow::restore(state.window, &saved.window_scores)
+        .map_err(|problem| Error::invalid(path, problem, "remove this checkpoint to resume from an older one"))?;
+    let MicroBatch::Size(micro_batch) = config.train.micro_batch else { unreachable!("checked by pretrain") };
+    let trainer =
+        Trainer::new(objective, parameters, adam, data.special, config.seed, micro_batch, &options.device);
+    let progress = Progress {
+        step: state.step,
+        tokens_seen: state.tokens_seen,
+        nonfinite_steps: state.nonfinite_steps,
+        nonfinite_in_a_row: state.nonfinite_in_a_row,
+        window,
+    };
+    Ok((trainer, progress))
+}
+
+fn save(folder: &Path, config: &RunConfig, fingerprint: &str, trainer: &Trainer, progress: &Progress) -> Result<PathBuf> {
+    let (window, window_scores) = progress.window.save();
+    let checkpoint = Checkpoint {
+        state: TrainState {
+            step: progress.step,
+            config_digest: config.digest(),
+            data_fingerprint: fingerprint.to_owned(),
+            tokens_seen: progress.tokens_seen,
+            nonfinite_steps: progress.nonfinite_steps,
+            nonfinite_in_a_row: progress.nonfinite_in_a_row,
+            updates: trainer.adam.updates(),
+            window,
+        },
+        parameters: host::parameters_to_host(&trainer.parameters),
+        optimizer: trainer.adam.to_host(trainer.parameters.layout()),
+        window_scores,
+    };
+    checkpoint::save(folder, &checkpoint, config.train.keep)
+}
+
+/// Saves the batch that broke the run and says what happened.
+fn give_up(folder: &Path, step: u64, in_a_row: u64, what: &str, batch: &Batch) -> Result<Error> {
+    let path = folder.join(format!("nonfinite_step_{step:06}.json"));
+    let json = serde_json::json!({
+        "step": step, "batch": batch.batch, "seq": batch.seq, "max_masked": batch.max_masked,
+        "original_ids": batch.original_ids, "masked_ids": batch.masked_ids,
+        "token_type_ids": batch.token_type_ids, "attention_mask": batch.attention_mask,
+        "masked_positions": batch.masked_positions, "mask_weights": batch.mask_weights,
+    });
+    file::write_atomically(&path, json.to_string().as_bytes())?;
+    Ok(Error::invalid(
+        folder,
+        format!("the {what} was not finite for {in_a_row} steps in a row, the last of them step {step}; its batch is in {}", path.display()),
+        "lower train.learning_rate or lengthen train.warmup_steps; --resume goes back to the last checkpoint",
+    ))
+}
+
+/// The parameters of `fresh` with every tensor that `source`'s networks hold.
+fn initial_parameters(source: &Path, config: &RunConfig, fresh: &Parameters, device: &Device) -> Result<Parameters> {
+    let networks = config.model.networks();
+    let mut values = std::collections::HashMap::new();
+    for (prefix, name, class, wanted) in [
+        (GENERATOR, "generator", Architecture::MaskedLm, &networks.generator),
+        // The discriminator comes second: where tables are shared, its copy counts.
+        (DISCRIMINATOR, "discriminator", Architecture::PreTraining, &networks.discriminator),
+    ] {
+        if !fresh.specs().iter().any(|spec| spec.name.starts_with(prefix)) {
+            continue;
+        }
+        let path = source.join(name);
+        let network = hugging_face::import_as(&path, class.class_name())?;
+        for tensor in network.tensors {
+            let stored = fresh.layout().resolve(&format!("{prefix}{}", tensor.name));
+            let Some(spec) = fresh.specs().iter().find(|spec| spec.name == stored) else {
+                let problem = format!("tensor \"{}\" has no place in a network of {} layers", tensor.name, wanted.num_hidden_layers);
+                return Err(Error::invalid(&path, problem, "give [model] the sizes in its config.json"));
+            };
+            if spec.shape != tensor.shape {
+                let problem = format!("tensor \"{}\" has shape {:?}, but the run's has {:?}", tensor.name, tensor.shape, spec.shape);
+                return Err(Error::invalid(&path, problem, "give [model] the sizes in its config.json, and use its tokenizer"));
+            }
+            values.insert(stored, tensor.values);
+        }
+    }
+    if let Some(spec) = fresh.specs().iter().find(|spec| !values.contains_key(&spec.name)) {
+        let problem = format!("it holds no tensor for \"{}\"", spec.name);
+        return Err(Error::invalid(source, problem, "give [model] the sizes in its config.json files"));
+    }
+    Ok(fresh.map(|_, spec, _| host::to_device(values.remove(&spec.name).expect("checked above"), device)))
+}
+
+/// The model card of a saved checkpoint, with its validation row where metrics.jsonl has one.
+pub fn card_of_checkpoint(run: &Path, config: &RunConfig, state: &TrainState) -> ModelCard {
+    let rows = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();
+    let row = rows
+        .lines()
+        .filter_map(|line| serde_json::from_str::<MetricsRow>(line).ok())
+        .find(|row| row.split == "validation" && row.step == state.step);
+    card_of_steps(run, config, state.step, state.tokens_seen, row.as_ref())
+}
+
+fn card_of_steps(
+    run: &Path,
+    config: &RunConfig,
+    step: u64,
+    tokens_seen: u64,
+    validation: Option<&MetricsRow>,
+) -> ModelCard {
+    let train = &config.train;
+    let text = |name: &str, value: &dyn std::fmt::Display| (name.to_owned(), value.to_string());
+    let named = validation.map(|row| {
+        [
+            ("discriminator AUC", row.discriminator_auc),
+            ("discriminator loss", row.discriminator_loss),
+            ("generator loss", row.generator_loss),
+            ("generator accuracy", row.generator_accuracy),
+        ]
+    });
+    ModelCard {
+        name: run.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        training: vec![
+            text("objective", &config.objective.name),
+            text("preset", &config.preset),
+            text("steps", &step),
+            text("tokens seen", &tokens_seen),
+            text("batch size", &train.batch_size),
+            text("sequence length", &train.sequence_length),
+            text("peak learning rate", &train.learning_rate),
+        ],
+        metrics: named.into_iter().flatten().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect(),
+        ..ModelCard::default()
+    }
+}
+
+/// Writes the objective's networks into `folder`'s `discriminator` and `generator`, the one to keep first.
+///
+/// # Errors
+/// A file cannot be read or written.
+pub fn export_networks(
+    folder: &Path,
+    config: &RunConfig,
+    objective: &dyn Objective,
+    parameters: &Parameters,
+    tokenizer: &Path,
+    card: &ModelCard,
+) -> Result<Vec<PathBuf>> {
+    let networks = config.model.networks();
+    let single = objective.networks().len() == 1;
+    let mut exported = Vec::new();
+    for kind in objective.networks() {
+        let (name, prefix, architecture, network) = match kind {
+            NetworkKind::Discriminator => {
+                ("discriminator", DISCRIMINATOR, Architecture::PreTraining, &networks.discriminator)
+            }
+            // An objective's only network has the discriminator's size, whatever its head.
+            NetworkKind::Generator if single => {
+                ("generator", GENERATOR, Architecture::MaskedLm, &networks.discriminator)
+            }
+            NetworkKind::Generator => ("generator", GENERATOR, Architecture::MaskedLm, &networks.generator),
+        };
+        let path = folder.join(name);
+        let network = Network {
+            architecture,
+            config: network.clone(),
+            classifier_dropout: None,
+            tensors: host::network_to_host(parameters, prefix, &architecture.specs(network)),
+        };
+        hugging_face::export(&path, &network, Some(tokenizer), card)?;
+        exported.push(path);
+    }
+    Ok(exported)
+}
+
+/// The largest micro-batch whose step should fit in `memory_bytes`, by the estimate of [`flops::training_memory`].
+///
+/// A power-of-two share of the batch, so that micro-batches are equal; at least one example.
+pub fn resolve_micro_batch(config: &RunConfig, memory_bytes: f64) -> usize {
+    let mut size = config.train.batch_size;
+    while size > 1 {
+        if memory_estimate(config, size).total_bytes() <= memory_bytes {
+            break;
+        }
+        size = size.div_ceil(2);
+    }
+    size
+}
+
+/// Memory of a step with `micro_batch` examples per forward pass.
+pub fn memory_estimate(config: &RunConfig, micro_batch: usize) -> flops::MemoryEstimate {
+    let networks = config.model.networks();
+    let (generator, discriminator) = (&networks.generator, &networks.discriminator);
+    let trained = if config.objective.name == "mlm" { vec![discriminator] } else { vec![generator, discriminator] };
+    let parameters = networks.layout().parameter_count();
+    let TrainConfig { sequence_length, .. } = config.train;
+    flops::training_memory(&trained, parameters, micro_batch, sequence_length, config.data.masking_probability)
+}
+
+/// Bytes of the largest single tensor of a step: adapters bound what a kernel may bind.
+pub fn largest_tensor_bytes(config: &RunConfig, micro_batch: usize) -> u64 {
+    let networks = config.model.networks();
+    let seq = config.train.sequence_length;
+    let masked = ((config.data.masking_probability + 0.005) * seq as f64) as usize;
+    let per_network = |network: &electra_model::ElectraConfig| {
+        let widest = network.intermediate_size.max(network.hidden_size).max(network.embedding_size);
+        seq * widest.max(network.num_attention_heads * seq)
+    };
+    let tokens = per_network(&networks.generator).max(per_network(&networks.discriminator));
+    let table = networks.discriminator.vocab_size * networks.discriminator.embedding_size;
+    4 * (micro_batch * tokens.max(masked * networks.discriminator.vocab_size)).max(table) as u64
+}

@@ -1,0 +1,172 @@
+//! One training step: batch in, gradients, update, numbers out. No files, no clock: a page runs it too.
+//!
+//! The step reads like the paper; what surrounds it (when to log, validate and save) is `pretrain.rs`. A batch
+//! larger than what fits is taken in micro-batches whose losses are divided by the *whole* batch's counts, so
+//! that their losses and gradients simply add up.
+
+use burn::tensor::{Device, Int, Tensor};
+use electra_data::{Batch, SpecialTokens};
+use electra_model::{
+    DeviceBatch, NoiseKey, Objective, Observations, Parameters, StepContext, objective::ParameterGroup,
+};
+
+use crate::metrics::StepMetrics;
+use crate::optimizer::{Adam, AdamConfig};
+
+/// Parameters, optimizer and what a step needs of the configuration.
+pub struct Trainer {
+    pub parameters: Parameters,
+    pub adam: Adam,
+    objective: Box<dyn Objective>,
+    special: SpecialTokens,
+    seed: u64,
+    micro_batch: usize,
+    device: Device,
+}
+
+/// What a step did.
+#[derive(Debug, Clone)]
+pub struct TrainStep {
+    pub metrics: StepMetrics,
+    /// Global norm of the gradient before clipping.
+    pub gradient_norm: f64,
+    /// False where a loss or the gradient was not finite: nothing changed then.
+    pub applied: bool,
+}
+
+impl Trainer {
+    /// A trainer of `objective` whose parameters live on `device` (without autodiff; steps add it).
+    ///
+    /// `micro_batch`: examples per forward pass, at least 1.
+    pub fn new(
+        objective: Box<dyn Objective>,
+        parameters: Parameters,
+        adam: Adam,
+        special: SpecialTokens,
+        seed: u64,
+        micro_batch: usize,
+        device: &Device,
+    ) -> Self {
+        Self { parameters, adam, objective, special, seed, micro_batch: micro_batch.max(1), device: device.clone() }
+    }
+
+    /// A trainer with fresh parameters.
+    pub fn initialize(
+        objective: Box<dyn Objective>,
+        adam: AdamConfig,
+        special: SpecialTokens,
+        seed: u64,
+        micro_batch: usize,
+        device: &Device,
+    ) -> Self {
+        let parameters = Parameters::initialize(&objective.layout(), seed, device);
+        let adam = Adam::new(adam, &parameters);
+        Self::new(objective, parameters, adam, special, seed, micro_batch, device)
+    }
+
+    pub fn objective(&self) -> &dyn Objective {
+        &*self.objective
+    }
+
+    /// Losses, gradients and one update on the whole of `batch`; `step` counts the steps done before it.
+    pub fn step(&mut self, batch: &Batch, step: u64, learning_rate: f64) -> TrainStep {
+        let tracked = self.parameters.map(|_, _, value| Tensor::from_inner(value.clone()).require_grad());
+        let device = self.device.clone().autodiff();
+        let key = NoiseKey::new(self.seed).child_str("step").child(step);
+
+        let mut gradients: Vec<Option<Tensor<1>>> = vec![None; tracked.specs().len()];
+        let mut metrics = StepMetrics::default();
+        for start in (0..batch.batch).step_by(self.micro_batch) {
+            let micro_batch = batch.slice(start..(start + self.micro_batch).min(batch.batch));
+            let context = StepContext {
+                key,
+                training: true,
+                total_masked: batch.masked_count() as f64,
+                total_tokens: batch.token_count() as f64,
+                samples: None,
+            };
+            let output = self.objective.step(&tracked, &DeviceBatch::new(&micro_batch, &device), &context);
+            for (sum, gradient) in gradients.iter_mut().zip(gradients_of(&tracked, &output.losses)) {
+                *sum = match (sum.take(), gradient) {
+                    (Some(sum), Some(gradient)) => Some(sum + gradient),
+                    (sum, gradient) => sum.or(gradient),
+                };
+            }
+            observe(&mut metrics, output.observations, &micro_batch, self.special);
+        }
+
+        if !metrics.loss.is_finite() {
+            return TrainStep { metrics, gradient_norm: f64::NAN, applied: false };
+        }
+        let (parameters, report) = self.adam.step(self.parameters.clone(), gradients, learning_rate);
+        self.parameters = parameters;
+        TrainStep { metrics, gradient_norm: report.gradient_norm, applied: report.applied }
+    }
+}
+
+/// Gradients of `losses`, each with respect to its group, added up: in the parameters' order, flat, without autodiff.
+/// `None` for a parameter that no loss reaches.
+pub fn gradients_of(
+    parameters: &Parameters,
+    losses: &[(Tensor<1>, ParameterGroup)],
+) -> Vec<Option<Tensor<1>>> {
+    let mut sums: Vec<Option<Tensor<1>>> = vec![None; parameters.specs().len()];
+    for (loss, group) in losses {
+        let mut gradients = loss.backward();
+        for (sum, (spec, value)) in sums.iter_mut().zip(parameters.iter()) {
+            if !group.contains(&spec.name) {
+                continue;
+            }
+            *sum = match (sum.take(), value.grad_remove(&mut gradients)) {
+                (Some(sum), Some(gradient)) => Some(sum + gradient),
+                (sum, gradient) => sum.or(gradient),
+            };
+        }
+    }
+    sums
+}
+
+/// Adds what a micro-batch showed to the step's metrics. Reads from the device.
+///
+/// Tokens are judged except padding, [CLS] and [SEP]: those are never replaced, and would flatter every rate.
+pub fn observe(metrics: &mut StepMetrics, seen: Observations, batch: &Batch, special: SpecialTokens) {
+    let number = |value: Tensor<1>| f64::from(floats(value)[0]);
+    metrics.loss += seen.loss.map_or(0.0, number);
+    if let Some(loss) = seen.generator_loss {
+        *metrics.generator_loss.get_or_insert(0.0) += number(loss);
+    }
+    if let Some(loss) = seen.discriminator_loss {
+        *metrics.discriminator_loss.get_or_insert(0.0) += number(loss);
+    }
+    let correct = |ids: Tensor<2, Int>| {
+        let ids = ints(ids);
+        let slots = batch.mask_weights.iter().zip(&batch.masked_original_ids).zip(&ids);
+        slots.filter(|((weight, original), id)| **weight > 0.0 && original == id).count() as u64
+    };
+    metrics.masked += batch.masked_count() as u64;
+    metrics.generator_correct += seen.predicted_ids.map_or(0, correct);
+    metrics.sampled_correct += seen.sampled_ids.map_or(0, correct);
+    if let (Some(logits), Some(is_replaced)) = (seen.discriminator_logits, seen.is_replaced) {
+        let (logits, is_replaced) = (floats(logits), floats(is_replaced));
+        for i in judged_tokens(batch, special) {
+            metrics.logits.push(logits[i]);
+            metrics.is_replaced.push(is_replaced[i] > 0.0);
+        }
+    }
+}
+
+/// Flat indices of the tokens that metrics judge: all but padding, [CLS] and [SEP].
+pub fn judged_tokens(batch: &Batch, special: SpecialTokens) -> impl Iterator<Item = usize> + '_ {
+    (0..batch.original_ids.len()).filter(move |&i| {
+        let id = batch.original_ids[i] as u32;
+        batch.attention_mask[i] != 0 && id != special.cls && id != special.sep
+    })
+}
+
+pub(crate) fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.try_into_vec_as::<f32>().expect("the device gives its results back")
+}
+
+pub(crate) fn ints(tensor: Tensor<2, Int>) -> Vec<i32> {
+    tensor.try_into_vec_as::<i32>().expect("the device gives its results back")
+}

@@ -1,0 +1,37 @@
+//! `electra devices`.
+
+use electra_kernels::device::{adapters, automatic};
+use serde_json::Value;
+
+use crate::support::{adapter::requires_gpu, program::run};
+
+fn report() -> Value {
+    let stdout = run(["devices", "--json"]).expect_success().stdout;
+    serde_json::from_str(&stdout).expect("one JSON object")
+}
+
+#[test]
+fn json_and_listing_name_the_same_adapters() {
+    let report = report();
+    let listed = report["adapters"].as_array().expect("an array").clone();
+    let listing = run(["devices"]).expect_success().stdout;
+    for (number, adapter) in listed.iter().enumerate() {
+        assert_eq!(adapter["number"], number);
+        let name = adapter["name"].as_str().expect("a name");
+        assert!(listing.contains(&format!("gpu:{number}   {name}")), "{listing}");
+    }
+    assert_eq!(listed.len(), adapters().len());
+    assert!(!requires_gpu() || !listed.is_empty(), "ELECTRA_REQUIRE_GPU=1, but there is no adapter");
+    assert_eq!(listing.matches("<- auto").count(), 1, "{listing}");
+}
+
+#[test]
+fn auto_is_never_a_software_adapter() {
+    let report = report();
+    let expected = automatic(&adapters()).map_or("cpu".to_owned(), |number| format!("gpu:{number}"));
+    assert_eq!(report["auto"], expected);
+    let software = |adapter: &&Value| adapter["is_software"] == true;
+    for adapter in report["adapters"].as_array().expect("an array").iter().filter(software) {
+        assert_ne!(report["auto"], format!("gpu:{}", adapter["number"]));
+    }
+}

@@ -1,0 +1,3 @@
+//! Operations on every kind of device.
+
+mod device;

@@ -1,0 +1,6 @@
+//! What the tests share.
+
+pub mod adapter;
+pub mod fixtures;
+pub mod program;
+pub mod tensors;

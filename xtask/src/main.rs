@@ -1,0 +1,45 @@
+//! The repository's own commands, run as `cargo xtask COMMAND`.
+//!
+//! Written in Rust so that they run wherever Electra builds, and without dependencies so that they start at once: this
+//! crate must never be the reason for a long build.
+
+mod features;
+mod platforms;
+mod prerequisites;
+mod stage;
+mod test;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+Usage: cargo xtask COMMAND
+
+Commands:
+  test [STAGE...]   run every check and test, or the named stages; installs what it needs or says what is missing
+  check-platforms   type-check Electra for Windows and macOS, from any machine
+
+Environment:
+  CARGO_TARGET_DIR=DIR    where builds go (default: target)
+  ELECTRA_REQUIRE_GPU=1   a machine without any graphics adapter, software ones included, fails the tests
+  ELECTRA_FIXTURES=DIR    where golden values are read from (default: tests/fixtures)";
+
+fn main() -> ExitCode {
+    // The stand-in comes first: build scripts call it with a C compiler's arguments.
+    if platforms::is_compiler_stand_in() {
+        return platforms::stand_in_for_a_compiler();
+    }
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let names: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match names.as_slice() {
+        ["test", stages @ ..] => test::run(stages),
+        ["check-platforms"] => stage::finish(vec![stage::time("platforms", platforms::check)]),
+        ["help" | "--help" | "-h"] => {
+            println!("{HELP}");
+            ExitCode::SUCCESS
+        }
+        _ => {
+            eprintln!("{HELP}");
+            ExitCode::from(2)
+        }
+    }
+}

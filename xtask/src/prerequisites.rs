@@ -1,0 +1,117 @@
+//! What the checks need beyond Rust itself, and how it gets here.
+//!
+//! Rust's own parts come through rustup, cargo-deny through cargo into the target folder, Mesa's software Vulkan
+//! through apt-get where this runs as root on Debian or Ubuntu. Anything else is for the user to install, and the
+//! message says what and how.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::platforms;
+use crate::stage::{cargo, run, target_dir};
+
+/// The compilation target of the web page.
+pub const WEB_TARGET: &str = "wasm32-unknown-unknown";
+
+/// A fixed version, so that the same commit gives the same answer on every day.
+const CARGO_DENY_VERSION: &str = "0.20.2";
+
+const MESA_PACKAGES: [&str; 2] = ["libvulkan1", "mesa-vulkan-drivers"];
+
+/// Installs what the wanted stages need; an error lists all that could not be had.
+pub fn install(is_wanted: &dyn Fn(&str) -> bool) -> Result<(), String> {
+    let mut needs: Vec<Result<(), String>> = Vec::new();
+    if is_wanted("web") {
+        needs.push(rust_target(WEB_TARGET));
+    }
+    if is_wanted("platforms") {
+        needs.extend(platforms::TARGETS.iter().map(|target| rust_target(target)));
+    }
+    if is_wanted("tests") {
+        needs.push(graphics_adapter());
+    }
+    if is_wanted("dependencies") {
+        needs.push(install_cargo_deny());
+    }
+    let missing: Vec<String> = needs.into_iter().filter_map(Result::err).collect();
+    if missing.is_empty() { Ok(()) } else { Err(missing.join("; ")) }
+}
+
+fn rust_target(target: &str) -> Result<(), String> {
+    let installed = Command::new("rustup").args(["target", "list", "--installed"]).output();
+    match installed {
+        Ok(output) if String::from_utf8_lossy(&output.stdout).lines().any(|line| line.trim() == target) => Ok(()),
+        Ok(_) => run(Command::new("rustup").args(["target", "add", target])),
+        // Without rustup the toolchain comes from elsewhere and may have the target all the same: the check will tell.
+        Err(_) => Ok(()),
+    }
+}
+
+/// Makes sure that the tests find a graphics adapter, a software one if there is no other.
+///
+/// Only Linux needs help: Windows and macOS come with theirs.
+fn graphics_adapter() -> Result<(), String> {
+    if !cfg!(target_os = "linux") || has_vulkan_driver() {
+        return Ok(());
+    }
+    let packages = MESA_PACKAGES.join(" ");
+    if !is_root() || !Path::new("/usr/bin/apt-get").exists() {
+        let missing = format!("no Vulkan driver; install one, on Debian: sudo apt-get install {packages}");
+        // Without the switch the tests that need an adapter name themselves as not run.
+        return if std::env::var_os("ELECTRA_REQUIRE_GPU").is_some_and(|value| value == "1") {
+            Err(missing)
+        } else {
+            eprintln!("note: {missing}");
+            Ok(())
+        };
+    }
+    run(apt_get().arg("update"))?;
+    run(apt_get().args(["install", "--yes", "--no-install-recommends"]).args(MESA_PACKAGES))
+}
+
+fn apt_get() -> Command {
+    let mut command = Command::new("apt-get");
+    command.arg("--quiet").env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
+    command
+}
+
+/// Whether a Vulkan driver is registered where the loader looks for one.
+fn has_vulkan_driver() -> bool {
+    if ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"].iter().any(|name| std::env::var_os(name).is_some()) {
+        return true;
+    }
+    ["/usr/share/vulkan/icd.d", "/usr/local/share/vulkan/icd.d", "/etc/vulkan/icd.d"]
+        .iter()
+        .filter_map(|folder| std::fs::read_dir(folder).ok())
+        .flatten()
+        .flatten()
+        .any(|file| file.path().extension().is_some_and(|extension| extension == "json"))
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output();
+    id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+/// The cargo-deny to run.
+pub fn cargo_deny() -> Result<PathBuf, String> {
+    Ok(tools_dir()?.join("bin").join(format!("cargo-deny{}", std::env::consts::EXE_SUFFIX)))
+}
+
+/// Builds cargo-deny into the target folder, once; a user's own version is left alone.
+fn install_cargo_deny() -> Result<(), String> {
+    let program = cargo_deny()?;
+    let version = Command::new(&program).arg("--version").output();
+    let is_there = version.is_ok_and(|output| output.stdout.trim_ascii().ends_with(CARGO_DENY_VERSION.as_bytes()));
+    if is_there {
+        return Ok(());
+    }
+    let tools = tools_dir()?;
+    let mut command = cargo(&["install", "--locked", "--force", "--version", CARGO_DENY_VERSION, "cargo-deny"]);
+    // Its own crates are of no use to anything else: let cargo build them in a folder that it deletes afterwards.
+    run(command.arg("--root").arg(&tools).env_remove("CARGO_TARGET_DIR"))
+}
+
+fn tools_dir() -> Result<PathBuf, String> {
+    Ok(target_dir()?.join("tools"))
+}

