@@ -11,7 +11,7 @@ fn a_graphics_adapter_computes_and_opens_once() {
     assert!(opened.is_gpu);
     assert_eq!(opened.warning.is_some(), opened.description.contains("software"), "{opened:?}");
     let rows = Tensor::<2>::from_floats([[1.0, 2.0], [3.0, 4.0]], &opened.device);
-    let product = rows.clone().matmul(rows).into_data().to_vec::<f32>().expect("f32");
+    let product = rows.clone().matmul(rows).into_data().try_to_vec::<f32>().expect("f32");
     assert_eq!(product, [7.0, 10.0, 15.0, 22.0]);
     let again = open(DeviceChoice::Gpu).expect("it was open before");
     assert_eq!(again.device, opened.device, "a second runtime would have memory of its own");

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use burn::tensor::Device;
-use electra_train::pretrain::{TrainingData, objective_of};
+use electra_train::pretrain::{TrainingData, layout_of, objective_of};
 use electra_train::run_config::{MicroBatch, RunConfig};
 use electra_train::{AdamConfig, trainer::Trainer};
 
@@ -17,8 +17,9 @@ const TIMED: u64 = 3;
 pub fn measure(config: &RunConfig, data: &TrainingData, device: &Device) -> anyhow::Result<f64> {
     let MicroBatch::Size(micro_batch) = config.train.micro_batch else { panic!("settle micro_batch first") };
     let objective = objective_of(config, &config.objective)?;
+    let layout = layout_of(config, objective.as_ref());
     let adam = AdamConfig::from(&config.train);
-    let mut trainer = Trainer::initialize(objective, adam, data.special, config.seed, micro_batch, device);
+    let mut trainer = Trainer::initialize(objective, &layout, adam, data.special, config.seed, micro_batch, device);
     // One micro-batch, scaled to the batch.
     let batch = data.train.batch(0).slice(0..micro_batch);
     trainer.step(&batch, 0, 0.0);

@@ -52,7 +52,14 @@ impl Batch {
     }
 
     /// Adds a row: `ids` (with [CLS] and [SEP], at most `seq`), the first token of segment B or `ids.len()`, the mask.
-    pub fn push(&mut self, ids: &[i32], start_of_b: usize, masked: &Masked, special: SpecialTokens, example_number: u32) {
+    pub fn push(
+        &mut self,
+        ids: &[i32],
+        start_of_b: usize,
+        masked: &Masked,
+        special: SpecialTokens,
+        example_number: u32,
+    ) {
         assert!(ids.len() <= self.seq, "a row of {} tokens in a batch with seq = {}", ids.len(), self.seq);
         let count = masked.positions.len();
         assert!(count <= self.max_masked, "{count} positions in a batch with max_masked = {}", self.max_masked);

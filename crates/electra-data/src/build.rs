@@ -171,11 +171,17 @@ fn check_target(out: &Path, overwrite: bool) -> Result<()> {
         return Ok(());
     }
     if !overwrite {
-        return Err(error("the folder exists and is not empty", "choose another --out, or replace the dataset there with --overwrite"));
+        return Err(error(
+            "the folder exists and is not empty",
+            "choose another --out, or replace the dataset there with --overwrite",
+        ));
     }
     // --overwrite removes the folder: only ever one that this program made.
     if !out.join(MANIFEST_FILE).is_file() {
-        return Err(error("the folder is not empty and holds no dataset, so it is not overwritten", "choose another --out"));
+        return Err(error(
+            "the folder is not empty and holds no dataset, so it is not overwritten",
+            "choose another --out",
+        ));
     }
     Ok(())
 }

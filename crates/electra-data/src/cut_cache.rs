@@ -34,7 +34,13 @@ impl FolderCache {
 
     fn path(&self, key: CutKey) -> PathBuf {
         let exact = if key.paper_exact { "-exact" } else { "" };
-        self.folder.join(format!("{}-seq{}-seed{}{exact}-epoch{}.cuts", self.split.name(), key.seq, key.seed, key.epoch))
+        self.folder.join(format!(
+            "{}-seq{}-seed{}{exact}-epoch{}.cuts",
+            self.split.name(),
+            key.seq,
+            key.seed,
+            key.epoch
+        ))
     }
 
     fn header(&self, key: CutKey, examples: usize, runs: usize) -> [u64; HEADER] {

@@ -19,7 +19,9 @@ pub enum DataError {
     Utf8 { path: String, line: u64, byte: u64, value: u8 },
 
     /// A compressed file ends early or is damaged.
-    #[error("{path}: the {format} archive is truncated or corrupt after {bytes} bytes of text: {reason}; fetch or compress it again")]
+    #[error(
+        "{path}: the {format} archive is truncated or corrupt after {bytes} bytes of text: {reason}; fetch or compress it again"
+    )]
     Archive { path: String, format: &'static str, bytes: u64, reason: String },
 
     /// An input record that cannot be understood.

@@ -83,11 +83,13 @@ impl TextSource {
         match self {
             Self::Files { files, .. } => files
                 .iter()
-                .map(|file| if is_stdin(file) { None } else { Some(std::fs::metadata(file).map_or(0, |data| data.len())) })
+                .map(
+                    |file| {
+                        if is_stdin(file) { None } else { Some(std::fs::metadata(file).map_or(0, |data| data.len())) }
+                    },
+                )
                 .sum(),
-            Self::Memory { documents, .. } => {
-                Some(documents.iter().flatten().map(|line| line.len() as u64 + 1).sum())
-            }
+            Self::Memory { documents, .. } => Some(documents.iter().flatten().map(|line| line.len() as u64 + 1).sum()),
         }
     }
 

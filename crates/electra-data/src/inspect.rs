@@ -66,7 +66,13 @@ pub struct Inspection {
 ///
 /// # Errors
 /// Those of opening it, and of [`crate::BatchSource::new`].
-pub fn inspect(folder: impl AsRef<Path>, seq: usize, masking: MaskingConfig, seed: u64, example: u64) -> Result<Inspection> {
+pub fn inspect(
+    folder: impl AsRef<Path>,
+    seq: usize,
+    masking: MaskingConfig,
+    seed: u64,
+    example: u64,
+) -> Result<Inspection> {
     let folder = folder.as_ref();
     let tokenizer = dataset_tokenizer(folder)?;
     let mut splits = Vec::new();

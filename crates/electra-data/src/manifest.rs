@@ -106,7 +106,8 @@ impl Manifest {
     pub fn load(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
         let path = folder.join(MANIFEST_FILE);
-        let error = |reason: String, remedy: &str| DataError::Dataset { path: shown(&path), reason, remedy: remedy.into() };
+        let error =
+            |reason: String, remedy: &str| DataError::Dataset { path: shown(&path), reason, remedy: remedy.into() };
         if !path.is_file() {
             let reason = if !folder.exists() {
                 "no such dataset"
@@ -114,7 +115,11 @@ impl Manifest {
                 "the folder has no manifest: it is no dataset, or its build was interrupted"
             };
             let path = shown(folder);
-            return Err(DataError::Dataset { path, reason: reason.into(), remedy: "run \"electra data build\"".into() });
+            return Err(DataError::Dataset {
+                path,
+                reason: reason.into(),
+                remedy: "run \"electra data build\"".into(),
+            });
         }
         let text = std::fs::read(&path).map_err(io_error("read", &path))?;
         // The version first: another version's fields may differ.
@@ -126,8 +131,8 @@ impl Manifest {
         if value["version"] != FORMAT_VERSION {
             return Err(error(format!("format version {}, expected {FORMAT_VERSION}", value["version"]), REBUILD));
         }
-        let manifest: Self =
-            serde_json::from_value(value).map_err(|failure| error(format!("not a whole manifest: {failure}"), REBUILD))?;
+        let manifest: Self = serde_json::from_value(value)
+            .map_err(|failure| error(format!("not a whole manifest: {failure}"), REBUILD))?;
         if manifest.checksum() != manifest.crc32c {
             return Err(error("its checksum does not fit: damaged or edited".into(), REBUILD));
         }
@@ -142,7 +147,8 @@ impl Manifest {
     pub(crate) fn save(mut self, folder: &Path) -> Result<Self> {
         self.crc32c = self.checksum();
         let path = folder.join(MANIFEST_FILE);
-        let json = serde_json::to_string_pretty(&self).map_err(|failure| io_error("write to", &path)(failure.into()))?;
+        let json =
+            serde_json::to_string_pretty(&self).map_err(|failure| io_error("write to", &path)(failure.into()))?;
         atomic::write(&path, format!("{json}\n").as_bytes())?;
         Ok(self)
     }

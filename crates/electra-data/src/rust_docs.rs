@@ -59,7 +59,11 @@ pub fn load() -> Result<DefaultCorpus> {
         what: "default corpus".into(),
         reason: format!(
             "found neither the Rust documentation nor enough text in cargo's registry (looked in {})",
-            if folders.is_empty() { "no folder: neither rustc nor cargo's home was found".into() } else { folders.join(", ") }
+            if folders.is_empty() {
+                "no folder: neither rustc nor cargo's home was found".into()
+            } else {
+                folders.join(", ")
+            }
         ),
         remedy: "run \"rustup component add rust-docs\", or give text of your own with --input".into(),
     })
@@ -119,7 +123,8 @@ fn files_below(folder: &Path, wanted: &dyn Fn(&Path) -> bool, files: &mut Vec<Pa
 /// The prose of the books in a documentation folder. Pages of the library's own documentation are mostly signatures and are left out.
 fn books(folder: &Path) -> Option<DefaultCorpus> {
     // mdBook writes a page to print a whole book from; rustdoc does not.
-    let books: Vec<PathBuf> = sorted_entries(folder).into_iter().filter(|book| book.join("print.html").is_file()).collect();
+    let books: Vec<PathBuf> =
+        sorted_entries(folder).into_iter().filter(|book| book.join("print.html").is_file()).collect();
     let mut pages = Vec::new();
     for book in &books {
         files_below(book, &is_page, &mut pages);
@@ -152,14 +157,21 @@ fn registry_prose(registry: &Path) -> Option<DefaultCorpus> {
         for folder in sorted_entries(&source) {
             let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
             // name-1.2.3: the version starts behind the first hyphen before a digit.
-            let end = name.match_indices('-').map(|(at, _)| at).find(|&at| name[at + 1..].starts_with(|c: char| c.is_ascii_digit()));
+            let end = name
+                .match_indices('-')
+                .map(|(at, _)| at)
+                .find(|&at| name[at + 1..].starts_with(|c: char| c.is_ascii_digit()));
             crates.insert(name[..end.unwrap_or(name.len())].to_owned(), folder);
         }
     }
     let mut files = Vec::new();
     for folder in crates.values() {
         files_below(folder, &is_readme, &mut files);
-        files_below(&folder.join("src"), &|path| path.extension().is_some_and(|extension| extension == "rs"), &mut files);
+        files_below(
+            &folder.join("src"),
+            &|path| path.extension().is_some_and(|extension| extension == "rs"),
+            &mut files,
+        );
     }
     let mut documents = Vec::new();
     let mut bytes = 0;

@@ -105,7 +105,10 @@ impl ShardWriter {
         let tensors = [
             ("tokens", view(dtype, self.tokens.len(), data)?),
             ("line_offsets", view(Dtype::U64, self.line_offsets.len(), bytemuck::cast_slice(&self.line_offsets))?),
-            ("document_offsets", view(Dtype::U64, self.document_offsets.len(), bytemuck::cast_slice(&self.document_offsets))?),
+            (
+                "document_offsets",
+                view(Dtype::U64, self.document_offsets.len(), bytemuck::cast_slice(&self.document_offsets))?,
+            ),
         ];
         let bytes = safetensors::serialize(tensors, None).map_err(|error| damaged(&path, error.to_string()))?;
         atomic::write(&path, &bytes)?;
@@ -144,7 +147,10 @@ impl Shard {
         let file = File::open(&path).map_err(io_error("read", &path))?;
         let bytes = file.metadata().map_err(io_error("read", &path))?.len();
         if bytes != record.bytes {
-            return Err(damaged(&path, format!("{bytes} bytes, but the manifest says {}: truncated or changed", record.bytes)));
+            return Err(damaged(
+                &path,
+                format!("{bytes} bytes, but the manifest says {}: truncated or changed", record.bytes),
+            ));
         }
         if bytes == 0 {
             return Err(damaged(&path, "the file is empty".into()));
@@ -188,7 +194,9 @@ impl Shard {
             return Err("its numbers of documents, lines and tokens differ from the manifest's".into());
         }
         let ascends = |offsets: &[u64], end: u64| {
-            offsets.first() == Some(&0) && offsets.last() == Some(&end) && offsets.windows(2).all(|pair| pair[0] < pair[1])
+            offsets.first() == Some(&0)
+                && offsets.last() == Some(&end)
+                && offsets.windows(2).all(|pair| pair[0] < pair[1])
         };
         if !ascends(self.line_offsets(), record.tokens) || !ascends(self.document_offsets(), record.lines) {
             return Err("its offsets do not ascend to its numbers of tokens and lines".into());
@@ -199,7 +207,10 @@ impl Shard {
             bytemuck::cast_slice::<u8, u16>(&self.map[self.tokens.clone()]).iter().copied().max().map(u32::from)
         };
         if largest.is_some_and(|id| id as usize >= vocab_size) {
-            return Err(format!("it holds the id {}, beyond the vocabulary's {vocab_size}", largest.unwrap_or_default()));
+            return Err(format!(
+                "it holds the id {}, beyond the vocabulary's {vocab_size}",
+                largest.unwrap_or_default()
+            ));
         }
         Ok(())
     }

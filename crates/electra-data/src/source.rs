@@ -16,7 +16,7 @@ use crate::random::Draws;
 use crate::tokenizer::SpecialTokens;
 
 /// Keeps these draws apart from those of other purposes.
-const PURPOSE: u64 = 0x6f72_6465_72; // "order"
+const PURPOSE: u64 = 0x006f_7264_6572; // "order"
 /// A batch that spans two epochs needs both; threads may still work on the one before.
 const EPOCHS_KEPT: usize = 3;
 
@@ -82,7 +82,11 @@ impl BatchSource {
     ) -> Result<Self> {
         masking.validate()?;
         if !(MIN_SEQUENCE..=1 << 20).contains(&seq) {
-            return Err(DataError::setting("sequence_length", seq, format!("must be {MIN_SEQUENCE} to 1048576 tokens")));
+            return Err(DataError::setting(
+                "sequence_length",
+                seq,
+                format!("must be {MIN_SEQUENCE} to 1048576 tokens"),
+            ));
         }
         if batch_size == 0 || u32::try_from(batch_size).is_err() {
             return Err(DataError::setting("batch_size", batch_size, "must be at least 1 and below 2^32"));
@@ -184,14 +188,25 @@ impl Shared {
     /// The epoch that holds example `number`, its first example's number, and its examples.
     fn epoch_of(&self, number: u64) -> (u64, u64, Arc<Epoch>) {
         let mut epochs = self.epochs.lock().unwrap_or_else(PoisonError::into_inner);
-        while *epochs.starts.last().unwrap_or(&0) <= number {
-            let next = epochs.starts.len() as u64 - 1;
-            let length = match epochs.recent.iter().find(|(epoch, _)| *epoch == next) {
-                Some((_, known)) => known.order.len() as u64,
-                None => self.load(&mut epochs, next).order.len() as u64,
+        loop {
+            let known = epochs.starts.len() as u64 - 1;
+            let end = epochs.starts[known as usize];
+            if number < end {
+                break;
+            }
+            let length = match epochs.kept(known) {
+                Some(examples) => examples.order.len(),
+                None => {
+                    let (cuts, is_new) = self.cut(known);
+                    let length = cuts.len();
+                    // An epoch that is only passed over is neither shuffled nor stored.
+                    if number < end + length as u64 {
+                        self.keep(&mut epochs, known, cuts, is_new);
+                    }
+                    length
+                }
             };
-            let end = epochs.starts.last().unwrap_or(&0) + length;
-            epochs.starts.push(end);
+            epochs.starts.push(end + length as u64);
         }
         let epoch = epochs.starts.partition_point(|&start| start <= number) as u64 - 1;
         let start = epochs.starts[epoch as usize];
@@ -205,17 +220,31 @@ impl Shared {
     }
 
     fn load(&self, epochs: &mut Epochs, epoch: u64) -> Arc<Epoch> {
-        if let Some((_, known)) = epochs.recent.iter().find(|(number, _)| *number == epoch) {
-            return known.clone();
+        if let Some(known) = epochs.kept(epoch) {
+            return known;
         }
-        let key = CutKey { seed: self.seed, epoch, seq: self.seq, paper_exact: self.masking.paper_exact };
-        let cuts = self.cache.as_ref().and_then(|cache| cache.load(key)).unwrap_or_else(|| {
-            let cuts = cut_list(&*self.corpus, key.seq, key.paper_exact, key.seed, key.epoch);
-            if let Some(cache) = &self.cache {
-                cache.store(key, &cuts);
-            }
-            cuts
-        });
+        let (cuts, is_new) = self.cut(epoch);
+        self.keep(epochs, epoch, cuts, is_new)
+    }
+
+    fn key(&self, epoch: u64) -> CutKey {
+        CutKey { seed: self.seed, epoch, seq: self.seq, paper_exact: self.masking.paper_exact }
+    }
+
+    /// The cut list of an epoch, and whether it was made just now.
+    fn cut(&self, epoch: u64) -> (CutList, bool) {
+        let key = self.key(epoch);
+        match self.cache.as_ref().and_then(|cache| cache.load(key)) {
+            Some(cuts) => (cuts, false),
+            None => (cut_list(&*self.corpus, key.seq, key.paper_exact, key.seed, key.epoch), true),
+        }
+    }
+
+    /// Shuffles an epoch's examples and keeps them, a new list in the cache too.
+    fn keep(&self, epochs: &mut Epochs, epoch: u64, cuts: CutList, is_new: bool) -> Arc<Epoch> {
+        if let Some(cache) = self.cache.as_ref().filter(|_| is_new) {
+            cache.store(self.key(epoch), &cuts);
+        }
         assert!(u32::try_from(cuts.len()).is_ok(), "an epoch of 2^32 examples and more");
         let mut order: Vec<u32> = (0..cuts.len() as u32).collect();
         Draws::new(&[PURPOSE, self.seed, epoch]).shuffle(&mut order);
@@ -225,5 +254,11 @@ impl Shared {
             epochs.recent.pop_front();
         }
         examples
+    }
+}
+
+impl Epochs {
+    fn kept(&self, epoch: u64) -> Option<Arc<Epoch>> {
+        self.recent.iter().find(|(number, _)| *number == epoch).map(|(_, examples)| examples.clone())
     }
 }

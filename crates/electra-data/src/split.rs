@@ -19,7 +19,7 @@ const MIN_WINDOW: u64 = 100;
 const LINES_PER_BLOCK: u64 = 32;
 const MAX_BLOCKS: u64 = 16;
 /// Keeps these draws apart from those of other purposes.
-const PURPOSE: u64 = 0x7370_6c69_74; // "split"
+const PURPOSE: u64 = 0x0073_706c_6974; // "split"
 
 /// Takes documents of encoded lines and writes them to the shards of both splits.
 pub(crate) struct SplitWriter {

@@ -19,7 +19,7 @@ use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::processors::bert::BertProcessing;
-use tokenizers::{AddedToken, Normalizer, NormalizedString};
+use tokenizers::{AddedToken, NormalizedString, Normalizer};
 
 use crate::error::{DataError, Result};
 #[cfg(feature = "native")]
@@ -122,12 +122,16 @@ impl Tokenizer {
         let special = require_special(|name| inner.token_to_id(name), path)?;
         // The largest id and not the count: a vocabulary may have holes, and an embedding table is indexed by id.
         let vocab_size = inner.get_vocab(true).values().max().map_or(0, |&id| id as usize + 1);
-        let description = serde_json::to_value(&inner)
-            .map_err(|error| DataError::tokenizer(path, error, "check the vocabulary"))?;
+        let description =
+            serde_json::to_value(&inner).map_err(|error| DataError::tokenizer(path, error, "check the vocabulary"))?;
         let model = &description["model"];
         if model["type"] != "WordPiece" {
             let reason = format!("the model is {} and not WordPiece", model["type"]);
-            return Err(DataError::tokenizer(path, reason, "import a WordPiece tokenizer, or train one with \"electra tokenizer train\""));
+            return Err(DataError::tokenizer(
+                path,
+                reason,
+                "import a WordPiece tokenizer, or train one with \"electra tokenizer train\"",
+            ));
         }
         if model["unk_token"] != "[UNK]" {
             let reason = format!("the model's unk_token is {} and not \"[UNK]\"", model["unk_token"]);
@@ -209,9 +213,7 @@ impl Tokenizer {
 
     /// Every token in the order of the ids; a hole is `[unused_hole_ID]`, so that line numbers stay ids.
     pub fn tokens(&self) -> Vec<String> {
-        (0..self.vocab_size as u32)
-            .map(|id| self.token(id).unwrap_or_else(|| format!("[unused_hole_{id}]")))
-            .collect()
+        (0..self.vocab_size as u32).map(|id| self.token(id).unwrap_or_else(|| format!("[unused_hole_{id}]"))).collect()
     }
 }
 

@@ -30,7 +30,11 @@ pub fn attention(
     expect("attention: keys [batch * seq, hidden]", keys.dims(), [batch * seq, hidden]);
     expect("attention: values [batch * seq, hidden]", values.dims(), [batch * seq, hidden]);
     if let Some(dropout) = probability_dropout {
-        assert_eq!(dropout.examples.len(), batch, "attention: examples of the dropout, expected one per row of the mask");
+        assert_eq!(
+            dropout.examples.len(),
+            batch,
+            "attention: examples of the dropout, expected one per row of the mask"
+        );
     }
     assert!(heads > 0 && hidden.is_multiple_of(heads), "attention: {heads} heads do not divide hidden {hidden}");
     let on_cpu = [cpu::is_cpu(&queries), cpu::is_cpu(&keys), cpu::is_cpu(&values), cpu::is_cpu(attention_mask)];
@@ -42,7 +46,9 @@ pub fn attention(
     reference(queries, keys, values, attention_mask, heads, probability_dropout)
 }
 
-pub(crate) fn reference(
+/// The function above in primitives.
+#[doc(hidden)]
+pub fn reference(
     queries: Tensor<2>,
     keys: Tensor<2>,
     values: Tensor<2>,

@@ -82,7 +82,7 @@ pub enum DeviceError {
     #[error("device \"{0}\" is not known; write auto, cpu, gpu or gpu:N, where N is a number from `electra devices`")]
     UnknownChoice(String),
     #[error(
-        "device \"{0}\": no graphics adapter was found (Vulkan, Metal, DirectX 12 and OpenGL were asked); \
+        "device \"{0}\": no graphics adapter was found (Vulkan, Metal and DirectX 12 were asked); \
          install the GPU's driver (on Linux its Vulkan one), or use --device cpu"
     )]
     NoAdapter(DeviceChoice),
@@ -164,7 +164,7 @@ pub struct AdapterInfo {
     /// N of `gpu:N`.
     pub number: usize,
     pub name: String,
-    /// Graphics interface: `vulkan`, `metal`, `dx12` or `gl`.
+    /// Graphics interface: `vulkan`, `metal` or `dx12`.
     pub backend: String,
     pub kind: AdapterKind,
     /// Driver's name and version; empty where the interface does not tell.
@@ -299,15 +299,9 @@ struct Found {
 fn found() -> &'static [Found] {
     static FOUND: OnceLock<Vec<Found>> = OnceLock::new();
     FOUND.get_or_init(|| {
-        let mut found: Vec<Found> =
-            [wgpu::Backends::VULKAN, wgpu::Backends::METAL, wgpu::Backends::DX12].into_iter().flat_map(probe).collect();
-        // OpenGL shows the same adapters again with fewer features, so it counts only where it alone has a GPU, as in
-        // some virtual machines.
-        let is_hardware = |found: &Found| found.adapter.get_info().device_type != wgpu::DeviceType::Cpu;
-        if !found.iter().any(is_hardware) {
-            found.extend(probe(wgpu::Backends::GL).into_iter().filter(is_hardware));
-        }
-        found
+        // Not OpenGL: it shows the same adapters with fewer features, and its libraries print complaints of their own
+        // on machines without a display.
+        [wgpu::Backends::VULKAN, wgpu::Backends::METAL, wgpu::Backends::DX12].into_iter().flat_map(probe).collect()
     })
 }
 

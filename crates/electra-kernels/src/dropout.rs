@@ -69,7 +69,9 @@ pub fn dropout<const D: usize>(x: Tensor<D>, dropout: Option<&Dropout<'_>>) -> T
     }
 }
 
-pub(crate) fn reference<const D: usize>(x: Tensor<D>, dropout: &Dropout<'_>) -> Tensor<D> {
+/// The function above in primitives.
+#[doc(hidden)]
+pub fn reference<const D: usize>(x: Tensor<D>, dropout: &Dropout<'_>) -> Tensor<D> {
     let mask = dropout.mask(x.dims(), &x.device());
     x * mask
 }

@@ -114,7 +114,9 @@ fn on_cpu(
     }
 }
 
-pub(crate) fn reference(
+/// `mlm_loss` in primitives.
+#[doc(hidden)]
+pub fn reference(
     hidden: Tensor<2>,
     table: Tensor<2>,
     bias: Tensor<1>,
@@ -176,12 +178,9 @@ pub fn rtd_loss(logits: Tensor<2>, is_replaced: Tensor<2>, token_mask: Tensor<2>
     rtd_reference(logits, is_replaced, token_mask, total_tokens)
 }
 
-pub(crate) fn rtd_reference(
-    logits: Tensor<2>,
-    is_replaced: Tensor<2>,
-    token_mask: Tensor<2>,
-    total_tokens: f64,
-) -> Tensor<1> {
+/// `rtd_loss` in primitives.
+#[doc(hidden)]
+pub fn rtd_reference(logits: Tensor<2>, is_replaced: Tensor<2>, token_mask: Tensor<2>, total_tokens: f64) -> Tensor<1> {
     // -log_sigmoid(-d) = max(d, 0) + log1p(exp(-|d|)): overflows for no d, and has a true gradient at 0.
     let losses = activation::log_sigmoid(logits.clone().neg()).neg() - logits * is_replaced;
     (losses * token_mask).sum().div_scalar(total_tokens + COUNT_EPSILON)

@@ -17,6 +17,8 @@ pub fn embedding(table: Tensor<2>, ids: Tensor<1, Int>) -> Tensor<2> {
     reference(table, ids)
 }
 
-pub(crate) fn reference(table: Tensor<2>, ids: Tensor<1, Int>) -> Tensor<2> {
+/// The function above in primitives.
+#[doc(hidden)]
+pub fn reference(table: Tensor<2>, ids: Tensor<1, Int>) -> Tensor<2> {
     table.select(0, ids)
 }

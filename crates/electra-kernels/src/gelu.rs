@@ -19,6 +19,8 @@ pub fn gelu_linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2
     reference(x, weight, bias)
 }
 
-pub(crate) fn reference(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
+/// The function above in primitives.
+#[doc(hidden)]
+pub fn reference(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
     activation::gelu(linear::reference(x, weight, bias))
 }

@@ -1,8 +1,9 @@
 //! ELECTRA's operations as checked functions on Burn tensors, differentiable on every backend.
 //!
 //! One file per operation: the formula, the public function that checks its shapes, and the reference body
-//! of Burn primitives. The reference body is the CPU path, the oracle of the tests, and what runs on an
-//! adapter that cannot run a hand-written kernel. Everything random comes from `noise`, which has no state.
+//! of Burn primitives. The reference body is the oracle of the tests, and what runs on an adapter that cannot
+//! run a hand-written kernel; on the CPU the fused bodies in `cpu` run instead. Everything random comes from
+//! `noise`, which has no state.
 
 pub mod adam;
 pub mod attention;

@@ -19,6 +19,8 @@ pub enum Initializer {
     TruncatedNormal(f64),
     /// Uniform within `sqrt(6 / (fan_in + fan_out))`, TensorFlow's default for a dense layer.
     GlorotUniform,
+    /// Row `position` of a table: sines and cosines of it (Vaswani et al. 2017, section 3.5), of this standard deviation.
+    Sinusoidal(f64),
 }
 
 /// Name, shape and first value of one parameter.
@@ -65,8 +67,18 @@ impl ParameterSpec {
                 let limit = (6.0 / self.shape.iter().sum::<usize>() as f64).sqrt();
                 (0..len).map(|i| ((2.0 * key.uniform_f64(i as u64, 0) - 1.0) * limit) as f32).collect()
             }
+            Initializer::Sinusoidal(deviation) => {
+                let width = self.shape[1];
+                // A sine's standard deviation is 1 / sqrt(2) of its amplitude.
+                (0..len).map(|i| (sinusoid(i / width, i % width, width) * deviation * 2f64.sqrt()) as f32).collect()
+            }
         }
     }
+}
+
+fn sinusoid(position: usize, column: usize, width: usize) -> f64 {
+    let angle = position as f64 / 10_000f64.powf((column / 2 * 2) as f64 / width as f64);
+    if column.is_multiple_of(2) { angle.sin() } else { angle.cos() }
 }
 
 /// A standard normal by Box and Muller, redrawn until it lies within two deviations.
@@ -121,6 +133,15 @@ impl Layout {
 
     pub fn specs(&self) -> &[ParameterSpec] {
         &self.specs
+    }
+
+    /// The same layout, with other first values for the parameters whose name ends in `suffix`.
+    #[must_use]
+    pub fn with_initializer(mut self, suffix: &str, initializer: Initializer) -> Self {
+        for spec in self.specs.iter_mut().filter(|spec| spec.name.ends_with(suffix)) {
+            spec.initializer = initializer;
+        }
+        self
     }
 
     /// The name under which `name` is stored.

@@ -225,7 +225,7 @@ mod tests {
     }
 
     fn values(tensor: &Tensor<1>) -> Vec<f32> {
-        tensor.to_data().to_vec::<f32>().unwrap()
+        tensor.to_data().try_to_vec::<f32>().unwrap()
     }
 
     fn close(found: &Tensor<1>, expected: [f64; 3]) {

@@ -13,7 +13,7 @@ use burn::tensor::Device;
 use electra_data::{Batch, BatchSource, Prefetcher, SpecialTokens};
 use electra_model::objective::{self, NetworkKind};
 use electra_model::pretraining::{DISCRIMINATOR, GENERATOR};
-use electra_model::{Layout, Objective, ObjectiveConfig, Parameters};
+use electra_model::{Initializer, Layout, Objective, ObjectiveConfig, Parameters};
 
 use crate::baseline::FrequencyDetector;
 use crate::checkpoint::{self, Checkpoint, TrainState};
@@ -24,7 +24,7 @@ use crate::metrics::{MetricWindow, MetricsRow};
 use crate::model_card::ModelCard;
 use crate::optimizer::{Adam, AdamConfig};
 use crate::record::{Record, TimingsRow};
-use crate::run_config::{MicroBatch, RunConfig, TrainConfig};
+use crate::run_config::{MicroBatch, PositionInitializer, RunConfig, TrainConfig};
 use crate::schedule::lr_at;
 use crate::tensorboard::TensorBoard;
 use crate::trainer::Trainer;
@@ -93,6 +93,18 @@ pub fn objective_of(config: &RunConfig, objective: &ObjectiveConfig) -> Result<B
     objective::from_config(objective, &networks).map_err(|error| invalid(error.to_string()))
 }
 
+/// The parameters that `objective` trains, with the first values that `config` asks for.
+pub fn layout_of(config: &RunConfig, objective: &dyn Objective) -> Layout {
+    let layout = objective.layout();
+    match config.model.position_initializer {
+        PositionInitializer::Normal => layout,
+        PositionInitializer::Sinusoidal => layout.with_initializer(
+            "embeddings.position_embeddings.weight",
+            Initializer::Sinusoidal(config.model.initializer_range),
+        ),
+    }
+}
+
 /// Runs `config` to its last step, or until `options.stop`.
 ///
 /// `config.model.vocab_size` must be the tokenizer's and `config.train.micro_batch` a number
@@ -122,7 +134,7 @@ pub fn pretrain(
     config.save(&folder.join(RUN_CONFIG))?;
 
     let adam = AdamConfig::from(&config.train);
-    let layout = objective.layout();
+    let layout = layout_of(config, objective.as_ref());
     let parameter_count = layout.parameter_count();
     let description = describe(config, objective.as_ref());
     let (mut trainer, mut progress) = match resumed {
@@ -133,7 +145,7 @@ pub fn pretrain(
         }
         None => {
             let mut trainer =
-                Trainer::initialize(objective, adam, data.special, config.seed, micro_batch, &options.device);
+                Trainer::initialize(objective, &layout, adam, data.special, config.seed, micro_batch, &options.device);
             if let Some(source) = &options.init_from {
                 trainer.parameters = initial_parameters(source, config, &trainer.parameters, &options.device)?;
             }

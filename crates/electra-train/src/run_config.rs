@@ -55,6 +55,20 @@ pub struct ModelConfig {
     /// Layers of the generator as a fraction of the discriminator's.
     pub generator_depth: f64,
     pub sharing: Sharing,
+    /// First values of the position tables.
+    pub position_initializer: PositionInitializer,
+}
+
+/// First values of the position tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PositionInitializer {
+    /// The reference's: truncated normal, as all tables.
+    #[default]
+    Normal,
+    /// Sines and cosines of the position, trained on from there: nearby positions look alike from the start, so that
+    /// attention to neighbours need not be learnt for each position by itself. For short runs (docs/LOG.md).
+    Sinusoidal,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -169,6 +183,7 @@ impl Default for ModelConfig {
             generator_size: 0.25,
             generator_depth: 1.0,
             sharing: Sharing::Embeddings,
+            position_initializer: PositionInitializer::Normal,
         }
     }
 }

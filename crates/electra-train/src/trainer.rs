@@ -7,7 +7,7 @@
 use burn::tensor::{Device, Int, Tensor};
 use electra_data::{Batch, SpecialTokens};
 use electra_model::{
-    DeviceBatch, NoiseKey, Objective, Observations, Parameters, StepContext, objective::ParameterGroup,
+    DeviceBatch, Layout, NoiseKey, Objective, Observations, Parameters, StepContext, objective::ParameterGroup,
 };
 
 use crate::metrics::StepMetrics;
@@ -50,16 +50,17 @@ impl Trainer {
         Self { parameters, adam, objective, special, seed, micro_batch: micro_batch.max(1), device: device.clone() }
     }
 
-    /// A trainer with fresh parameters.
+    /// A trainer with fresh parameters of `layout`.
     pub fn initialize(
         objective: Box<dyn Objective>,
+        layout: &Layout,
         adam: AdamConfig,
         special: SpecialTokens,
         seed: u64,
         micro_batch: usize,
         device: &Device,
     ) -> Self {
-        let parameters = Parameters::initialize(&objective.layout(), seed, device);
+        let parameters = Parameters::initialize(layout, seed, device);
         let adam = Adam::new(adam, &parameters);
         Self::new(objective, parameters, adam, special, seed, micro_batch, device)
     }

@@ -60,11 +60,8 @@ impl InputArgs {
             InputFormat::Jsonl => Format::Jsonl,
             InputFormat::Parquet => Format::Parquet,
         });
-        let options = InputOptions {
-            one_document_per_file: self.one_document_per_file,
-            text_key: self.text_key.clone(),
-            format,
-        };
+        let options =
+            InputOptions { one_document_per_file: self.one_document_per_file, text_key: self.text_key.clone(), format };
         TextSource::find(&self.input, options)
     }
 }
@@ -156,11 +153,7 @@ fn run_build(args: BuildArgs, terminal: &Terminal) -> anyhow::Result<()> {
         let doing = if progress.stage == Stage::Writing { ", writing" } else { "" };
         bar.update(
             progress.input_bytes,
-            format_args!(
-                "{} tokens, {:.2} M/s{doing}",
-                count(progress.tokens),
-                progress.tokens as f64 / 1e6 / seconds
-            ),
+            format_args!("{} tokens, {:.2} M/s{doing}", count(progress.tokens), progress.tokens as f64 / 1e6 / seconds),
         );
         ControlFlow::Continue(())
     })?;
@@ -208,7 +201,10 @@ fn report(seen: &Inspection, seq: usize) -> String {
         manifest.text_bytes as f64 / 1e6
     ));
     let hash = manifest.tokenizer_sha256.get(..12).unwrap_or(&manifest.tokenizer_sha256);
-    line(format!("{HEADING_STYLE}Tokenizer{HEADING_STYLE:#}   {} entries, sha256 {hash}", count(manifest.vocab_size as u64)));
+    line(format!(
+        "{HEADING_STYLE}Tokenizer{HEADING_STYLE:#}   {} entries, sha256 {hash}",
+        count(manifest.vocab_size as u64)
+    ));
     for split in &seen.splits {
         statistics(split, seq, &mut line);
     }
@@ -238,7 +234,12 @@ fn statistics(split: &SplitStatistics, seq: usize, line: &mut impl FnMut(String)
 
 fn histogram(name: &str, lengths: &LengthHistogram, line: &mut impl FnMut(String)) {
     const WIDTH: u64 = 40;
-    line(format!("  {name}: {} to {}, {:.1} on average", count(lengths.shortest), count(lengths.longest), lengths.mean));
+    line(format!(
+        "  {name}: {} to {}, {:.1} on average",
+        count(lengths.shortest),
+        count(lengths.longest),
+        lengths.mean
+    ));
     let most = lengths.counts.iter().copied().max().unwrap_or(1).max(1);
     for (power, &number) in lengths.counts.iter().enumerate().skip_while(|(_, number)| **number == 0) {
         let (from, to) = (1u64 << power, (2u64 << power) - 1);
@@ -307,7 +308,12 @@ mod tests {
     #[test]
     fn an_example_shows_words_and_marks() {
         let token = |token: &str, chosen, masked| ExampleToken { token: token.into(), segment: 0, chosen, masked };
-        let tokens = [token("[CLS]", false, false), token("play", false, false), token("##ing", false, false), token("the", true, true)];
+        let tokens = [
+            token("[CLS]", false, false),
+            token("play", false, false),
+            token("##ing", false, false),
+            token("the", true, true),
+        ];
         let plain = anstream::adapter::strip_str(&example(&tokens)).to_string();
         assert_eq!(plain, "[CLS] playing [MASK] <the>");
     }

@@ -41,6 +41,9 @@ pub struct Args {
     /// Minutes to train; the number of steps is chosen to fit
     #[arg(long, default_value_t = 7.5, conflicts_with = "steps", help_heading = "Default job")]
     minutes: f64,
+    /// Replaces one key of the `tiny` preset, as in `electra pretrain`; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE", help_heading = "Default job")]
+    sets: Vec<String>,
     /// Steps to train, however long they take
     #[arg(long, help_heading = "Default job")]
     steps: Option<u64>,
@@ -55,7 +58,7 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
         terminal.note(format_args!("{} is there: going on with it (--out names another folder)", args.out.display()));
         RunConfig::load(&begun)?
     } else {
-        run_config::resolve(Some(PRESET), None, &[])?
+        run_config::resolve(Some(PRESET), None, &args.sets)?
     };
     config.device = args.device.to_string();
     // First, so that the first line says what will do the work.

@@ -45,6 +45,7 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     let filler = Filler::load(&folder, &device.device)?;
     let masks = filler.fill(&args.text, args.top_k as usize).map_err(|problem| anyhow!(problem))?;
     if args.json {
+        let masks: Vec<_> = masks.iter().map(|candidates| json!({ "candidates": candidates })).collect();
         terminal.result(json!({ "text": args.text, "masks": masks }))?;
         return Ok(());
     }

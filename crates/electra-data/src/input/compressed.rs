@@ -57,7 +57,12 @@ pub(super) fn open(path: &Path, bytes_read: &Arc<AtomicU64>) -> Result<TextReade
     };
     let text_bytes = Arc::new(AtomicU64::new(0));
     let text = Counting { inner: text, bytes: text_bytes.clone() };
-    Ok(TextReader { path: path.to_owned(), format, text: BufReader::with_capacity(1 << 16, Box::new(text)), text_bytes })
+    Ok(TextReader {
+        path: path.to_owned(),
+        format,
+        text: BufReader::with_capacity(1 << 16, Box::new(text)),
+        text_bytes,
+    })
 }
 
 impl TextReader {

@@ -35,7 +35,11 @@ pub(super) fn expand(paths: &[impl AsRef<str>]) -> Result<Vec<PathBuf>> {
         }
     }
     if files.is_empty() {
-        return Err(input_error("--input", "no path given", "name at least one file, folder or glob, or \"-\" for stdin"));
+        return Err(input_error(
+            "--input",
+            "no path given",
+            "name at least one file, folder or glob, or \"-\" for stdin",
+        ));
     }
     Ok(files)
 }
@@ -77,7 +81,11 @@ fn add_glob(pattern: &str, files: &mut Vec<PathBuf>) -> Result<()> {
         }
     }
     if files.len() == before {
-        return Err(input_error(pattern, "no file matches", "check the glob; quote it so that the shell leaves it alone"));
+        return Err(input_error(
+            pattern,
+            "no file matches",
+            "check the glob; quote it so that the shell leaves it alone",
+        ));
     }
     Ok(())
 }

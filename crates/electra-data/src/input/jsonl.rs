@@ -34,7 +34,9 @@ pub(super) fn read(reader: &mut TextReader, text_key: &str, sink: &mut dyn LineS
         let record = TextOf { key: text_key }
             .deserialize(&mut parser)
             .and_then(|record| parser.end().map(|()| record))
-            .map_err(|failure| error(format!("not a JSON record: {failure}"), "every line must hold one JSON object"))?;
+            .map_err(|failure| {
+                error(format!("not a JSON record: {failure}"), "every line must hold one JSON object")
+            })?;
         match record {
             Record::Text(text) => pass_document(&text, sink)?,
             Record::Null => {}

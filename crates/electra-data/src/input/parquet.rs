@@ -27,8 +27,9 @@ pub(super) fn read(path: &Path, column: &str, sink: &mut dyn LineSink, bytes_rea
     }
     let file = File::open(path).map_err(io_error("read", path))?;
     let file_bytes = file.metadata().map_err(io_error("read", path))?.len();
-    let reader = SerializedFileReader::new(file)
-        .map_err(|failure| error("footer", failure.to_string(), "the file is truncated or not Parquet; fetch it again"))?;
+    let reader = SerializedFileReader::new(file).map_err(|failure| {
+        error("footer", failure.to_string(), "the file is truncated or not Parquet; fetch it again")
+    })?;
     let metadata = reader.metadata();
     let columns = metadata.file_metadata().schema_descr().columns();
     let Some(index) = columns.iter().position(|candidate| candidate.path().string() == column) else {

@@ -59,8 +59,27 @@ fn is_skipped(name: &str) -> bool {
 fn is_inline(name: &str) -> bool {
     matches!(
         name,
-        "a" | "abbr" | "b" | "cite" | "code" | "del" | "em" | "i" | "img" | "ins" | "kbd" | "mark" | "q" | "s" | "small"
-            | "span" | "strong" | "sub" | "sup" | "u" | "var" | "wbr"
+        "a" | "abbr"
+            | "b"
+            | "cite"
+            | "code"
+            | "del"
+            | "em"
+            | "i"
+            | "img"
+            | "ins"
+            | "kbd"
+            | "mark"
+            | "q"
+            | "s"
+            | "small"
+            | "span"
+            | "strong"
+            | "sub"
+            | "sup"
+            | "u"
+            | "var"
+            | "wbr"
     )
 }
 

@@ -5,7 +5,8 @@ pub(super) fn doc_comments(source: &str) -> String {
     let mut text = String::new();
     for line in source.lines() {
         let line = line.trim_start();
-        let comment = line.strip_prefix("//!").or_else(|| line.strip_prefix("///").filter(|rest| !rest.starts_with('/')));
+        let comment =
+            line.strip_prefix("//!").or_else(|| line.strip_prefix("///").filter(|rest| !rest.starts_with('/')));
         // Anything else ends a comment and so a paragraph.
         text.push_str(comment.unwrap_or_default());
         text.push('\n');

@@ -31,7 +31,10 @@ impl Tokenizer {
             } else if folder.join(VOCAB_FILE).is_file() {
                 ("the folder has a vocab.txt but no tokenizer.json", "import it with \"electra tokenizer import\"")
             } else {
-                ("the folder has no tokenizer.json", "make a tokenizer with \"electra tokenizer train\" or \"electra tokenizer import\"")
+                (
+                    "the folder has no tokenizer.json",
+                    "make a tokenizer with \"electra tokenizer train\" or \"electra tokenizer import\"",
+                )
             };
             return Err(DataError::tokenizer(shown(folder), reason, remedy));
         }
@@ -49,10 +52,15 @@ impl Tokenizer {
     pub fn import(path: impl AsRef<Path>, lowercase: Option<bool>) -> Result<Self> {
         let mut path = path.as_ref().to_owned();
         if path.is_dir() {
-            let found = [TOKENIZER_FILE, VOCAB_FILE].map(|name| path.join(name)).into_iter().find(|file| file.is_file());
+            let found =
+                [TOKENIZER_FILE, VOCAB_FILE].map(|name| path.join(name)).into_iter().find(|file| file.is_file());
             let Some(file) = found else {
                 let remedy = "name a vocab.txt, a tokenizer.json or a folder with either";
-                return Err(DataError::tokenizer(shown(&path), "the folder has no tokenizer.json and no vocab.txt", remedy));
+                return Err(DataError::tokenizer(
+                    shown(&path),
+                    "the folder has no tokenizer.json and no vocab.txt",
+                    remedy,
+                ));
             };
             path = file;
         }
@@ -62,7 +70,11 @@ impl Tokenizer {
             let tokenizer = Self::from_json(&bytes, &shown(&path))?;
             if let Some(wanted) = lowercase.filter(|&wanted| wanted != tokenizer.lowercase()) {
                 let reason = format!("its normaliser {} lowercase", if wanted { "does not" } else { "does" });
-                return Err(DataError::tokenizer(shown(&path), reason, "leave the choice to the file, or import its vocab.txt"));
+                return Err(DataError::tokenizer(
+                    shown(&path),
+                    reason,
+                    "leave the choice to the file, or import its vocab.txt",
+                ));
             }
             return Ok(tokenizer);
         }

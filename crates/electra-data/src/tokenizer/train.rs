@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 
 use ahash::AHashMap;
 use compact_str::CompactString;
+use tokenizers::AddedToken;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::normalizers::BertNormalizer;
-use tokenizers::AddedToken;
 
 use super::words::for_each_word;
 use super::{SPECIAL_NAMES, Tokenizer};
@@ -100,7 +100,11 @@ impl Tokenizer {
 
 type WordCounts = AHashMap<CompactString, u64>;
 
-fn count_words(source: &TextSource, options: &TrainOptions, on_progress: &mut OnProgress) -> Result<(WordCounts, Progress)> {
+fn count_words(
+    source: &TextSource,
+    options: &TrainOptions,
+    on_progress: &mut OnProgress,
+) -> Result<(WordCounts, Progress)> {
     let normalizer = BertNormalizer::new(true, true, None, options.lowercase);
     let mut words = WordCounts::new();
     let mut progress = Progress { input_total_bytes: source.input_bytes(), ..Progress::default() };
@@ -120,16 +124,21 @@ fn count_words(source: &TextSource, options: &TrainOptions, on_progress: &mut On
             (counts, block.lines().count() as u64, block.document_ends.len() as u64, block.text_bytes())
         }
     };
-    for_each_block(source, worker_count(options.jobs), make_worker, |(counts, lines, documents, text_bytes), input_bytes| {
-        for (word, count) in counts {
-            *words.entry(word).or_default() += count;
-        }
-        progress.lines += lines;
-        progress.documents += documents;
-        progress.text_bytes += text_bytes;
-        progress.input_bytes = input_bytes;
-        report(on_progress, &progress)
-    })?;
+    for_each_block(
+        source,
+        worker_count(options.jobs),
+        make_worker,
+        |(counts, lines, documents, text_bytes), input_bytes| {
+            for (word, count) in counts {
+                *words.entry(word).or_default() += count;
+            }
+            progress.lines += lines;
+            progress.documents += documents;
+            progress.text_bytes += text_bytes;
+            progress.input_bytes = input_bytes;
+            report(on_progress, &progress)
+        },
+    )?;
     Ok((words, progress))
 }
 

@@ -33,7 +33,9 @@ fn files_of(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     entries
         .map(|entry| entry.expect("an entry").path())
         .filter(|path| path.is_file())
-        .map(|path| (path.file_name().expect("a name").to_string_lossy().into_owned(), std::fs::read(&path).expect("read")))
+        .map(|path| {
+            (path.file_name().expect("a name").to_string_lossy().into_owned(), std::fs::read(&path).expect("read"))
+        })
         .collect()
 }
 
@@ -95,8 +97,12 @@ fn whole_documents_are_held_out_of_many() {
     assert_eq!(Manifest::load(&out).expect("loaded"), manifest);
     // Another seed holds out others.
     let other = folder.path().join("other");
-    build(&source, &tokenizer, &other, &BuildOptions { seed: 1, ..BuildOptions::default() }, &mut quiet).expect("built");
-    assert_ne!(documents_of(&open(&other, Split::Validation, &tokenizer)), documents_of(&open(&out, Split::Validation, &tokenizer)));
+    build(&source, &tokenizer, &other, &BuildOptions { seed: 1, ..BuildOptions::default() }, &mut quiet)
+        .expect("built");
+    assert_ne!(
+        documents_of(&open(&other, Split::Validation, &tokenizer)),
+        documents_of(&open(&out, Split::Validation, &tokenizer))
+    );
 }
 
 #[test]
@@ -119,7 +125,8 @@ fn batches_come_from_shards_as_from_memory() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let out = folder.path().join("data");
     let options = BuildOptions { shard_tokens: 500, ..BuildOptions::default() };
-    build(&TextSource::memory("test", numbered_documents(300, 5)), &tokenizer, &out, &options, &mut quiet).expect("built");
+    build(&TextSource::memory("test", numbered_documents(300, 5)), &tokenizer, &out, &options, &mut quiet)
+        .expect("built");
     let train = open(&out, Split::Train, &tokenizer);
     assert!(train.manifest().train.shards.len() > 5);
     let lines: Vec<Vec<Vec<u32>>> = documents_of(&train)
@@ -128,7 +135,8 @@ fn batches_come_from_shards_as_from_memory() {
         .collect();
     let memory = std::sync::Arc::new(electra_data::MemoryCorpus::new(lines.iter().map(Vec::as_slice)));
     let masking = MaskingConfig::default();
-    let from_memory = electra_data::BatchSource::new(memory, tokenizer.special(), 32, 8, masking.clone(), 3).expect("valid");
+    let from_memory =
+        electra_data::BatchSource::new(memory, tokenizer.special(), 32, 8, masking.clone(), 3).expect("valid");
     let from_shards = train.batches(&tokenizer, 32, 8, masking, 3).expect("valid");
     for step in [0, 100, 7, 5000] {
         assert_eq!(from_shards.batch(step), from_memory.batch(step));
@@ -146,15 +154,20 @@ fn targets_in_the_way_are_respected() {
     };
     let out = folder.path().join("data");
     try_build(&out, false).expect("built");
-    assert!(try_build(&out, false).is_err_and(|message| message.contains("not empty") && message.contains("--overwrite")));
+    assert!(
+        try_build(&out, false).is_err_and(|message| message.contains("not empty") && message.contains("--overwrite"))
+    );
     try_build(&out, true).expect("rebuilt");
     let precious = folder.path().join("precious");
     std::fs::create_dir(&precious).expect("made");
     std::fs::write(precious.join("thesis.txt"), "years of work").expect("written");
     assert!(try_build(&precious, true).is_err_and(|message| message.contains("holds no dataset")));
     assert!(precious.join("thesis.txt").is_file());
-    assert!(try_build(&precious.join("thesis.txt"), true).is_err_and(|message| message.contains("a file of this name")));
-    let names: Vec<_> = std::fs::read_dir(folder.path()).expect("listed").map(|entry| entry.expect("entry").file_name()).collect();
+    assert!(
+        try_build(&precious.join("thesis.txt"), true).is_err_and(|message| message.contains("a file of this name"))
+    );
+    let names: Vec<_> =
+        std::fs::read_dir(folder.path()).expect("listed").map(|entry| entry.expect("entry").file_name()).collect();
     assert_eq!(names.len(), 2, "nothing is left beside the targets: {names:?}");
 }
 
@@ -164,7 +177,8 @@ fn a_failed_or_stopped_build_leaves_nothing() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let out = folder.path().join("data");
     let attempt = |documents, on_progress: &mut electra_data::OnProgress| {
-        let result = build(&TextSource::memory("test", documents), &tokenizer, &out, &BuildOptions::default(), on_progress);
+        let result =
+            build(&TextSource::memory("test", documents), &tokenizer, &out, &BuildOptions::default(), on_progress);
         assert_eq!(std::fs::read_dir(folder.path()).expect("listed").count(), 0);
         result.expect_err("refused")
     };
@@ -187,7 +201,15 @@ fn what_an_interrupted_build_left_is_cleared_and_a_running_one_respected() {
     std::fs::create_dir(&building).expect("made");
     std::fs::write(building.join("train-00000.safetensors"), "half").expect("written");
     let out = folder.path().join("data");
-    let run = || build(&TextSource::memory("test", numbered_documents(3, 9)), &tokenizer, &out, &BuildOptions::default(), &mut quiet);
+    let run = || {
+        build(
+            &TextSource::memory("test", numbered_documents(3, 9)),
+            &tokenizer,
+            &out,
+            &BuildOptions::default(),
+            &mut quiet,
+        )
+    };
     let lock = std::fs::File::create(building.join("lock")).expect("made");
     lock.lock().expect("locked");
     assert!(run().is_err_and(|error| error.to_string().contains("another build")));
@@ -201,7 +223,14 @@ fn inspect_counts_and_decodes() {
     let tokenizer = tokenizer(true);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let out = folder.path().join("data");
-    build(&TextSource::memory("test", numbered_documents(250, 3)), &tokenizer, &out, &BuildOptions::default(), &mut quiet).expect("built");
+    build(
+        &TextSource::memory("test", numbered_documents(250, 3)),
+        &tokenizer,
+        &out,
+        &BuildOptions::default(),
+        &mut quiet,
+    )
+    .expect("built");
     let seen = inspect(&out, 64, MaskingConfig::default(), 0, 1_000_003).expect("inspected");
     let train = &seen.splits[0];
     assert_eq!((train.split, train.documents), ("train", seen.manifest.train.documents));
@@ -216,7 +245,14 @@ fn inspect_counts_and_decodes() {
 fn another_tokenizer_is_refused() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let out = folder.path().join("data");
-    build(&TextSource::memory("test", numbered_documents(3, 9)), &tokenizer(true), &out, &BuildOptions::default(), &mut quiet).expect("built");
+    build(
+        &TextSource::memory("test", numbered_documents(3, 9)),
+        &tokenizer(true),
+        &out,
+        &BuildOptions::default(),
+        &mut quiet,
+    )
+    .expect("built");
     let message = Dataset::open(&out, Split::Train, tokenizer(false).sha256()).err().expect("refused").to_string();
     assert!(message.contains("another tokenizer") && message.contains("rebuild"), "{message}");
 }
@@ -230,7 +266,8 @@ fn large_vocabularies_are_stored_wide() {
     let out = folder.path().join("data");
     let source = TextSource::memory("test", vec![vec!["w69999 w1".into(), "w65536".into()]]);
     build(&source, &tokenizer, &out, &BuildOptions::default(), &mut quiet).expect("built");
-    let mut lines = [Split::Train, Split::Validation].map(|split| documents_of(&open(&out, split, &tokenizer)).concat()).concat();
+    let mut lines =
+        [Split::Train, Split::Validation].map(|split| documents_of(&open(&out, split, &tokenizer)).concat()).concat();
     lines.sort();
     assert_eq!(lines, [vec![65_541], vec![70_004, 6]]);
     // The shard is a plain safetensors file.

@@ -149,7 +149,8 @@ fn rows_of(batch: &Batch) -> Vec<Vec<i32>> {
 }
 
 fn some_corpus() -> Arc<MemoryCorpus> {
-    let lengths: Vec<Vec<usize>> = (0..60).map(|document| (0..30).map(|line| 1 + (document * 7 + line * 11) % 60).collect()).collect();
+    let lengths: Vec<Vec<usize>> =
+        (0..60).map(|document| (0..30).map(|line| 1 + (document * 7 + line * 11) % 60).collect()).collect();
     Arc::new(corpus_of(&numbered(&lengths)))
 }
 
@@ -168,7 +169,11 @@ fn masked_counts_equal_the_references() {
         assert_eq!(max_masked as u64, expected["max_predictions"].as_u64().expect("a count"), "{name}");
         for (tokens, count) in expected["num_to_predict"].as_object().expect("an object") {
             let tokens: usize = tokens.parse().expect("a number");
-            assert_eq!(config.masked_count(tokens, max_masked) as u64, count.as_u64().expect("a count"), "{name}, {tokens}");
+            assert_eq!(
+                config.masked_count(tokens, max_masked) as u64,
+                count.as_u64().expect("a count"),
+                "{name}, {tokens}"
+            );
         }
     }
 }
@@ -185,7 +190,8 @@ fn paper_exact_draws_as_google_does() {
         for example in 0..4000 {
             let Masked { mut positions, is_mask_token } = choose_masked(&ids, SPECIAL, &config, 19, (1, 2, example));
             assert_eq!(positions.len(), 19);
-            let mut hidden: Vec<usize> = positions.iter().zip(&is_mask_token).filter(|(_, mask)| **mask).map(|(&at, _)| at).collect();
+            let mut hidden: Vec<usize> =
+                positions.iter().zip(&is_mask_token).filter(|(_, mask)| **mask).map(|(&at, _)| at).collect();
             hidden.dedup();
             masks += hidden.len();
             positions.dedup();
@@ -236,7 +242,10 @@ fn a_batch_has_the_layout_of_the_network() {
         let one = batch.slice(row..row + 1);
         let length = one.token_count();
         assert_eq!(one.example_numbers, [row as u32]);
-        assert!(one.attention_mask[..length].iter().all(|&mask| mask == 1) && one.original_ids[length..].iter().all(|&id| id == 0));
+        assert!(
+            one.attention_mask[..length].iter().all(|&mask| mask == 1)
+                && one.original_ids[length..].iter().all(|&id| id == 0)
+        );
         assert_eq!((one.original_ids[0], one.original_ids[length - 1]), (2, 3));
         let separators: Vec<usize> = (0..length).filter(|&at| one.original_ids[at] == 3).collect();
         let end_of_a = separators[0];
@@ -307,3 +316,20 @@ fn settings_out_of_range_are_refused() {
     let empty = BatchSource::new(Arc::new(MemoryCorpus::new([])), SPECIAL, 8, 1, MaskingConfig::default(), 1);
     assert!(empty.is_err_and(|error| error.to_string().contains("no token")));
 }
+
+#[test]
+fn batches_are_pinned() {
+    // Other numbers here mean that every run in progress would see other batches: that needs a new format version.
+    let source = BatchSource::new(some_corpus(), SPECIAL, 16, 2, MaskingConfig::default(), 42).expect("valid");
+    let batch = source.batch(5);
+    assert_eq!(batch.original_ids, ORIGINAL_IDS);
+    assert_eq!(batch.masked_positions, [2, 9, 7, 10]);
+    assert_eq!(batch.masked_ids.iter().filter(|&&id| id == SPECIAL.mask as i32).count(), 3);
+    assert_eq!([source.examples_in_epoch(0), source.examples_in_epoch(1)], [4109, 4097]);
+}
+
+#[rustfmt::skip]
+const ORIGINAL_IDS: [i32; 32] = [
+    2, 43407, 43408, 43409, 43410, 43411, 43412, 43413, 43414, 43415, 43416, 43417, 43418, 43419, 43420, 3,
+    2, 23190, 23191, 23192, 23193, 23194, 23195, 23196, 23197, 3, 23198, 23199, 23200, 23201, 23202, 3,
+];

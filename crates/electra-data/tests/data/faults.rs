@@ -7,8 +7,10 @@ use crate::support::{quiet, tokenizer};
 fn dataset() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let out = folder.path().join("data");
-    let documents = (0..40).map(|document| (0..5).map(|line| format!("d{document}l{line} the meals")).collect()).collect();
-    build(&TextSource::memory("test", documents), &tokenizer(true), &out, &BuildOptions::default(), &mut quiet).expect("built");
+    let documents =
+        (0..40).map(|document| (0..5).map(|line| format!("d{document}l{line} the meals")).collect()).collect();
+    build(&TextSource::memory("test", documents), &tokenizer(true), &out, &BuildOptions::default(), &mut quiet)
+        .expect("built");
     (folder, out)
 }
 
@@ -16,7 +18,7 @@ fn dataset() -> (tempfile::TempDir, PathBuf) {
 fn read_all(folder: &Path) -> Result<String, String> {
     let open = || {
         let tokenizer = dataset_tokenizer(folder)?;
-        let mut seen = format!("{}", tokenizer.sha256());
+        let mut seen = tokenizer.sha256().to_string();
         for split in [Split::Train, Split::Validation] {
             let dataset = Dataset::open(folder, split, tokenizer.sha256())?;
             let batches = dataset.batches(&tokenizer, 32, 4, MaskingConfig::default(), 1)?;
@@ -43,7 +45,8 @@ fn expect_noticed(folder: &Path, file: &Path, content: &[u8], whole: &str, what:
 fn every_file_truncated_or_changed_is_noticed() {
     let (_guard, folder) = dataset();
     let whole = read_all(&folder).expect("whole");
-    for name in ["manifest.json", "train-00000.safetensors", "validation-00000.safetensors", "tokenizer/tokenizer.json"] {
+    for name in ["manifest.json", "train-00000.safetensors", "validation-00000.safetensors", "tokenizer/tokenizer.json"]
+    {
         let file = folder.join(name);
         let content = std::fs::read(&file).expect("read");
         let step = (content.len() / 60).max(1);

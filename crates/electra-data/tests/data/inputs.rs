@@ -67,7 +67,9 @@ fn zstd_bytes(text: &[u8]) -> Vec<u8> {
 #[test]
 fn archives_are_read_and_their_damage_noticed() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let text: String = (0..20_000).map(|line| format!("line {line} of {}\n{}", line * 7919 % 10_007, if line % 50 == 49 { "\n" } else { "" })).collect();
+    let text: String = (0..20_000)
+        .map(|line| format!("line {line} of {}\n{}", line * 7919 % 10_007, if line % 50 == 49 { "\n" } else { "" }))
+        .collect();
     let plain = folder.path().join("plain.txt");
     std::fs::write(&plain, &text).expect("written");
     let expected = read(&plain).expect("read");
@@ -75,7 +77,9 @@ fn archives_are_read_and_their_damage_noticed() {
     let halves = text.split_at(text.len() / 2);
     for (name, compress) in [("gz", gzip as fn(&[u8]) -> Vec<u8>), ("zst", zstd_bytes), ("xz", xz)] {
         // Two members in a row are one text, as `cat a.gz b.gz` makes them.
-        for archive in [compress(text.as_bytes()), [compress(halves.0.as_bytes()), compress(halves.1.as_bytes())].concat()] {
+        for archive in
+            [compress(text.as_bytes()), [compress(halves.0.as_bytes()), compress(halves.1.as_bytes())].concat()]
+        {
             let path = folder.path().join(format!("text.txt.{name}"));
             std::fs::write(&path, &archive).expect("written");
             assert_eq!(read(&path).expect("read"), expected, "{name}");
@@ -89,7 +93,10 @@ fn archives_are_read_and_their_damage_noticed() {
             let path = folder.path().join(format!("cut.txt.{name}"));
             std::fs::write(&path, &archive[..length]).expect("written");
             let message = read(&path).expect_err("truncated").to_string();
-            assert!(message.contains("cut.txt") && message.contains("truncated or corrupt"), "{name} {length}: {message}");
+            assert!(
+                message.contains("cut.txt") && message.contains("truncated or corrupt"),
+                "{name} {length}: {message}"
+            );
         }
         let mut changed = archive.clone();
         changed[archive.len() / 2] ^= 0x10;
@@ -107,7 +114,9 @@ fn jsonl_records_are_documents() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("a.jsonl");
     let write = |content: &str| std::fs::write(&path, content).expect("written");
-    write("{\"id\": 1, \"text\": \"one\\ntwo\\n\\nthree\"}\n\n{\"text\": \"caf\\u00e9\", \"meta\": {\"text\": 5}}\n{\"text\": null}\n");
+    write(
+        "{\"id\": 1, \"text\": \"one\\ntwo\\n\\nthree\"}\n\n{\"text\": \"caf\\u00e9\", \"meta\": {\"text\": 5}}\n{\"text\": null}\n",
+    );
     assert_eq!(read(&path).expect("read"), [vec!["one", "two", "three"], vec!["café"]]);
     let message = |content: &str| {
         write(content);
@@ -154,8 +163,10 @@ fn parquet_rows_are_documents() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("a.parquet");
     let texts: Vec<String> = (0..2000).map(|row| format!("row {row}\nsecond line")).collect();
-    let rows: Vec<Option<&str>> = texts.iter().enumerate().map(|(row, text)| (row % 7 != 3).then_some(text.as_str())).collect();
-    let expected: Vec<Vec<String>> = rows.iter().flatten().map(|text| text.lines().map(str::to_owned).collect()).collect();
+    let rows: Vec<Option<&str>> =
+        texts.iter().enumerate().map(|(row, text)| (row % 7 != 3).then_some(text.as_str())).collect();
+    let expected: Vec<Vec<String>> =
+        rows.iter().flatten().map(|text| text.lines().map(str::to_owned).collect()).collect();
     for compression in [Compression::UNCOMPRESSED, Compression::SNAPPY, Compression::ZSTD(ZstdLevel::default())] {
         write_parquet(&path, &rows, compression);
         assert_eq!(read(&path).expect("read"), expected, "{compression:?}");
@@ -187,5 +198,8 @@ fn a_full_disk_is_named_with_a_remedy() {
     let source = std::io::Error::from(std::io::ErrorKind::StorageFull);
     let error = DataError::Io { path: "data/train-00000.safetensors".into(), action: "write to", source };
     let message = error.to_string();
-    assert!(message.starts_with("data/train-00000.safetensors: cannot write to: ") && message.contains("free some space"), "{message}");
+    assert!(
+        message.starts_with("data/train-00000.safetensors: cannot write to: ") && message.contains("free some space"),
+        "{message}"
+    );
 }

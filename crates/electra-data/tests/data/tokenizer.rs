@@ -22,7 +22,8 @@ fn assert_encodes(tokenizer: &Tokenizer, text: &str, expected: &[u32]) {
 #[test]
 fn mini_vocabulary_cases() {
     let fixture = json("tokenizer/mini_vocab_cases.json");
-    let vocab: Vec<&str> = fixture["vocab"].as_array().expect("a list").iter().map(|token| token.as_str().expect("text")).collect();
+    let vocab: Vec<&str> =
+        fixture["vocab"].as_array().expect("a list").iter().map(|token| token.as_str().expect("text")).collect();
     let tokenizer = Tokenizer::from_vocab_bytes(vocab.join("\n").as_bytes(), true).expect("a whole vocabulary");
     assert_eq!(tokenizer.vocab_size(), 35);
     let cases = fixture["cases"].as_array().expect("a list");
@@ -30,14 +31,16 @@ fn mini_vocabulary_cases() {
     for case in cases {
         let text = case["text"].as_str().expect("text");
         assert_encodes(&tokenizer, text, &ids(&case["ids"]));
-        let tokens: Vec<String> = tokenizer.encode(text).iter().map(|&id| tokenizer.token(id).expect("known")).collect();
+        let tokens: Vec<String> =
+            tokenizer.encode(text).iter().map(|&id| tokenizer.token(id).expect("known")).collect();
         assert_eq!(serde_json::json!(tokens), case["tokens"]);
     }
 }
 
 /// BERT's vocabulary isn't part of the repository: `$ELECTRA_BERT_VOCAB`, or vocab.txt among other fixtures.
 fn bert_vocab() -> Option<PathBuf> {
-    let paths = [std::env::var_os("ELECTRA_BERT_VOCAB").map(PathBuf::from), Some(fixtures().join("tokenizer/vocab.txt"))];
+    let paths =
+        [std::env::var_os("ELECTRA_BERT_VOCAB").map(PathBuf::from), Some(fixtures().join("tokenizer/vocab.txt"))];
     paths.into_iter().flatten().find(|path| path.is_file())
 }
 
@@ -62,7 +65,8 @@ fn bert_vocabulary_cases() {
         assert_eq!(with_offsets, expected);
         // The fixture counts code points.
         let characters = |byte: usize| text[..byte].chars().count();
-        let offsets: Vec<[usize; 2]> = offsets.iter().map(|&(start, end)| [characters(start), characters(end)]).collect();
+        let offsets: Vec<[usize; 2]> =
+            offsets.iter().map(|&(start, end)| [characters(start), characters(end)]).collect();
         assert_eq!(serde_json::json!(offsets), case["offsets_chars"], "{text:?}");
         // docs/DESIGN.md lists where the original's Python tokenizer gives other ids.
         if case["google_same"] == false {
@@ -136,7 +140,8 @@ fn saves_and_loads_as_it_was() {
 fn truncation_and_padding_in_a_file_are_dropped() {
     let tokenizer = tokenizer(true);
     let mut value: Value = serde_json::from_str(&tokenizer.to_json()).expect("JSON");
-    value["truncation"] = serde_json::json!({"direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0});
+    value["truncation"] =
+        serde_json::json!({"direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0});
     value["padding"] = serde_json::json!({"strategy": {"Fixed": 128}, "direction": "Right", "pad_to_multiple_of": null,
         "pad_id": 0, "pad_type_id": 0, "pad_token": "[PAD]"});
     let copy = Tokenizer::from_json_bytes(value.to_string().as_bytes()).expect("parsed");
@@ -152,7 +157,9 @@ fn bad_vocabularies_are_refused_by_name() {
     assert!(refuse(b"[PAD]\nthe\n[UNK]\nthe").contains("line 4: the token \"the\" is already on line 2"));
     assert!(refuse(b"[PAD]\n\xff").contains("line 2: not valid UTF-8"));
     let folder = tempfile::tempdir().expect("a temporary folder");
-    for (reason, path) in [("no such folder", folder.path().join("missing")), ("no tokenizer.json", folder.path().to_owned())] {
+    for (reason, path) in
+        [("no such folder", folder.path().join("missing")), ("no tokenizer.json", folder.path().to_owned())]
+    {
         let message = Tokenizer::load(&path).expect_err("refused").to_string();
         assert!(message.contains(reason) && message.contains("electra tokenizer train"), "{message}");
     }
@@ -166,7 +173,12 @@ fn bad_vocabularies_are_refused_by_name() {
 fn corpus(lines: usize) -> TextSource {
     // Many words with equal counts, so that ties must be broken.
     let document = (0..lines)
-        .map(|line| (0..20).map(|word| format!("w{}x{} Étude今", (line * 7 + word * 13) % 97, word % 5)).collect::<Vec<_>>().join(" "))
+        .map(|line| {
+            (0..20)
+                .map(|word| format!("w{}x{} Étude今", (line * 7 + word * 13) % 97, word % 5))
+                .collect::<Vec<_>>()
+                .join(" ")
+        })
         .collect();
     TextSource::memory("test", vec![document])
 }
@@ -186,15 +198,20 @@ fn training_is_deterministic_and_gives_what_was_asked() {
     assert_eq!(first.tokens()[..5], ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]);
     assert_eq!(first.tokens().iter().collect::<HashSet<_>>().len(), 150);
     assert!(!first.encode("w5x1 etude 今 W90X4").contains(&first.special().unknown));
-    let cased = Tokenizer::train(&source, &TrainOptions { lowercase: false, ..options(2) }, &mut quiet).expect("trained");
+    let cased =
+        Tokenizer::train(&source, &TrainOptions { lowercase: false, ..options(2) }, &mut quiet).expect("trained");
     assert!(cased.id("É").is_some() && first.id("É").is_none() && first.id("e").is_some());
 }
 
 #[test]
 fn training_says_what_is_too_small() {
     let train = |source: &TextSource, vocab_size| {
-        Tokenizer::train(source, &TrainOptions { vocab_size, ..TrainOptions::default() }, &mut quiet).expect_err("refused").to_string()
+        Tokenizer::train(source, &TrainOptions { vocab_size, ..TrainOptions::default() }, &mut quiet)
+            .expect_err("refused")
+            .to_string()
     };
-    assert!(train(&corpus(10), 8).contains("vocab_size = 8: the special tokens and the corpus's characters alone take"));
+    assert!(
+        train(&corpus(10), 8).contains("vocab_size = 8: the special tokens and the corpus's characters alone take")
+    );
     assert!(train(&TextSource::memory("nothing", vec![]), 100).contains("no word found"));
 }

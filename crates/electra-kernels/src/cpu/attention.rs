@@ -11,7 +11,7 @@ use super::{
     buffer::Buffer,
     dropout::{Mask, Rule},
     fused,
-    math::{LANES, exp, lanes_sum, vectorised},
+    math::{exp, highest, sum, vectorised},
     product::{Matrix, Threads, product_here, product_into},
     row_blocks, values,
 };
@@ -165,35 +165,14 @@ fn backward(
 
 vectorised! {
     fn softmax(row: &mut [f32], bias: &[f32]) {
-        let length = row.len();
-        let bias = &bias[..length];
-        let whole = length / LANES * LANES;
-        let mut lanes = [f32::NEG_INFINITY; LANES];
-        for first in (0..whole).step_by(LANES) {
-            for lane in 0..LANES {
-                row[first + lane] += bias[first + lane];
-                let score = row[first + lane];
-                lanes[lane] = if score > lanes[lane] { score } else { lanes[lane] };
-            }
+        for (score, bias) in row.iter_mut().zip(bias) {
+            *score += *bias;
         }
-        for index in whole..length {
-            row[index] += bias[index];
-            lanes[0] = if row[index] > lanes[0] { row[index] } else { lanes[0] };
+        let highest = highest(row);
+        for score in row.iter_mut() {
+            *score = exp(*score - highest);
         }
-        let highest = lanes.iter().fold(f32::NEG_INFINITY, |highest, &lane| if lane > highest { lane } else { highest });
-        let mut sums = [0.0; LANES];
-        for first in (0..whole).step_by(LANES) {
-            for lane in 0..LANES {
-                let value = exp(row[first + lane] - highest);
-                row[first + lane] = value;
-                sums[lane] += value;
-            }
-        }
-        for index in whole..length {
-            row[index] = exp(row[index] - highest);
-            sums[index - whole] += row[index];
-        }
-        let reciprocal = 1.0 / lanes_sum(&sums);
+        let reciprocal = 1.0 / sum(row.len(), |index| row[index]);
         for value in row {
             *value *= reciprocal;
         }
@@ -222,26 +201,157 @@ vectorised! {
 vectorised! {
     /// From the gradient of a row of dropped probabilities to that of its scores.
     fn softmax_gradient(row: &mut [f32], probabilities: &[f32], scale: f32) {
-        let length = row.len();
-        let probabilities = &probabilities[..length];
-        let whole = length / LANES * LANES;
-        let mut sums = [0.0; LANES];
-        for first in (0..whole).step_by(LANES) {
-            for lane in 0..LANES {
-                let probability = probabilities[first + lane];
-                let gradient = if probability.is_sign_negative() { 0.0 } else { row[first + lane] * scale };
-                row[first + lane] = gradient;
-                sums[lane] += probability.abs() * gradient;
-            }
+        let probabilities = &probabilities[..row.len()];
+        for (value, probability) in row.iter_mut().zip(probabilities) {
+            *value = if probability.is_sign_negative() { 0.0 } else { *value * scale };
         }
-        for index in whole..length {
-            let probability = probabilities[index];
-            row[index] = if probability.is_sign_negative() { 0.0 } else { row[index] * scale };
-            sums[index - whole] += probability.abs() * row[index];
-        }
-        let delta = lanes_sum(&sums);
+        let delta = sum(row.len(), |index| probabilities[index].abs() * row[index]);
         for (value, probability) in row.iter_mut().zip(probabilities) {
             *value = probability.abs() * (*value - delta);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Tensor;
+
+    use super::*;
+    use crate::{
+        Dropout,
+        cpu::testing::{assert_same_bits, error, host, leaf, plain, random, wide},
+    };
+
+    /// `[batch, seq, heads, head_dim]`
+    const SIZES: [[usize; 4]; 7] =
+        [[1, 1, 1, 8], [2, 7, 3, 8], [1, 16, 2, 4], [3, 65, 2, 8], [2, 64, 1, 37], [2, 33, 4, 64], [1, 130, 2, 16]];
+
+    /// The last example all padding, the others with padding at the end; `[batch, seq]`.
+    fn padded(batch: usize, seq: usize) -> Vec<f32> {
+        let keeps = |example: usize, place: usize| example + 1 < batch && place < (seq - example * seq / 4).max(1);
+        (0..batch * seq).map(|index| f32::from(u8::from(keeps(index / seq, index % seq)))).collect()
+    }
+
+    fn site(probability: f64, examples: &[u32]) -> Dropout<'_> {
+        Dropout { probability, key: NoiseKey::new(5), examples }
+    }
+
+    /// Output and the gradients of queries, keys and values.
+    fn run(sizes: [usize; 4], mask: &[f32], probability: f64, spread: f32, fused: bool) -> Vec<Vec<f32>> {
+        let [batch, seq, heads, head_dim] = sizes;
+        let shape = [batch * seq, heads * head_dim];
+        let examples: Vec<u32> = (0..batch as u32).map(|example| 7 * example).collect();
+        let dropout = site(probability, &examples);
+        let input = |seed, factor: f32| {
+            leaf::<2>(&random(seed, shape[0] * shape[1]).iter().map(|x| x * factor).collect::<Vec<_>>(), shape)
+        };
+        let [q, k, v] = [input(1, spread), input(2, spread), input(3, 1.0)];
+        let body = if fused { crate::attention } else { crate::attention::reference };
+        let mask: Tensor<2> = plain(mask, [batch, seq]);
+        let y = body(q.clone(), k.clone(), v.clone(), &mask, heads, Some(&dropout));
+        let upstream = plain(&random(4, shape[0] * shape[1]), shape);
+        let gradients = (y.clone() * upstream).sum().backward();
+        let [q, k, v] = [q, k, v].map(|x| host(x.grad(&gradients).unwrap()));
+        vec![host(y), q, k, v]
+    }
+
+    /// The same in f64.
+    fn exact([batch, seq, heads, head_dim]: [usize; 4], mask: &[f32], probability: f64, spread: f32) -> Vec<Vec<f64>> {
+        let hidden = heads * head_dim;
+        let length = batch * seq * hidden;
+        let examples: Vec<u32> = (0..batch as u32).map(|example| 7 * example).collect();
+        let factors = wide(&site(probability, &examples).factors(heads * seq * seq));
+        let spread = |values: Vec<f32>| -> Vec<f64> { values.iter().map(|x| f64::from(x * spread)).collect() };
+        let (q, k) = (spread(random(1, length)), spread(random(2, length)));
+        let (v, upstream) = (wide(&random(3, length)), wide(&random(4, length)));
+        let mut results = vec![vec![0.0; length]; 4];
+        let scale = 1.0 / (head_dim as f64).sqrt();
+        for example in 0..batch {
+            for head in 0..heads {
+                let at = |token: usize, d: usize| (example * seq + token) * hidden + head * head_dim + d;
+                for query in 0..seq {
+                    let keys: Vec<usize> = (0..seq).filter(|key| mask[example * seq + key] > 0.0).collect();
+                    if keys.is_empty() {
+                        continue;
+                    }
+                    let dot = |key| (0..head_dim).map(|d| q[at(query, d)] * k[at(key, d)]).sum::<f64>() * scale;
+                    let scores: Vec<f64> = keys.iter().map(|&key| dot(key)).collect();
+                    let highest = scores.iter().fold(f64::MIN, |a, &b| a.max(b));
+                    let sum: f64 = scores.iter().map(|score| (score - highest).exp()).sum();
+                    let p: Vec<f64> = scores.iter().map(|score| (score - highest).exp() / sum).collect();
+                    let factor = |key| factors[((example * heads + head) * seq + query) * seq + key];
+                    let dp: Vec<f64> = keys
+                        .iter()
+                        .map(|&key| {
+                            factor(key) * (0..head_dim).map(|d| upstream[at(query, d)] * v[at(key, d)]).sum::<f64>()
+                        })
+                        .collect();
+                    let delta: f64 = p.iter().zip(&dp).map(|(p, dp)| p * dp).sum();
+                    for ((&key, &p), &dp) in keys.iter().zip(&p).zip(&dp) {
+                        for d in 0..head_dim {
+                            results[0][at(query, d)] += p * factor(key) * v[at(key, d)];
+                            results[1][at(query, d)] += scale * p * (dp - delta) * k[at(key, d)];
+                            results[2][at(key, d)] += scale * p * (dp - delta) * q[at(query, d)];
+                            results[3][at(key, d)] += p * factor(key) * upstream[at(query, d)];
+                        }
+                    }
+                }
+            }
+        }
+        results
+    }
+
+    #[test]
+    fn agrees_with_f64_and_with_the_reference() {
+        for sizes in SIZES {
+            for probability in [0.0, 0.1, 0.5] {
+                for mask in [vec![1.0; sizes[0] * sizes[1]], padded(sizes[0], sizes[1])] {
+                    let found = run(sizes, &mask, probability, 1.0, true);
+                    let reference: Vec<_> =
+                        run(sizes, &mask, probability, 1.0, false).iter().map(|x| wide(x)).collect();
+                    for expected in [exact(sizes, &mask, probability, 1.0), reference] {
+                        for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
+                            let tolerance = if index == 0 { 2e-6 } else { 1e-5 };
+                            let error = error(found, expected, 1e-2);
+                            assert!(error < tolerance, "{sizes:?} {probability}, result {index}: {error}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_without_a_key_give_nothing_and_take_nothing() {
+        let sizes = [2, 9, 2, 8];
+        let mask = [vec![1.0; 9], vec![0.0; 9]].concat();
+        for result in run(sizes, &mask, 0.1, 1.0, true) {
+            assert!(result[9 * 16..].iter().all(|&x| x == 0.0));
+            assert!(result[..9 * 16].iter().any(|&x| x != 0.0));
+        }
+    }
+
+    #[test]
+    fn extreme_scores_stay_numbers() {
+        let sizes = [2, 17, 2, 8];
+        let found = run(sizes, &padded(2, 17), 0.1, 1e4, true);
+        assert!(found.iter().flatten().all(|x| x.is_finite()));
+        // Scores of 1e8 in f32 leave their order alone: values only.
+        assert!(error(&found[0], &exact(sizes, &padded(2, 17), 0.1, 1e4)[0], 1e-2) < 1e-3);
+    }
+
+    #[test]
+    fn without_a_graph_the_values_are_the_same() {
+        let [batch, seq, heads, head_dim] = [3, 20, 2, 8];
+        let shape = [batch * seq, heads * head_dim];
+        let [q, k, v] = [1, 2, 3].map(|seed| plain::<2>(&random(seed, shape[0] * shape[1]), shape).inner());
+        let mask = padded(batch, seq);
+        let y = crate::attention(q, k, v, &plain(&mask, [batch, seq]).inner(), heads, None);
+        assert_eq!(host(y), run([batch, seq, heads, head_dim], &mask, 0.0, 1.0, true)[0]);
+    }
+
+    #[test]
+    fn threads_change_no_bit() {
+        assert_same_bits(|| run([4, 100, 4, 32], &padded(4, 100), 0.1, 1.0, true));
     }
 }

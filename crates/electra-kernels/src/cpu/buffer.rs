@@ -125,7 +125,7 @@ mod tests {
         let copy = tensor.clone() + 1.0;
         drop(tensor);
         assert_eq!(Buffer::new(length).as_ptr(), address);
-        assert_eq!(copy.into_data().to_vec::<f32>().unwrap()[0], 1.0);
+        assert_eq!(copy.into_data().try_to_vec::<f32>().unwrap()[0], 1.0);
     }
 
     #[test]

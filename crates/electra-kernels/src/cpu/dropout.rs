@@ -80,3 +80,32 @@ vectorised! {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::testing::{assert_same_bits, host, leaf, plain, random};
+
+    #[test]
+    fn is_the_reference_bit_by_bit_forward_and_backward() {
+        let examples = [3, 0, 12];
+        for (probability, shape) in [(0.1, [3, 1, 1]), (0.5, [3, 7, 37]), (0.9, [3, 200, 64])] {
+            let site = Dropout { probability, key: NoiseKey::new(1), examples: &examples };
+            let length = shape.iter().product();
+            let run = |fused: bool| {
+                let x = leaf(&random(1, length), shape);
+                let y = if fused {
+                    crate::dropout(x.clone(), Some(&site))
+                } else {
+                    crate::dropout::reference(x.clone(), &site)
+                };
+                let gradients = (y.clone() * plain(&random(2, length), shape)).sum().backward();
+                // The operand is still held: it must not have been changed in place.
+                assert_eq!(host(x.clone()), random(1, length));
+                vec![host(y), host(x.grad(&gradients).unwrap())]
+            };
+            assert_eq!(run(true), run(false));
+            assert_same_bits(|| run(true));
+        }
+    }
+}

@@ -41,3 +41,42 @@ pub(crate) fn embedding(table: Operand, ids: Vec<u32>) -> Operand {
     })
     .0
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, Int, Tensor, TensorData};
+
+    use crate::cpu::testing::{assert_same_bits, error, host, leaf, plain, random, wide};
+
+    fn run([tokens, rows, width]: [usize; 3], fused: bool) -> Vec<Vec<f32>> {
+        let table = leaf(&random(1, rows * width), [rows, width]);
+        // The first and the last row, and one row in every other token.
+        let ids: Vec<i32> = (0..tokens).map(|t| (if t % 2 == 0 { rows - 1 } else { t * 7 % rows }) as i32).collect();
+        let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [tokens]), &Device::flex().autodiff());
+        let body = if fused { crate::embedding } else { crate::embedding::reference };
+        let y = body(table.clone(), ids);
+        let gradients = (y.clone() * plain(&random(2, tokens * width), [tokens, width])).sum().backward();
+        vec![host(y), host(table.grad(&gradients).unwrap())]
+    }
+
+    #[test]
+    fn agrees_with_the_reference() {
+        for sizes in [[1, 1, 1], [7, 2, 37], [65, 300, 8], [500, 256, 16], [300, 1000, 99]] {
+            let (found, expected) = (run(sizes, true), run(sizes, false));
+            assert_eq!(found[0], expected[0]);
+            assert!(error(&found[1], &wide(&expected[1]), 1e-3) < 1e-5, "{sizes:?}");
+        }
+    }
+
+    #[test]
+    fn threads_change_no_bit() {
+        assert_same_bits(|| run([2000, 3000, 64], true));
+    }
+
+    #[test]
+    #[should_panic(expected = "embedding: id 5, expected one of 0..5")]
+    fn an_id_beyond_the_table_is_told() {
+        let ids = Tensor::<1, Int>::from_data([0, 5], &Device::flex().autodiff());
+        crate::embedding(leaf(&[0.0; 10], [5, 2]), ids);
+    }
+}

@@ -9,7 +9,7 @@ use super::{
     buffer::Buffer,
     fused,
     linear::total,
-    math::{LANES, exp, gumbel, lanes_sum, ln, vectorised},
+    math::{exp, gumbel, highest, sum, vectorised},
     product::{Matrix, product},
     row_blocks, values,
 };
@@ -81,7 +81,8 @@ pub(crate) fn loss(
             sampled: results.iter().map(|row| row.sampled as i32).collect(),
         };
         let softmax: Vec<[f32; 2]> = results.iter().map(|row| [row.top, row.sum]).collect();
-        let kept = Kept { hidden, table, logits: logits.into_tensor([rows, vocab]), softmax, targets, weights, denominator };
+        let kept =
+            Kept { hidden, table, logits: logits.into_tensor([rows, vocab]), softmax, targets, weights, denominator };
         (output.into_tensor([1]), kept, extra)
     };
     fused(operands, forward, |kept, upstream, wanted| backward(kept, values(&upstream)[0], wanted))
@@ -131,36 +132,27 @@ fn backward(kept: Kept, upstream: f32, wanted: [bool; 3]) -> [Option<FlexTensor>
     [of_hidden, of_table, wanted[2].then(|| total(&sums, vocab))]
 }
 
-/// The highest of the values offered, by lane; at equal values the lowest id.
+/// Values that are worked on at a time: they stay in the nearest cache from step to step.
+const CHUNK: usize = 256;
+
+/// The highest value so far and its id; at equal values the lowest id, since chunks are offered in their order.
 #[derive(Clone, Copy)]
 struct Highest {
-    values: [f32; LANES],
-    ids: [u32; LANES],
+    value: f32,
+    id: u32,
 }
 
 impl Highest {
-    #[inline(always)]
-    fn new() -> Self {
-        Self { values: [f32::NEG_INFINITY; LANES], ids: [0; LANES] }
-    }
+    const NONE: Self = Self { value: f32::NEG_INFINITY, id: 0 };
 
+    /// Values of consecutive ids. Few chunks hold a new highest value, so that only few are searched for its place.
     #[inline(always)]
-    fn offer(&mut self, lane: usize, value: f32, id: u32) {
-        // Ids rise within a lane: the first of equals stays.
-        let higher = value > self.values[lane];
-        self.values[lane] = if higher { value } else { self.values[lane] };
-        self.ids[lane] = if higher { id } else { self.ids[lane] };
-    }
-
-    #[inline(always)]
-    fn get(&self) -> (f32, u32) {
-        let mut best = (self.values[0], self.ids[0]);
-        for (&value, &id) in self.values.iter().zip(&self.ids).skip(1) {
-            if value > best.0 || (value == best.0 && id < best.1) {
-                best = (value, id);
-            }
+    fn offer(&mut self, values: &[f32], first: usize) {
+        let value = highest(values);
+        if value > self.value {
+            let place = values.iter().position(|&other| other == value).unwrap_or(0);
+            *self = Self { value, id: (first + place) as u32 };
         }
-        best
     }
 }
 
@@ -168,52 +160,37 @@ vectorised! {
     /// Adds the bias to a row of logits and finds what is asked of it. `noise`: key, 1 / temperature, and what is
     /// added to the target's logit before a draw.
     fn look_at(logits: &mut [f32], bias: &[f32], target: u32, noise: Option<(NoiseKey, f32, f32)>) -> RowResult {
-        let vocab = logits.len();
-        let bias = &bias[..vocab];
-        let whole = vocab / LANES * LANES;
-        let mut highest = Highest::new();
-        for first in (0..whole).step_by(LANES) {
-            for lane in 0..LANES {
-                let logit = logits[first + lane] + bias[first + lane];
-                logits[first + lane] = logit;
-                highest.offer(lane, logit, (first + lane) as u32);
+        let mut predicted = Highest::NONE;
+        for (chunk, (logits, bias)) in logits.chunks_mut(CHUNK).zip(bias.chunks(CHUNK)).enumerate() {
+            for (logit, bias) in logits.iter_mut().zip(bias) {
+                *logit += *bias;
             }
+            predicted.offer(logits, chunk * CHUNK);
         }
-        for index in whole..vocab {
-            logits[index] += bias[index];
-            highest.offer(index - whole, logits[index], index as u32);
-        }
-        let (top, predicted) = highest.get();
+        let top = predicted.value;
 
-        let mut sums = [0.0; LANES];
-        for first in (0..whole).step_by(LANES) {
-            for lane in 0..LANES {
-                sums[lane] += exp(logits[first + lane] - top);
+        let mut scratch = [0.0; CHUNK];
+        let mut total = 0.0;
+        let mut drawn = Highest::NONE;
+        for (chunk, logits) in logits.chunks(CHUNK).enumerate() {
+            let scratch = &mut scratch[..logits.len()];
+            for (value, logit) in scratch.iter_mut().zip(logits) {
+                *value = exp(*logit - top);
             }
-        }
-        for index in whole..vocab {
-            sums[index - whole] += exp(logits[index] - top);
-        }
-        let sum = lanes_sum(&sums);
-
-        let mut sampled = 0;
-        if let Some((key, cold, penalty)) = noise {
-            let mut highest = Highest::new();
-            for first in (0..whole).step_by(LANES) {
-                for lane in 0..LANES {
-                    let id = (first + lane) as u32;
-                    let logit = logits[first + lane] + if id == target { penalty } else { 0.0 };
-                    highest.offer(lane, logit * cold + gumbel(key.bits(id)), id);
+            total += sum(scratch.len(), |index| scratch[index]);
+            if let Some((key, cold, penalty)) = noise {
+                let first = (chunk * CHUNK) as u32;
+                for (offset, (value, logit)) in scratch.iter_mut().zip(logits).enumerate() {
+                    *value = *logit * cold + gumbel(key.bits(first.wrapping_add(offset as u32)));
                 }
+                if let Some(value) = scratch.get_mut(target.wrapping_sub(first) as usize) {
+                    *value += penalty * cold;
+                }
+                drawn.offer(scratch, chunk * CHUNK);
             }
-            for index in whole..vocab {
-                let id = index as u32;
-                let logit = logits[index] + if id == target { penalty } else { 0.0 };
-                highest.offer(index - whole, logit * cold + gumbel(key.bits(id)), id);
-            }
-            sampled = highest.get().1;
         }
-        RowResult { top, sum, loss: ln(sum) - (logits[target as usize] - top), predicted, sampled }
+        let loss = total.ln() - (logits[target as usize] - top);
+        RowResult { top, sum: total, loss, predicted: predicted.id, sampled: drawn.id }
     }
 }
 
@@ -230,5 +207,200 @@ vectorised! {
         }
         logits[target] -= weight;
         sums[target] -= weight;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, Int, Tensor, TensorData};
+
+    use super::*;
+    use crate::{
+        MlmOutput, Sampling,
+        cpu::testing::{assert_same_bits, error, host, leaf, plain, random, wide},
+        electra_loss, noise,
+    };
+
+    /// `[rows, embedding, vocab]`; rows divide among two examples.
+    const SIZES: [[usize; 3]; 5] = [[2, 3, 5], [4, 8, 16], [10, 16, 99], [34, 37, 1000], [40, 128, 2048]];
+    const EXAMPLES: [u32; 2] = [17, 4];
+    const TOTAL: f64 = 12.5;
+
+    fn sampling(temperature: f64, disallow_correct: bool) -> Sampling<'static> {
+        Sampling { temperature, disallow_correct, key: NoiseKey::new(11), examples: &EXAMPLES }
+    }
+
+    fn targets([rows, _, vocab]: [usize; 3]) -> Vec<i32> {
+        (0..rows).map(|row| ((row * 31 + vocab - 1) % vocab) as i32).collect()
+    }
+
+    /// Every third slot is unused.
+    fn weights(rows: usize) -> Vec<f32> {
+        (0..rows).map(|row| if row % 3 == 2 { 0.0 } else { 1.0 }).collect()
+    }
+
+    struct Found {
+        /// Loss, negative log-likelihoods, gradients of hidden, table and bias.
+        floats: Vec<Vec<f32>>,
+        predicted: Vec<i64>,
+        sampled: Vec<i64>,
+    }
+
+    fn run(sizes: [usize; 3], spread: f32, sampling: &Sampling<'_>, fused: bool) -> Found {
+        let [rows, inputs, vocab] = sizes;
+        let spread: Vec<f32> = random(1, rows * inputs).iter().map(|x| x * spread).collect();
+        let hidden = leaf(&spread, [rows, inputs]);
+        let table = leaf(&random(2, vocab * inputs), [vocab, inputs]);
+        let bias = leaf(&random(3, vocab), [vocab]);
+        let ids = Tensor::<1, Int>::from_data(TensorData::new(targets(sizes), [rows]), &Device::flex().autodiff());
+        let weights = plain(&weights(rows), [rows]);
+        let body = if fused { crate::mlm_loss } else { electra_loss::reference };
+        let output: MlmOutput = body(hidden.clone(), table.clone(), bias.clone(), ids, weights, TOTAL, Some(sampling));
+        let gradients = (output.loss.clone() * 3.0).backward();
+        let ids = |ids: Tensor<1, Int>| ids.into_data().iter::<i64>().collect();
+        Found {
+            floats: vec![
+                host(output.loss),
+                host(output.negative_log_likelihood),
+                host(hidden.grad(&gradients).unwrap()),
+                host(table.grad(&gradients).unwrap()),
+                host(bias.grad(&gradients).unwrap()),
+            ],
+            predicted: ids(output.predicted_ids),
+            sampled: ids(output.sampled_ids.unwrap()),
+        }
+    }
+
+    /// The same in f64; with the noise of `noise::gumbel`, and each row's logits.
+    fn exact(sizes: [usize; 3], spread: f32) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
+        let [rows, inputs, vocab] = sizes;
+        let hidden: Vec<f64> = random(1, rows * inputs).iter().map(|x| f64::from(x * spread)).collect();
+        let (table, bias) = (wide(&random(2, vocab * inputs)), wide(&random(3, vocab)));
+        let mut floats =
+            vec![vec![0.0], vec![0.0; rows], vec![0.0; hidden.len()], vec![0.0; table.len()], vec![0.0; vocab]];
+        let mut all_logits = vec![];
+        for row in 0..rows {
+            let dot = |id: usize| (0..inputs).map(|k| hidden[row * inputs + k] * table[id * inputs + k]).sum::<f64>();
+            let logits: Vec<f64> = (0..vocab).map(|id| dot(id) + bias[id]).collect();
+            let highest = logits.iter().fold(f64::MIN, |a, &b| a.max(b));
+            let log_sum = highest + logits.iter().map(|z| (z - highest).exp()).sum::<f64>().ln();
+            let weight = f64::from(weights(rows)[row]);
+            let target = targets(sizes)[row] as usize;
+            if weight > 0.0 {
+                floats[1][row] = log_sum - logits[target];
+                floats[0][0] += weight * floats[1][row] / (TOTAL + 1e-6);
+                for id in 0..vocab {
+                    let hit = f64::from(u8::from(id == target));
+                    let gradient = 3.0 * weight * ((logits[id] - log_sum).exp() - hit) / (TOTAL + 1e-6);
+                    floats[4][id] += gradient;
+                    for k in 0..inputs {
+                        floats[2][row * inputs + k] += gradient * table[id * inputs + k];
+                        floats[3][id * inputs + k] += gradient * hidden[row * inputs + k];
+                    }
+                }
+            }
+            all_logits.push(logits);
+        }
+        (floats, all_logits)
+    }
+
+    /// Asserts that `id` has the highest score, or one that rounding cannot tell from it.
+    fn assert_highest(id: i64, scores: &[f64], what: &str) {
+        let highest = scores.iter().fold(f64::MIN, |a, &b| a.max(b));
+        let found = scores[id as usize];
+        assert!(highest - found < 2e-5, "{what}: {id} scores {found}, the highest {highest}");
+    }
+
+    #[test]
+    fn agrees_with_f64_and_with_the_reference() {
+        for sizes in SIZES {
+            for (temperature, disallow_correct) in [(1.0, false), (0.7, true)] {
+                let sampling = sampling(temperature, disallow_correct);
+                let found = run(sizes, 1.0, &sampling, true);
+                let mut reference = run(sizes, 1.0, &sampling, false);
+                // Rows of weight 0 are nobody's business.
+                let used = |row: &usize| row % 3 != 2;
+                for row in (0..sizes[0]).filter(|row| !used(row)) {
+                    reference.floats[1][row] = 0.0;
+                }
+                let (expected, logits) = exact(sizes, 1.0);
+                let reference_floats: Vec<_> = reference.floats.iter().map(|x| wide(x)).collect();
+                for expected in [&expected, &reference_floats] {
+                    for (index, (found, expected)) in found.floats.iter().zip(expected).enumerate() {
+                        let tolerance = if index < 2 { 2e-6 } else { 1e-5 };
+                        let error = error(found, expected, 1e-2);
+                        assert!(error < tolerance, "{sizes:?}, result {index}: {error}");
+                    }
+                }
+                let [rows, _, vocab] = sizes;
+                for row in (0..rows).filter(used) {
+                    assert_highest(found.predicted[row], &logits[row], "predicted");
+                    let (example, slot) = (row / (rows / 2), row % (rows / 2));
+                    let key = NoiseKey::new(11).child(u64::from(EXAMPLES[example])).child(slot as u64);
+                    let target = targets(sizes)[row] as usize;
+                    let score = |id: usize| {
+                        let penalty = if disallow_correct && id == target { -1000.0 } else { 0.0 };
+                        (logits[row][id] + penalty) / temperature + f64::from(noise::gumbel(key.bits(id as u32)))
+                    };
+                    let scores: Vec<f64> = (0..vocab).map(score).collect();
+                    assert_highest(found.sampled[row], &scores, "sampled");
+                    assert_highest(reference.sampled[row], &scores, "sampled by the reference");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_lowest_of_equal_ids_wins_and_gradients_sum_to_zero() {
+        let vocab = 77;
+        let hidden = leaf(&[0.0; 8], [2, 4]);
+        let table = leaf(&random(2, vocab * 4), [vocab, 4]);
+        let mut bias = vec![0.0; vocab];
+        (bias[20], bias[41], bias[76]) = (1.0, 1.0, 1.0);
+        let bias = leaf(&bias, [vocab]);
+        let ids = Tensor::<1, Int>::from_data([3, 76], &Device::flex().autodiff());
+        let output = crate::mlm_loss(hidden, table, bias.clone(), ids, plain(&[1.0, 1.0], [2]), 2.0, None);
+        assert_eq!(output.predicted_ids.into_data().iter::<i64>().collect::<Vec<_>>(), [20, 20]);
+        assert!(output.sampled_ids.is_none());
+        let gradients = output.loss.backward();
+        assert!(host(bias.grad(&gradients).unwrap()).iter().sum::<f32>().abs() < 1e-6);
+    }
+
+    #[test]
+    fn extreme_logits_stay_numbers_and_broken_ones_do_not() {
+        let sizes = [4, 8, 50];
+        let found = run(sizes, 1e6, &sampling(1.0, false), true);
+        assert!(found.floats.iter().flatten().all(|x| x.is_finite()));
+        assert!(error(&found.floats[0], &exact(sizes, 1e6).0[0], 1e-2) < 1e-5);
+        let found = run(sizes, f32::NAN, &sampling(1.0, false), true);
+        assert!(found.floats[0][0].is_nan());
+    }
+
+    #[test]
+    fn rows_without_weight_alone_give_zero() {
+        let (hidden, table) = (leaf(&random(1, 16), [2, 8]), leaf(&random(2, 80), [10, 8]));
+        let ids = Tensor::<1, Int>::from_data([0, 9], &Device::flex().autodiff());
+        let weights = plain(&[0.0, 0.0], [2]);
+        let output = crate::mlm_loss(
+            hidden,
+            table.clone(),
+            leaf(&[0.0; 10], [10]),
+            ids,
+            weights,
+            0.0,
+            Some(&sampling(1.0, false)),
+        );
+        let gradients = output.loss.clone().backward();
+        assert_eq!(host(output.loss), [0.0]);
+        assert!(host(table.grad(&gradients).unwrap()).iter().all(|&x| x == 0.0));
+    }
+
+    #[test]
+    fn threads_change_no_bit() {
+        assert_same_bits(|| {
+            let found = run([80, 64, 3000], 1.0, &sampling(1.0, true), true);
+            let ids = [found.predicted, found.sampled].map(|ids| ids.iter().map(|&id| id as f32).collect());
+            [found.floats, ids.into()].concat()
+        });
     }
 }

@@ -26,7 +26,7 @@ pub(crate) fn plain<const D: usize>(values: &[f32], shape: [usize; D]) -> Tensor
 }
 
 pub(crate) fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().to_vec::<f32>().unwrap()
+    tensor.into_data().try_to_vec::<f32>().unwrap()
 }
 
 /// Largest difference relative to the largest expected value, at least `floor`. Not a number counts as infinite.
