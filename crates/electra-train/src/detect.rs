@@ -118,18 +118,20 @@ struct Window {
 fn windows(len: usize, room: usize) -> Vec<Window> {
     let stride = (room / 2).max(1);
     let mut windows = Vec::new();
+    if len == 0 {
+        return windows;
+    }
     let mut start = 0;
-    while len > 0 {
+    loop {
         let end = (start + room).min(len);
         // The first quarter of a later window was seen better by the one before it.
         let keep_from = if start == 0 { 0 } else { start + (room - stride) / 2 };
         windows.push(Window { start, keep_from, end });
         if end == len {
-            break;
+            return windows;
         }
         start += stride;
     }
-    windows
 }
 
 /// One guess for a masked position.
@@ -182,7 +184,7 @@ impl Filler {
             return Err(format!("the text has {} tokens, but the model only {room} positions: shorten it", ids.len()));
         }
         let hidden = self.generator.encode(&EncoderInput::single(&ids, &self.device), None).last_hidden;
-        let rows = positions.iter().map(|&i| hidden.clone().slice([i..i + 1])).collect();
+        let rows = positions.iter().map(|&i| hidden.clone().slice_dim(0, i..i + 1)).collect();
         let logits = self.generator.logits(burn::tensor::Tensor::cat(rows, 0));
         let [_, vocab] = logits.dims();
         let logits = logits.try_into_vec_as::<f32>().expect("the device gives its results back");

@@ -148,14 +148,22 @@ impl Merge {
     fn finish(self) -> Result<RunConfig, RunConfigError> {
         let at = |key: &str| self.sources.get(key).cloned().unwrap_or_else(|| "run configuration".to_owned());
         // Keys and types are checked by now: what is left are words that an enum does not know.
-        let config: RunConfig = Value::Table(self.values.clone()).try_into().map_err(|error: toml::de::Error| {
+        let mut config: RunConfig = Value::Table(self.values.clone()).try_into().map_err(|error: toml::de::Error| {
             let (key, expected) = match error.message() {
                 message if message.contains("auto") => ("train.micro_batch", "\"auto\" or a whole number"),
+                message if message.contains("sinusoidal") => {
+                    ("model.position_initializer", "\"normal\" or \"sinusoidal\"")
+                }
                 _ => ("model.sharing", "\"embeddings\", \"none\" or \"all\""),
             };
             let value = leaf(&self.values, key).map(Value::to_string).unwrap_or_default();
             RunConfigError::Range { at: at(key), key: key.to_owned(), value, expected: expected.to_owned() }
         })?;
+        // A preset's warmup goes with its own number of steps: a shorter run that names none warms up for a tenth.
+        let is_preset = |key: &str| self.sources.get(key).is_none_or(|source| source.starts_with("preset "));
+        if is_preset("train.warmup_steps") && !is_preset("train.steps") {
+            config.train.warmup_steps = config.train.warmup_steps.min((config.train.steps / 10).max(1));
+        }
         match config.out_of_range() {
             None => Ok(config),
             Some((key, value, expected)) => Err(RunConfigError::Range { at: at(&key), key, value, expected }),
@@ -395,7 +403,9 @@ mod tests {
 
     #[test]
     fn a_value_out_of_range_names_its_place() {
-        let text = message(resolve(None, Some(("run.toml", "[train]\nsteps = 5\n")), &[]));
+        let short = resolve(None, Some(("run.toml", "[train]\nsteps = 50\n")), &[]).unwrap();
+        assert_eq!(short.train.warmup_steps, 5, "a preset's warmup shrinks with the run");
+        let text = message(resolve(None, Some(("run.toml", "[train]\nsteps = 5\nwarmup_steps = 100\n")), &[]));
         assert!(
             text.contains("train.warmup_steps is 100") && text.contains("at most train.steps, which is 5"),
             "{text}"
