@@ -18,9 +18,7 @@ use electra_model::{
     objective,
     pretraining::{DISCRIMINATOR, GENERATOR},
 };
-use electra_train::{
-    Adam, AdamConfig, Architecture, Network, hugging_face, lr_at, trainer::gradients_of,
-};
+use electra_train::{Adam, AdamConfig, Architecture, Network, hugging_face, lr_at, trainer::gradients_of};
 use serde_json::Value;
 
 use crate::support::{fixtures::fixtures_root, tensors::Tensors};
@@ -68,9 +66,7 @@ fn with_part(what: &str, candidates: Vec<PathBuf>, part: &str) -> Vec<PathBuf> {
 }
 
 fn pair_folders() -> Vec<PathBuf> {
-    folders(|folder| {
-        folder.join("discriminator/config.json").exists() && folder.join("generator/config.json").exists()
-    })
+    folders(|folder| folder.join("discriminator/config.json").exists() && folder.join("generator/config.json").exists())
 }
 
 // ------------------------------------------------------------------------------------------------ comparison
@@ -202,8 +198,7 @@ fn context(batch: &Batch, samples: &[i32], device: &Device) -> StepContext {
 
 fn input_of(tensors: &Tensors, device: &Device) -> EncoderInput {
     let shape: [usize; 2] = tensors.shape_at("in.input_ids", None).try_into().unwrap();
-    let ints =
-        |name: &str| Tensor::<2, Int>::from_data(TensorData::new(tensors.ints_at(name, None), shape), device);
+    let ints = |name: &str| Tensor::<2, Int>::from_data(TensorData::new(tensors.ints_at(name, None), shape), device);
     EncoderInput {
         ids: ints("in.input_ids"),
         token_type_ids: ints("in.token_type_ids"),
@@ -276,8 +271,7 @@ fn golden_joint_step() {
         );
         let generator = Generator::bind(&pair.networks.generator, &pair.parameters, GENERATOR);
         let hidden = generator.encode(&device_batch.input(device_batch.masked_ids.clone()), None).last_hidden;
-        let masked =
-            electra_model::network::gather_positions(hidden, &device_batch.masked_positions, batch.seq);
+        let masked = electra_model::network::gather_positions(hidden, &device_batch.masked_positions, batch.seq);
         assert_close(
             "out.gen_masked_logits",
             &values(generator.logits(masked)),
@@ -340,8 +334,7 @@ fn golden_micro_batches_add_up_to_the_batch() {
         assert!((loss - whole_loss).abs() <= 1e-6 * whole_loss, "{loss} in parts, {whole_loss} at once");
         for (i, spec) in parameters.specs().iter().enumerate() {
             let scale = whole[i].iter().fold(0.0f32, |scale, x| scale.max(x.abs()));
-            let sum: Vec<f32> =
-                (0..spec.len()).map(|j| parts.iter().map(|part| part.1[i][j]).sum()).collect();
+            let sum: Vec<f32> = (0..spec.len()).map(|j| parts.iter().map(|part| part.1[i][j]).sum()).collect();
             // Three roundings of f32 at the tensor's own scale.
             assert_close(&spec.name, &sum, &whole[i], 1e-6 * f64::from(scale) + 1e-6, 0.0);
         }
@@ -533,8 +526,7 @@ fn golden_fine_tuning_steps() {
         let record = json(&folder.join("finetune.json"));
         let head = Head::load(&folder, &base);
         let mut parameters = head.parameters.clone();
-        let (layers, decay) =
-            (head.network.config.num_hidden_layers, record["layerwise_lr_decay"].as_f64().unwrap());
+        let (layers, decay) = (head.network.config.num_hidden_layers, record["layerwise_lr_decay"].as_f64().unwrap());
         let scale = |name: &str| {
             use electra_train::{LayerwiseExponent::Reference, layerwise_multiplier};
             let scale = layerwise_multiplier(name, layers, decay, Reference);
@@ -570,9 +562,9 @@ fn golden_fine_tuning_steps() {
 
 /// `formula_tensor` of make_fixtures.py: FNV-1a of the name, then SplitMix64.
 fn formula(name: &str, shape: &[usize]) -> Vec<f32> {
-    let hash = name.bytes().fold(0xCBF2_9CE4_8422_2325u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
-    });
+    let hash = name
+        .bytes()
+        .fold(0xCBF2_9CE4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3));
     (1..=shape.iter().product::<usize>() as u64)
         .map(|i| {
             let mut z = hash.wrapping_add(i.wrapping_mul(0x9E37_79B9_7F4A_7C15));
@@ -619,8 +611,9 @@ fn golden_formula_models() {
             generator: small_config(&record["config_gen"]),
             sharing: Sharing::Embeddings,
         };
-        let mut parameters =
-            Parameters::from_fn(&networks.layout(), |spec| flat(formula(&fixture_name(&spec.name), &spec.shape), &base));
+        let mut parameters = Parameters::from_fn(&networks.layout(), |spec| {
+            flat(formula(&fixture_name(&spec.name), &spec.shape), &base)
+        });
         assert_eq!(
             parameters.layout().parameter_count() as u64,
             record["param_count"]["joint"].as_u64().unwrap(),

@@ -3,4 +3,5 @@
 pub mod adapter;
 pub mod fixtures;
 pub mod program;
+pub mod small_run;
 pub mod tensors;

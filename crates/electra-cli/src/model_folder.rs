@@ -21,6 +21,13 @@ pub fn find(model: Option<&Path>, kind: &str) -> anyhow::Result<PathBuf> {
         if model.join("config.json").is_file() {
             return Ok(model.to_owned());
         }
+        let other = if kind == "discriminator" { "generator" } else { "discriminator" };
+        if model.join(other).join("config.json").is_file() {
+            bail!(
+                "{}: it holds a {other} but no {kind}; the objective mlm trains a generator alone, rtd trains both",
+                model.display()
+            );
+        }
         if !model.is_dir() {
             bail!("{}: no such folder; --model takes a run's folder or an exported one", model.display());
         }

@@ -40,10 +40,15 @@ impl<'a> TrainingDisplay<'a> {
             TrainEvent::Validation { row } => {
                 let baselines: Vec<String> = ["unigram_auc", "bigram_auc"]
                     .iter()
-                    .filter_map(|name| Some(format!("{} {:.3}", name.trim_end_matches("_auc"), (*row.extra.get(*name)?)?)))
+                    .filter_map(|name| {
+                        Some(format!("{} {:.3}", name.trim_end_matches("_auc"), (*row.extra.get(*name)?)?))
+                    })
                     .collect();
-                let baselines =
-                    if baselines.is_empty() { String::new() } else { format!(" (AUC of frequencies: {})", baselines.join(", ")) };
+                let baselines = if baselines.is_empty() {
+                    String::new()
+                } else {
+                    format!(" (AUC of frequencies: {})", baselines.join(", "))
+                };
                 self.note(format!(
                     "{HEADING_STYLE}step {:>6}{HEADING_STYLE:#} held-out: {}{FAINT_STYLE}{baselines}{FAINT_STYLE:#}",
                     row.step,
@@ -54,7 +59,9 @@ impl<'a> TrainingDisplay<'a> {
                 self.terminal.detail(format_args!("saved {}", path.display()));
             }
             TrainEvent::NonFinite { step, what, in_a_row, limit } => {
-                self.warn(&format!("step {step}: the {what} is not finite; update skipped ({in_a_row} of {limit} in a row)"));
+                self.warn(&format!(
+                    "step {step}: the {what} is not finite; update skipped ({in_a_row} of {limit} in a row)"
+                ));
             }
             TrainEvent::Finished { step, seconds, interrupted } => {
                 let how = if *interrupted { "Stopped and saved" } else { "Done" };

@@ -27,9 +27,8 @@ impl DeviceBatch {
         let ids = |values: &[i32], columns| {
             Tensor::<2, Int>::from_data(TensorData::new(values.to_vec(), [batch.batch, columns]), device)
         };
-        let floats = |values: Vec<f32>, columns| {
-            Tensor::<2>::from_data(TensorData::new(values, [batch.batch, columns]), device)
-        };
+        let floats =
+            |values: Vec<f32>, columns| Tensor::<2>::from_data(TensorData::new(values, [batch.batch, columns]), device);
         let (seq, max_masked) = (batch.seq, batch.max_masked);
         Self {
             original_ids: ids(&batch.original_ids, seq),
@@ -45,10 +44,6 @@ impl DeviceBatch {
 
     /// The sequences with `ids` in the place of the original ones.
     pub fn input(&self, ids: Tensor<2, Int>) -> EncoderInput {
-        EncoderInput {
-            ids,
-            token_type_ids: self.token_type_ids.clone(),
-            attention_mask: self.attention_mask.clone(),
-        }
+        EncoderInput { ids, token_type_ids: self.token_type_ids.clone(), attention_mask: self.attention_mask.clone() }
     }
 }

@@ -5,7 +5,9 @@
 //! matrix throughout; only attention looks at rows as sequences. electra-semantics.md, "Model".
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use electra_kernels::{Dropout, add_layer_norm, attention, dropout, embedding, gelu_linear, layer_norm, linear, noise::NoiseKey};
+use electra_kernels::{
+    Dropout, add_layer_norm, attention, dropout, embedding, gelu_linear, layer_norm, linear, noise::NoiseKey,
+};
 
 use crate::{
     config::ElectraConfig,
@@ -195,9 +197,8 @@ impl Encoder {
         let layers = (0..config.num_hidden_layers)
             .map(|layer| {
                 let dense = |part: &str| Dense::bind(parameters, &format!("{prefix}encoder.layer.{layer}.{part}"));
-                let norm = |part: &str| {
-                    LayerNorm::bind(parameters, &format!("{prefix}encoder.layer.{layer}.{part}"), epsilon)
-                };
+                let norm =
+                    |part: &str| LayerNorm::bind(parameters, &format!("{prefix}encoder.layer.{layer}.{part}"), epsilon);
                 Layer {
                     query: dense("attention.self.query"),
                     key: dense("attention.self.key"),

@@ -11,8 +11,8 @@ use electra_data::Tokenizer;
 use electra_model::{Alias, Discriminator, ElectraConfig, EncoderInput, Generator, Layout, Parameters};
 
 use crate::error::{Error, Result};
-use crate::hugging_face::{self, Architecture};
 use crate::host;
+use crate::hugging_face::{self, Architecture};
 
 /// One token and what the discriminator says of it.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -63,6 +63,10 @@ impl Detector {
     /// The folder is not a discriminator with its tokenizer.
     pub fn load(folder: &Path, device: &Device) -> Result<Self> {
         let (config, parameters, tokenizer) = load(folder, Architecture::PreTraining, device)?;
+        if config.max_position_embeddings < 3 {
+            let problem = format!("max_position_embeddings is {}", config.max_position_embeddings);
+            return Err(Error::invalid(folder, problem, "a token needs 3, [CLS] and [SEP] included"));
+        }
         Ok(Self { tokenizer, discriminator: Discriminator::bind(&config, &parameters, ""), device: device.clone() })
     }
 

@@ -11,6 +11,9 @@ pub enum Error {
     /// The file is there, but it is not what it should be: corrupt, truncated, of another version or shape.
     #[error("{}: {problem}; {remedy}", path.display())]
     Invalid { path: PathBuf, problem: String, remedy: String },
+    /// A run that started well cannot go on: its numbers are no longer finite.
+    #[error("{}: {problem}; {remedy}", path.display())]
+    Diverged { path: PathBuf, problem: String, remedy: String },
     #[error(transparent)]
     Config(#[from] crate::run_config::RunConfigError),
     #[error(transparent)]

@@ -33,6 +33,8 @@ use crate::{file, flops, host, training_data};
 
 /// Name of the resolved configuration in a run's folder.
 pub const RUN_CONFIG: &str = "run.toml";
+/// Name of the record of losses and detection in a run's folder.
+const METRICS: &str = "metrics.jsonl";
 /// Held-out examples to show at the end.
 const EXAMPLES: usize = 4;
 /// Threads that prepare batches ahead of the device.
@@ -172,12 +174,27 @@ pub fn pretrain(
         micro_batch,
     });
     let first_step = progress.step;
-    let mut metrics = Record::open(&folder.join("metrics.jsonl"), first_step)?;
+    let mut metrics = Record::open(&folder.join(METRICS), first_step)?;
+    if metrics.rows() < progress.rows {
+        let message = format!(
+            "{}: {} rows up to step {first_step}, but there were {} when the checkpoint was written; training goes on \
+             without the lost ones",
+            folder.join(METRICS).display(),
+            metrics.rows(),
+            progress.rows
+        );
+        events(&TrainEvent::Notice { message });
+    }
     let mut timings = Record::open(&folder.join("timings.jsonl"), first_step)?;
     let mut board = TensorBoard::create(&folder.join("tensorboard"), first_step)?;
     let started = Instant::now();
     let mut last_validation = None;
     let mut saved_at = (first_step > 0).then_some(first_step);
+    if first_step == 0 && options.init_from.is_some() {
+        // A resumed run no longer knows where its weights came from.
+        let path = save(folder, config, &data.fingerprint, &trainer, &progress, metrics.rows())?;
+        events(&TrainEvent::CheckpointSaved { step: 0, path });
+    }
     let mut phase = trainer.objective().phase(first_step);
 
     let mut batches = Prefetcher::new(data.train.clone(), first_step, PREFETCH_THREADS);
@@ -247,7 +264,7 @@ pub fn pretrain(
         }
         if step.is_multiple_of(train.checkpoint_every) || last {
             metrics.sync()?;
-            let path = save(folder, config, &data.fingerprint, &trainer, &progress)?;
+            let path = save(folder, config, &data.fingerprint, &trainer, &progress, metrics.rows())?;
             saved_at = Some(step);
             events(&TrainEvent::CheckpointSaved { step, path });
         }
@@ -255,7 +272,7 @@ pub fn pretrain(
 
     if saved_at != Some(progress.step) {
         metrics.sync()?;
-        let path = save(folder, config, &data.fingerprint, &trainer, &progress)?;
+        let path = save(folder, config, &data.fingerprint, &trainer, &progress, metrics.rows())?;
         events(&TrainEvent::CheckpointSaved { step: progress.step, path });
     }
     if last_validation.is_none() {
@@ -268,8 +285,7 @@ pub fn pretrain(
         tokenizer: Some(data.tokenizer_description),
         ..card_of_steps(folder, config, progress.step, progress.tokens_seen, last_validation.as_ref())
     };
-    let exported =
-        export_networks(folder, config, trainer.objective(), &trainer.parameters, &data.tokenizer, &card)?;
+    let exported = export_networks(folder, config, trainer.objective(), &trainer.parameters, &data.tokenizer, &card)?;
     let examples = validation.examples(&trainer.parameters, EXAMPLES, &options.device);
     let interrupted = progress.step < train.steps;
     events(&TrainEvent::Finished { step: progress.step, seconds: started.elapsed().as_secs_f64(), interrupted });
@@ -283,6 +299,8 @@ struct Progress {
     tokens_seen: u64,
     nonfinite_steps: u64,
     nonfinite_in_a_row: u64,
+    /// Rows of metrics.jsonl when it was saved.
+    rows: u64,
     window: MetricWindow,
 }
 
@@ -334,14 +352,15 @@ fn newest_checkpoint(
         events(&TrainEvent::Notice { message });
         return Ok(None);
     };
-    if saved.state.config_digest != config.digest() {
-        return Err(Error::invalid(
-            &path,
-            "the checkpoint was written with another configuration",
-            "resume with the run folder's own run.toml (no --set, --preset or --config), or start in another folder",
-        ));
-    }
+    // First, since another tokenizer changes the configuration too.
     training_data::check_fingerprint(&path, &saved.state.data_fingerprint, fingerprint)?;
+    if saved.state.config_digest != config.digest() {
+        let remedy = format!(
+            "resume with {} as the run wrote it (no --set, --preset or --config), or start in another folder",
+            folder.join(RUN_CONFIG).display()
+        );
+        return Err(Error::invalid(&path, "the checkpoint was written with another configuration", remedy));
+    }
     Ok(Some((path, saved)))
 }
 
@@ -362,19 +381,26 @@ fn restore(
     let window = MetricWindow::restore(state.window, &saved.window_scores)
         .map_err(|problem| Error::invalid(path, problem, "remove this checkpoint to resume from an older one"))?;
     let MicroBatch::Size(micro_batch) = config.train.micro_batch else { unreachable!("checked by pretrain") };
-    let trainer =
-        Trainer::new(objective, parameters, adam, data.special, config.seed, micro_batch, &options.device);
+    let trainer = Trainer::new(objective, parameters, adam, data.special, config.seed, micro_batch, &options.device);
     let progress = Progress {
         step: state.step,
         tokens_seen: state.tokens_seen,
         nonfinite_steps: state.nonfinite_steps,
         nonfinite_in_a_row: state.nonfinite_in_a_row,
+        rows: state.rows,
         window,
     };
     Ok((trainer, progress))
 }
 
-fn save(folder: &Path, config: &RunConfig, fingerprint: &str, trainer: &Trainer, progress: &Progress) -> Result<PathBuf> {
+fn save(
+    folder: &Path,
+    config: &RunConfig,
+    fingerprint: &str,
+    trainer: &Trainer,
+    progress: &Progress,
+    rows: u64,
+) -> Result<PathBuf> {
     let (window, window_scores) = progress.window.save();
     let checkpoint = Checkpoint {
         state: TrainState {
@@ -385,12 +411,22 @@ fn save(folder: &Path, config: &RunConfig, fingerprint: &str, trainer: &Trainer,
             nonfinite_steps: progress.nonfinite_steps,
             nonfinite_in_a_row: progress.nonfinite_in_a_row,
             updates: trainer.adam.updates(),
+            rows,
             window,
         },
         parameters: host::parameters_to_host(&trainer.parameters),
         optimizer: trainer.adam.to_host(trainer.parameters.layout()),
         window_scores,
     };
+    let mut tensors = checkpoint.parameters.iter().chain(&checkpoint.optimizer);
+    if let Some(tensor) = tensors.find(|tensor| tensor.values.iter().any(|value| !value.is_finite())) {
+        // A finite loss can be followed by an update that is not. Resuming from that would be of no use.
+        return Err(Error::Diverged {
+            path: folder.to_owned(),
+            problem: format!("\"{}\" holds values that are not finite after step {}", tensor.name, progress.step),
+            remedy: LOWER_RATE.to_owned(),
+        });
+    }
     checkpoint::save(folder, &checkpoint, config.train.keep)
 }
 
@@ -404,12 +440,19 @@ fn give_up(folder: &Path, step: u64, in_a_row: u64, what: &str, batch: &Batch) -
         "masked_positions": batch.masked_positions, "mask_weights": batch.mask_weights,
     });
     file::write_atomically(&path, json.to_string().as_bytes())?;
-    Ok(Error::invalid(
-        folder,
-        format!("the {what} was not finite for {in_a_row} steps in a row, the last of them step {step}; its batch is in {}", path.display()),
-        "lower train.learning_rate or lengthen train.warmup_steps; --resume goes back to the last checkpoint",
-    ))
+    Ok(Error::Diverged {
+        path: folder.to_owned(),
+        problem: format!(
+            "the {what} was not finite for {in_a_row} steps in a row, the last of them step {step}; its batch is in {}",
+            path.display()
+        ),
+        remedy: LOWER_RATE.to_owned(),
+    })
 }
+
+/// What to do about numbers that are not finite.
+const LOWER_RATE: &str =
+    "lower train.learning_rate or lengthen train.warmup_steps; --resume goes back to the last checkpoint";
 
 /// The parameters of `fresh` with every tensor that `source`'s networks hold.
 fn initial_parameters(source: &Path, config: &RunConfig, fresh: &Parameters, device: &Device) -> Result<Parameters> {
@@ -428,12 +471,22 @@ fn initial_parameters(source: &Path, config: &RunConfig, fresh: &Parameters, dev
         for tensor in network.tensors {
             let stored = fresh.layout().resolve(&format!("{prefix}{}", tensor.name));
             let Some(spec) = fresh.specs().iter().find(|spec| spec.name == stored) else {
-                let problem = format!("tensor \"{}\" has no place in a network of {} layers", tensor.name, wanted.num_hidden_layers);
+                let problem = format!(
+                    "tensor \"{}\" has no place in a network of {} layers",
+                    tensor.name, wanted.num_hidden_layers
+                );
                 return Err(Error::invalid(&path, problem, "give [model] the sizes in its config.json"));
             };
             if spec.shape != tensor.shape {
-                let problem = format!("tensor \"{}\" has shape {:?}, but the run's has {:?}", tensor.name, tensor.shape, spec.shape);
-                return Err(Error::invalid(&path, problem, "give [model] the sizes in its config.json, and use its tokenizer"));
+                let problem = format!(
+                    "tensor \"{}\" has shape {:?}, but the run's has {:?}",
+                    tensor.name, tensor.shape, spec.shape
+                );
+                return Err(Error::invalid(
+                    &path,
+                    problem,
+                    "give [model] the sizes in its config.json, and use its tokenizer",
+                ));
             }
             values.insert(stored, tensor.values);
         }
@@ -447,7 +500,7 @@ fn initial_parameters(source: &Path, config: &RunConfig, fresh: &Parameters, dev
 
 /// The model card of a saved checkpoint, with its validation row where metrics.jsonl has one.
 pub fn card_of_checkpoint(run: &Path, config: &RunConfig, state: &TrainState) -> ModelCard {
-    let rows = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();
+    let rows = std::fs::read_to_string(run.join(METRICS)).unwrap_or_default();
     let row = rows
         .lines()
         .filter_map(|line| serde_json::from_str::<MetricsRow>(line).ok())

@@ -27,6 +27,7 @@ pub struct TimingsRow {
 pub struct Record {
     path: PathBuf,
     file: File,
+    rows: u64,
 }
 
 impl Record {
@@ -35,13 +36,13 @@ impl Record {
     /// # Errors
     /// The file cannot be read or written, or a row up to `step` is damaged.
     pub fn open(path: &Path, step: u64) -> Result<Self> {
-        truncate_to_step(path, step)?;
+        let rows = truncate_to_step(path, step)?;
         let file = OpenOptions::new()
             .create(true)
             .append(true)
             .open(path)
             .map_err(|source| Error::io(path, "open for appending", source))?;
-        Ok(Self { path: path.to_owned(), file })
+        Ok(Self { path: path.to_owned(), file, rows })
     }
 
     /// Appends a row, in one write, so that a reader sees whole lines.
@@ -51,7 +52,14 @@ impl Record {
     pub fn append(&mut self, row: &impl Serialize) -> Result<()> {
         let mut line = serde_json::to_string(row).expect("rows are plain data");
         line.push('\n');
-        self.file.write_all(line.as_bytes()).map_err(|source| Error::io(&self.path, "append a row", source))
+        self.file.write_all(line.as_bytes()).map_err(|source| Error::io(&self.path, "append a row", source))?;
+        self.rows += 1;
+        Ok(())
+    }
+
+    /// Rows in the file.
+    pub fn rows(&self) -> u64 {
+        self.rows
     }
 
     /// Waits until the rows are on the disk. Call it before a checkpoint: its rows must not be lost.
@@ -63,18 +71,19 @@ impl Record {
     }
 }
 
-/// Cuts `path` off after the last row whose step is at most `step`, atomically. A missing file stays missing.
-fn truncate_to_step(path: &Path, step: u64) -> Result<()> {
+/// Cuts `path` off after the last row whose step is at most `step`, atomically, and counts the rows that stay. A missing
+/// file stays missing.
+fn truncate_to_step(path: &Path, step: u64) -> Result<u64> {
     #[derive(Deserialize)]
     struct Row {
         step: u64,
     }
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
         Err(source) => return Err(Error::io(path, "read", source)),
     };
-    let mut kept = 0;
+    let (mut kept, mut rows) = (0, 0);
     for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
         // A last line without its end was cut by the kill; its step is beyond every checkpoint.
         if !line.ends_with(b"\n") {
@@ -82,14 +91,20 @@ fn truncate_to_step(path: &Path, step: u64) -> Result<()> {
         }
         match serde_json::from_slice::<Row>(line) {
             Ok(row) if row.step > step => break,
-            Ok(_) => kept += line.len(),
+            Ok(_) => {
+                kept += line.len();
+                rows += 1;
+            }
             Err(error) => {
                 let problem = format!("line {} is not a row ({error})", number + 1);
                 return Err(Error::invalid(path, problem, "move the file away to resume without its rows"));
             }
         }
     }
-    if kept < bytes.len() { file::write_atomically(path, &bytes[..kept]) } else { Ok(()) }
+    if kept < bytes.len() {
+        file::write_atomically(path, &bytes[..kept])?;
+    }
+    Ok(rows)
 }
 
 #[cfg(test)]

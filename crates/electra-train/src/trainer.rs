@@ -107,10 +107,7 @@ impl Trainer {
 
 /// Gradients of `losses`, each with respect to its group, added up: in the parameters' order, flat, without autodiff.
 /// `None` for a parameter that no loss reaches.
-pub fn gradients_of(
-    parameters: &Parameters,
-    losses: &[(Tensor<1>, ParameterGroup)],
-) -> Vec<Option<Tensor<1>>> {
+pub fn gradients_of(parameters: &Parameters, losses: &[(Tensor<1>, ParameterGroup)]) -> Vec<Option<Tensor<1>>> {
     let mut sums: Vec<Option<Tensor<1>>> = vec![None; parameters.specs().len()];
     for (loss, group) in losses {
         let mut gradients = loss.backward();

@@ -40,7 +40,11 @@ pub fn open(config: &mut RunConfig) -> Result<TrainingData> {
         special: tokenizer.special(),
         baseline: Some(frequencies(&train, &tokenizer)),
         tokenizer: folder.join(TOKENIZER_FOLDER),
-        corpus: format!("{} ({:.1} MB of text, {tokens} tokens to train on)", manifest.sources.join(", "), manifest.text_bytes as f64 / 1e6),
+        corpus: format!(
+            "{} ({:.1} MB of text, {tokens} tokens to train on)",
+            manifest.sources.join(", "),
+            manifest.text_bytes as f64 / 1e6
+        ),
         tokenizer_description: describe(&tokenizer),
         fingerprint: format!("{}-{}", tokenizer.sha256(), manifest.crc32c),
     })

@@ -43,7 +43,8 @@ impl Validation {
         if batch.batch == 0 {
             return Vec::new();
         }
-        let seen = self.objective.step(parameters, &DeviceBatch::new(&batch, device), &self.context(&batch, 0)).observations;
+        let seen =
+            self.objective.step(parameters, &DeviceBatch::new(&batch, device), &self.context(&batch, 0)).observations;
         let (Some(corrupted), Some(logits)) = (seen.corrupted_ids, seen.discriminator_logits) else {
             return Vec::new();
         };

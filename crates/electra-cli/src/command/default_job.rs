@@ -204,5 +204,9 @@ fn line_of(example: &[JudgedToken], tokenizer: &Tokenizer) -> String {
 }
 
 fn styled(text: &str, judged: &JudgedToken, style: Style) -> String {
-    if judged.probability > 0.5 { format!("{style}{text}{style:#}({:.2})", judged.probability) } else { text.to_owned() }
+    if judged.probability > 0.5 {
+        format!("{style}{text}{style:#}({:.2})", judged.probability)
+    } else {
+        text.to_owned()
+    }
 }

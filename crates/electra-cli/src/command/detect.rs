@@ -66,7 +66,10 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
         None => {
             for (number, line) in std::io::stdin().lock().lines().enumerate() {
                 let line = line.with_context(|| {
-                    format!("standard input, line {}: not UTF-8 text; convert it first, with iconv for example", number + 1)
+                    format!(
+                        "standard input, line {}: not UTF-8 text; convert it first, with iconv for example",
+                        number + 1
+                    )
                 })?;
                 score(&line)?;
                 // A reader of a slow pipe sees each line when it is done.
@@ -98,9 +101,9 @@ pub fn coloured(text: &str, tokens: &[TokenScore]) -> String {
 /// From the terminal's own colour at 0 to orange at 1.
 fn style(probability: f32) -> Style {
     match probability {
-        p if p > 0.5 => Style::new()
-            .fg_color(Some(Color::Rgb(RgbColor(255, 140, 0))))
-            .effects(Effects::BOLD | Effects::UNDERLINE),
+        p if p > 0.5 => {
+            Style::new().fg_color(Some(Color::Rgb(RgbColor(255, 140, 0)))).effects(Effects::BOLD | Effects::UNDERLINE)
+        }
         p if p > 0.25 => Style::new().fg_color(Some(Color::Ansi(AnsiColor::Yellow))),
         _ => Style::new(),
     }
@@ -120,7 +123,8 @@ mod tests {
             logit,
             probability: 1.0 / (1.0 + (-logit).exp()),
         };
-        let line = coloured("the chef ate!", &[token(0, 3, -4.0), token(4, 8, -3.0), token(9, 12, 2.0), token(12, 13, -5.0)]);
+        let line =
+            coloured("the chef ate!", &[token(0, 3, -4.0), token(4, 8, -3.0), token(9, 12, 2.0), token(12, 13, -5.0)]);
         assert_eq!(anstream::adapter::strip_str(&line).to_string(), "the chef ate(0.88)!");
     }
 }

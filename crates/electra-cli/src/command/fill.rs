@@ -52,7 +52,8 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     for (number, guesses) in masks.iter().enumerate() {
         terminal.result(format_args!("{HEADING_STYLE}[MASK] {}{HEADING_STYLE:#}", number + 1))?;
         for guess in guesses {
-            terminal.result(format_args!("  {:<20} {FAINT_STYLE}{:.4}{FAINT_STYLE:#}", guess.token, guess.probability))?;
+            terminal
+                .result(format_args!("  {:<20} {FAINT_STYLE}{:.4}{FAINT_STYLE:#}", guess.token, guess.probability))?;
         }
     }
     Ok(())

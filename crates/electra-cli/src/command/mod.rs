@@ -4,6 +4,7 @@
 //! `pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()>`. To register it, add its `mod`, its variant of
 //! [`Command`] and its arm of [`run`].
 
+mod bench;
 mod data;
 mod default_job;
 mod detect;
@@ -74,6 +75,7 @@ pub enum Command {
     Import(import::Args),
     Detect(detect::Args),
     Fill(fill::Args),
+    Bench(bench::Args),
     Devices(devices::Args),
 }
 
@@ -114,6 +116,7 @@ pub fn run(cli: Cli, terminal: &Terminal) -> anyhow::Result<()> {
         Some(Command::Import(args)) => import::run(args, terminal),
         Some(Command::Detect(args)) => detect::run(args, terminal),
         Some(Command::Fill(args)) => fill::run(args, terminal),
+        Some(Command::Bench(args)) => bench::run(args, terminal),
         Some(Command::Devices(args)) => devices::run(args, terminal),
         None => default_job::run(cli.default_job, terminal),
     }

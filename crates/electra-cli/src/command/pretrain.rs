@@ -10,8 +10,9 @@ use electra_train::pretrain::{
     self, Outcome, RUN_CONFIG, RunOptions, largest_tensor_bytes, memory_estimate, objective_of, resolve_micro_batch,
 };
 use electra_train::run_config::{self, MicroBatch, RunConfig};
-use electra_train::{flops, training_data};
+use electra_train::{checkpoint, flops, training_data};
 
+use crate::RunFailed;
 use crate::model_folder::RUNS;
 use crate::seconds_per_step;
 use crate::terminal::{HEADING_STYLE, Terminal};
@@ -96,12 +97,28 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
 }
 
 fn resolve(args: &Args) -> anyhow::Result<RunConfig> {
-    let saved = args.out.as_ref().map(|out| out.join(RUN_CONFIG)).filter(|path| args.resume && path.is_file());
-    let mut config = match (&args.config, saved) {
+    let saved = if args.resume { saved_config(args)? } else { None };
+    let mut config = match (&args.config, &saved) {
         // The run's own configuration, unless another one is named.
-        (None, Some(saved)) if args.preset.is_none() => run_config::resolve_with_file(None, Some(&saved), &args.sets)?,
+        (None, Some(saved)) if args.preset.is_none() => run_config::resolve_with_file(None, Some(saved), &args.sets)?,
         (file, _) => run_config::resolve_with_file(args.preset.as_deref(), file.as_deref(), &args.sets)?,
     };
+    if let Some(path) = &saved {
+        let saved = RunConfig::load(path)?;
+        if config.train.micro_batch == MicroBatch::Auto {
+            // Found once, for the whole run: what is free now may be less.
+            config.train.micro_batch = saved.train.micro_batch;
+        }
+        if config.data.dir.as_os_str().is_empty() {
+            config.data.dir = saved.data.dir;
+        }
+        if config.data.dir.as_os_str().is_empty() && args.data.is_none() {
+            bail!(
+                "{}: data.dir is missing, so that this is not the whole file of a run\nname the dataset with --data",
+                path.display()
+            );
+        }
+    }
     if let Some(data) = &args.data {
         config.data.dir.clone_from(data);
     }
@@ -111,12 +128,35 @@ fn resolve(args: &Args) -> anyhow::Result<RunConfig> {
     Ok(config)
 }
 
+/// The run.toml of the run to resume; `None` for a run that never came to write one.
+fn saved_config(args: &Args) -> anyhow::Result<Option<PathBuf>> {
+    let folder = match &args.out {
+        Some(out) => out.clone(),
+        None => Path::new(RUNS).join(args.preset.as_deref().unwrap_or(run_config::DEFAULT_PRESET)),
+    };
+    let saved = folder.join(RUN_CONFIG);
+    if saved.exists() {
+        return Ok(Some(saved));
+    }
+    let described = args.preset.is_some() || args.config.is_some();
+    if folder.is_dir() && !described && !checkpoint::list(&folder)?.is_empty() {
+        bail!(
+            "{}: it is gone, but there are checkpoints beside it\n\
+             give --preset, --config and --set as when the run was started, and --data",
+            saved.display()
+        );
+    }
+    Ok(None)
+}
+
 /// A new run needs an empty folder: overwriting somebody's checkpoints is not for a default to decide.
 pub fn check_folder(folder: &Path, resume: bool) -> anyhow::Result<()> {
     let occupied = match std::fs::read_dir(folder) {
         Ok(mut entries) => entries.next().is_some(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
-        Err(error) => return Err(error).with_context(|| format!("{}: cannot be used as a run's folder", folder.display())),
+        Err(error) => {
+            return Err(error).with_context(|| format!("{}: cannot be used as a run's folder", folder.display()));
+        }
     };
     if occupied && !resume {
         bail!(
@@ -197,7 +237,11 @@ pub fn train(
         license,
     };
     let mut display = TrainingDisplay::new(terminal);
-    Ok(pretrain::pretrain(config, data, &options, &mut |event| display.show(event))?)
+    pretrain::pretrain(config, data, &options, &mut |event| display.show(event)).map_err(|error| match error {
+        // Nothing is wrong with the input: a script should look at the run.
+        electra_train::Error::Diverged { .. } => RunFailed(error.to_string()).into(),
+        error => error.into(),
+    })
 }
 
 fn dry_run(
@@ -224,7 +268,8 @@ fn dry_run(
     let seconds_per_step = seconds_per_step::measure(config, data, &opened.device)?;
     let hours = seconds_per_step * train.steps as f64 / 3600.0;
 
-    let line = |name: &str, value: String| terminal.result(format_args!("{HEADING_STYLE}{name:<12}{HEADING_STYLE:#} {value}"));
+    let line =
+        |name: &str, value: String| terminal.result(format_args!("{HEADING_STYLE}{name:<12}{HEADING_STYLE:#} {value}"));
     let parameters = |prefix: &str| layout.parameter_count_of(prefix) as f64 / 1e6;
     line("device", opened.description.clone())?;
     line(
@@ -236,7 +281,10 @@ fn dry_run(
             parameters(GENERATOR)
         ),
     )?;
-    line("FLOPs", format!("{flops_per_step:.3e} a step, {:.3e} in {} steps", flops_per_step * train.steps as f64, train.steps))?;
+    line(
+        "FLOPs",
+        format!("{flops_per_step:.3e} a step, {:.3e} in {} steps", flops_per_step * train.steps as f64, train.steps),
+    )?;
     line(
         "memory",
         format!(

@@ -45,10 +45,9 @@ impl Objective for MaskedLanguageModeling {
 
     fn step(&self, parameters: &Parameters, batch: &DeviceBatch, context: &StepContext) -> StepOutput {
         let network = Generator::bind(&self.network, parameters, GENERATOR);
-        let noise = context.training.then(|| EncoderNoise {
-            key: context.key.child(noise_site::GENERATOR),
-            examples: &batch.example_numbers,
-        });
+        let noise = context
+            .training
+            .then(|| EncoderNoise { key: context.key.child(noise_site::GENERATOR), examples: &batch.example_numbers });
         let output = generate(&network, batch, context.total_masked, noise, None);
         let loss = output.loss.clone() * self.loss_weight;
         StepOutput {

@@ -7,7 +7,9 @@
 use burn::tensor::{Int, Tensor};
 use electra_kernels::{MlmOutput, Sampling, mlm_loss, rtd_loss};
 
-use super::{NetworkKind, Objective, ObjectiveConfig, Observations, ParameterGroup, StepContext, StepOutput, noise_site};
+use super::{
+    NetworkKind, Objective, ObjectiveConfig, Observations, ParameterGroup, StepContext, StepOutput, noise_site,
+};
 use crate::{
     batch::DeviceBatch,
     encoder::EncoderNoise,
@@ -46,8 +48,7 @@ impl Objective for ReplacedTokenDetection {
         let generator = Generator::bind(&self.networks.generator, parameters, GENERATOR);
         let discriminator = Discriminator::bind(&self.networks.discriminator, parameters, DISCRIMINATOR);
         let examples = &batch.example_numbers;
-        let noise =
-            |site| context.training.then(|| EncoderNoise { key: context.key.child(site), examples });
+        let noise = |site| context.training.then(|| EncoderNoise { key: context.key.child(site), examples });
 
         let sampling = Sampling {
             temperature: self.config.temperature,

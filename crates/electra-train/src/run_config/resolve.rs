@@ -148,17 +148,18 @@ impl Merge {
     fn finish(self) -> Result<RunConfig, RunConfigError> {
         let at = |key: &str| self.sources.get(key).cloned().unwrap_or_else(|| "run configuration".to_owned());
         // Keys and types are checked by now: what is left are words that an enum does not know.
-        let mut config: RunConfig = Value::Table(self.values.clone()).try_into().map_err(|error: toml::de::Error| {
-            let (key, expected) = match error.message() {
-                message if message.contains("auto") => ("train.micro_batch", "\"auto\" or a whole number"),
-                message if message.contains("sinusoidal") => {
-                    ("model.position_initializer", "\"normal\" or \"sinusoidal\"")
-                }
-                _ => ("model.sharing", "\"embeddings\", \"none\" or \"all\""),
-            };
-            let value = leaf(&self.values, key).map(Value::to_string).unwrap_or_default();
-            RunConfigError::Range { at: at(key), key: key.to_owned(), value, expected: expected.to_owned() }
-        })?;
+        let mut config: RunConfig =
+            Value::Table(self.values.clone()).try_into().map_err(|error: toml::de::Error| {
+                let (key, expected) = match error.message() {
+                    message if message.contains("auto") => ("train.micro_batch", "\"auto\" or a whole number"),
+                    message if message.contains("sinusoidal") => {
+                        ("model.position_initializer", "\"normal\" or \"sinusoidal\"")
+                    }
+                    _ => ("model.sharing", "\"embeddings\", \"none\" or \"all\""),
+                };
+                let value = leaf(&self.values, key).map(Value::to_string).unwrap_or_default();
+                RunConfigError::Range { at: at(key), key: key.to_owned(), value, expected: expected.to_owned() }
+            })?;
         // A preset's warmup goes with its own number of steps: a shorter run that names none warms up for a tenth.
         let is_preset = |key: &str| self.sources.get(key).is_none_or(|source| source.starts_with("preset "));
         if is_preset("train.warmup_steps") && !is_preset("train.steps") {

@@ -1,0 +1,7 @@
+//! Runs: what they learn, and that nothing is lost when they end early.
+
+mod diverge;
+mod learn;
+mod objectives;
+mod resume;
+mod start;
