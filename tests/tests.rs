@@ -11,3 +11,6 @@ mod kernels;
 
 /// Networks, losses and optimizer against numbers from elsewhere.
 mod model;
+
+/// Runs: what they learn, and that nothing is lost when they end early.
+mod train;

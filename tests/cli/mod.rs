@@ -1,4 +1,8 @@
 //! The program as a user meets it.
 
+mod detect;
 mod devices;
+mod faults;
+mod pretrain;
 mod terminal;
+mod tokenizer_and_data;

@@ -10,8 +10,9 @@ use electra_model::pretraining::{DISCRIMINATOR, GENERATOR};
 use electra_model::{
     DeviceBatch, ElectraConfig, NoiseKey, Objective, Parameters, PretrainingConfig, Sharing, StepContext,
 };
+use electra_train::AdamConfig;
+use electra_train::run_config::TrainConfig;
 use electra_train::trainer::{Trainer, gradients_of};
-use electra_train::{AdamConfig, TrainConfig};
 
 const SPECIAL: SpecialTokens = SpecialTokens { pad: 0, unknown: 1, cls: 2, sep: 3, mask: 4 };
 const VOCAB: usize = 60;
@@ -136,10 +137,10 @@ fn each_loss_reaches_its_own_network() {
     let device = Device::flex().autodiff();
     // The sum of absolute gradients by parameter, of one loss alone.
     let reached = |generator_loss_weight: f64, discriminator_loss_weight: f64| -> Vec<(String, f64)> {
-        let config =
-            ObjectiveConfig { generator_loss_weight, discriminator_loss_weight, ..ObjectiveConfig::default() };
+        let config = ObjectiveConfig { generator_loss_weight, discriminator_loss_weight, ..ObjectiveConfig::default() };
         let rtd = objective(&networks, config);
-        let parameters = Parameters::initialize(&rtd.layout(), 5, &device).map(|_, _, value| value.clone().require_grad());
+        let parameters =
+            Parameters::initialize(&rtd.layout(), 5, &device).map(|_, _, value| value.clone().require_grad());
         let output = rtd.step(&parameters, &DeviceBatch::new(&batch, &device), &context(&batch, None));
         let sum = |gradient: Tensor<1>| floats(gradient).into_iter().map(|x| f64::from(x.abs())).sum();
         let gradients = gradients_of(&parameters, &output.losses).into_iter();

@@ -21,7 +21,8 @@ fn mlm_trains_and_exports_its_only_network() {
     assert!(filled.stdout.contains("[MASK] 1"), "{filled:#?}");
     run(["detect", "--model", &run_folder, "the dog"]).expect_bad_input(&[&run_folder, "no discriminator", "mlm"]);
     let generator = small.shown("run/generator");
-    run(["detect", "--model", &generator, "the dog"]).expect_bad_input(&["ElectraForMaskedLM", "ElectraForPreTraining"]);
+    run(["detect", "--model", &generator, "the dog"])
+        .expect_bad_input(&["ElectraForMaskedLM", "ElectraForPreTraining"]);
 }
 
 #[test]

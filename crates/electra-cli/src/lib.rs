@@ -21,10 +21,21 @@ pub use terminal::{Progress, Terminal, Unit};
 /// 0: done, or the reader of the output went away. 1: a run that started well had to stop ([`RunFailed`]).
 /// 2: wrong arguments or bad input, with one message on standard error. 101: a bug in Electra.
 pub fn main() -> ExitCode {
+    silence_mesa();
     exit::install_panic_message();
     // Before clap parses, because clap's own messages are coloured too.
     terminal::apply_color_choice(std::env::args_os());
     let cli = command::parse(terminal::clap_color_choice()).unwrap_or_else(|error| error.exit());
     let terminal = Terminal::new(cli.global.quiet, cli.global.verbose);
     exit::report(command::run(cli, &terminal))
+}
+
+/// Switches off the layer with which Mesa reorders Vulkan devices by the wishes of a desktop session: without a session
+/// it prints errors that look like ours, and adapters are ranked here anyway.
+fn silence_mesa() {
+    const SWITCH: &str = "NODEVICE_SELECT";
+    if cfg!(target_os = "linux") && std::env::var_os(SWITCH).is_none() {
+        // SAFETY: this is the first statement of the program, so no other thread reads the environment.
+        unsafe { std::env::set_var(SWITCH, "1") };
+    }
 }

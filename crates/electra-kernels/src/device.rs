@@ -299,8 +299,7 @@ struct Found {
 fn found() -> &'static [Found] {
     static FOUND: OnceLock<Vec<Found>> = OnceLock::new();
     FOUND.get_or_init(|| {
-        // Not OpenGL: it shows the same adapters with fewer features, and its libraries print complaints of their own
-        // on machines without a display.
+        // Not OpenGL: it shows the same adapters once more, with fewer features.
         [wgpu::Backends::VULKAN, wgpu::Backends::METAL, wgpu::Backends::DX12].into_iter().flat_map(probe).collect()
     })
 }
