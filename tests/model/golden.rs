@@ -77,8 +77,7 @@ fn assert_close(what: &str, found: &[f32], expected: &[f32], absolute: f64, rela
     let mut worst = (0.0, 0);
     for (i, (&a, &b)) in found.iter().zip(expected).enumerate() {
         let excess = (f64::from(a) - f64::from(b)).abs() - absolute - relative * f64::from(b).abs();
-        // A NaN must count as the worst, so the comparison is turned round.
-        if !(excess <= worst.0) {
+        if excess.is_nan() || excess > worst.0 {
             worst = (excess, i);
         }
     }

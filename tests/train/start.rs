@@ -47,6 +47,8 @@ fn init_from_networks_that_do_not_fit_is_one_message() {
         run(arguments)
     };
     attempt("a", "first", "model.intermediate_size=128").expect_bad_input(&["intermediate", "[64, 32]", "[128, 32]"]);
+    // What was refused leaves the folder free for another attempt.
+    attempt("a", "first", "model.num_hidden_layers=2").expect_bad_input(&["first"]);
     attempt("b", "first", "model.num_hidden_layers=2").expect_bad_input(&["first", "holds no tensor for", "layer.1"]);
     attempt("c", "nowhere", "seed=1").expect_bad_input(&["nowhere", "config.json", "check the path"]);
 }

@@ -15,7 +15,8 @@ pub const RUNS: &str = "runs";
 pub fn find(model: Option<&Path>, kind: &str) -> anyhow::Result<PathBuf> {
     if let Some(model) = model {
         let inside = model.join(kind);
-        if inside.join("config.json").is_file() {
+        // Without its config.json it is damaged, which reading it says.
+        if inside.is_dir() {
             return Ok(inside);
         }
         if model.join("config.json").is_file() {

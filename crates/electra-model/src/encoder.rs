@@ -250,7 +250,7 @@ impl Encoder {
 
         let words = embedding(self.word_embeddings.clone(), input.ids.clone().reshape([tokens]));
         let types = embedding(self.token_type_embeddings.clone(), input.token_type_ids.clone().reshape([tokens]));
-        let positions = self.position_embeddings.clone().slice([0..seq]);
+        let positions = self.position_embeddings.clone().slice(0..seq);
         let width = config.embedding_size;
         let embeddings =
             ((words + types).reshape([batch, seq, width]) + positions.unsqueeze()).reshape([tokens, width]);

@@ -133,7 +133,6 @@ pub fn pretrain(
     file::create_folder(folder)?;
     checkpoint::remove_leftovers(folder)?;
     let resumed = if options.resume { newest_checkpoint(folder, config, &data.fingerprint, events)? } else { None };
-    config.save(&folder.join(RUN_CONFIG))?;
 
     let adam = AdamConfig::from(&config.train);
     let layout = layout_of(config, objective.as_ref());
@@ -154,6 +153,8 @@ pub fn pretrain(
             (trainer, Progress::default())
         }
     };
+    // Not before all that was given has been read: a start that fails leaves the folder empty.
+    config.save(&folder.join(RUN_CONFIG))?;
     let validation = Validation {
         source: data.validation.clone(),
         batches: config.train.validation_batches,

@@ -1,7 +1,7 @@
 //! `electra` without a subcommand: from text to detections in about ten minutes, with nothing but Rust installed.
 //!
 //! Text that every machine with Rust already has (or the user's own, `--input`) becomes a vocabulary and a dataset, the
-//! `tiny` preset trains on it for as many steps as fit into the minutes asked for, and held-out sentences show what it
+//! `first` preset trains on it for as many steps as fit into the minutes asked for, and held-out sentences show what it
 //! learnt. Everything lands in one run's folder; running it again goes on where it was stopped.
 
 use std::ops::ControlFlow;
@@ -22,7 +22,7 @@ use super::pretrain::{open_device, settle_micro_batch, train};
 use crate::seconds_per_step;
 use crate::terminal::{FAINT_STYLE, HEADING_STYLE, Terminal, Unit};
 
-const PRESET: &str = "tiny";
+const PRESET: &str = "first";
 /// Fewer steps teach nothing; more than this is for `electra pretrain` to be told.
 const STEPS: std::ops::RangeInclusive<f64> = 100.0..=50_000.0;
 
@@ -41,7 +41,7 @@ pub struct Args {
     /// Minutes to train; the number of steps is chosen to fit
     #[arg(long, default_value_t = 7.5, conflicts_with = "steps", help_heading = "Default job")]
     minutes: f64,
-    /// Replaces one key of the `tiny` preset, as in `electra pretrain`; may be repeated
+    /// Replaces one key of the `first` preset, as in `electra pretrain`; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE", help_heading = "Default job")]
     sets: Vec<String>,
     /// Steps to train, however long they take
@@ -91,7 +91,7 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
 /// The schedule for `steps` steps.
 fn set_steps(config: &mut RunConfig, steps: u64) -> anyhow::Result<()> {
     config.train.steps = steps;
-    config.train.warmup_steps = (steps / 10).max(1);
+    config.train.warmup_steps = config.train.warmup_steps.min((steps / 10).max(1));
     config.train.validate_every = (steps / 4).max(1);
     config.train.checkpoint_every = (steps / 8).max(1);
     Ok(config.validate()?)

@@ -34,7 +34,7 @@ folder, for example device, seed, train.batch_size, train.learning_rate, objecti
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Sizes and hyperparameters to start from: nano, tiny, mini, small, small++, base or large [default: tiny]
+    /// Sizes and hyperparameters to start from: first, nano, tiny, mini, small, small++, base or large [default: tiny]
     #[arg(long)]
     preset: Option<String>,
     /// A run.toml whose keys replace the preset's

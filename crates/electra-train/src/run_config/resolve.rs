@@ -12,6 +12,7 @@ use super::RunConfig;
 
 /// Presets by name. A new one is a file in `presets/` and a line here.
 const PRESETS: &[(&str, &str)] = &[
+    ("first", include_str!("../../presets/first.toml")),
     ("nano", include_str!("../../presets/nano.toml")),
     ("tiny", include_str!("../../presets/tiny.toml")),
     ("mini", include_str!("../../presets/mini.toml")),
@@ -40,8 +41,8 @@ pub enum RunConfigError {
     Type { at: String, key: String, value: String, expected: &'static str },
     #[error("{at}: {key} is {value}, but it must be {expected}")]
     Range { at: String, key: String, value: String, expected: String },
-    #[error("unknown preset \"{name}\"{hint}; the presets are {}", preset_names().collect::<Vec<_>>().join(", "))]
-    UnknownPreset { name: String, hint: String },
+    #[error("{at}unknown preset \"{name}\"{hint}; the presets are {}", preset_names().collect::<Vec<_>>().join(", "))]
+    UnknownPreset { at: String, name: String, hint: String },
     #[error("--set {text}: a dotted key and a value are expected, as in --set train.steps=1000")]
     Set { text: String },
 }
@@ -53,6 +54,7 @@ pub enum RunConfigError {
 /// The first key that is unknown, of the wrong type or out of range, with the place it came from.
 pub fn resolve(preset: Option<&str>, file: Option<(&str, &str)>, sets: &[String]) -> Result<RunConfig, RunConfigError> {
     let mut merge = Merge::new();
+    let given = preset.is_some();
     let preset = match preset {
         Some(preset) => preset.to_owned(),
         None => match file {
@@ -62,7 +64,12 @@ pub fn resolve(preset: Option<&str>, file: Option<(&str, &str)>, sets: &[String]
     };
     let Some((_, text)) = PRESETS.iter().find(|(name, _)| *name == preset) else {
         let hint = nearest(&preset, preset_names()).map(|name| format!(", did you mean \"{name}\"?"));
-        return Err(RunConfigError::UnknownPreset { name: preset, hint: hint.unwrap_or_default() });
+        let from_file = file.filter(|_| !given).map(|(path, _)| format!("{path}: "));
+        return Err(RunConfigError::UnknownPreset {
+            at: from_file.unwrap_or_default(),
+            name: preset,
+            hint: hint.unwrap_or_default(),
+        });
     };
     merge.apply(text, &|_| format!("preset {preset}"))?;
     if let Some((path, text)) = file {
