@@ -7,8 +7,8 @@ use electra_train::pretrain::{TrainingData, layout_of, objective_of};
 use electra_train::run_config::{MicroBatch, RunConfig};
 use electra_train::{AdamConfig, trainer::Trainer};
 
-/// Steps that are timed, after one that is not: it compiles shaders and touches fresh memory.
-const TIMED: u64 = 3;
+/// Seconds that are spent on timed steps, after one that is not timed: it compiles shaders and touches fresh memory.
+const BUDGET_SECONDS: f64 = 2.0;
 
 /// Seconds per step of `config`, whose micro-batch must be settled.
 ///
@@ -24,9 +24,11 @@ pub fn measure(config: &RunConfig, data: &TrainingData, device: &Device) -> anyh
     let batch = data.train.batch(0).slice(0..micro_batch);
     trainer.step(&batch, 0, 0.0);
     let started = Instant::now();
-    for step in 0..TIMED {
-        trainer.step(&batch, step, 0.0);
+    let mut steps = 0;
+    while started.elapsed().as_secs_f64() < BUDGET_SECONDS {
+        trainer.step(&batch, steps, 0.0);
+        steps += 1;
     }
-    let seconds = started.elapsed().as_secs_f64() / TIMED as f64;
+    let seconds = started.elapsed().as_secs_f64() / steps as f64;
     Ok(seconds * config.train.batch_size as f64 / micro_batch as f64)
 }

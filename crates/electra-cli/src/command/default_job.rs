@@ -39,7 +39,7 @@ pub struct Args {
     #[arg(long, default_value_t = DeviceChoice::Auto, help_heading = "Default job")]
     device: DeviceChoice,
     /// Minutes to train; the number of steps is chosen to fit
-    #[arg(long, default_value_t = 7.5, conflicts_with = "steps", help_heading = "Default job")]
+    #[arg(long, default_value_t = 8.5, conflicts_with = "steps", help_heading = "Default job")]
     minutes: f64,
     /// Replaces one key of the `first` preset, as in `electra pretrain`; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE", help_heading = "Default job")]
@@ -53,10 +53,17 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     if !(args.minutes > 0.0 && args.minutes.is_finite()) {
         bail!("--minutes {}: a number above 0 is needed", args.minutes);
     }
-    let begun = args.out.join(RUN_CONFIG);
-    let mut config = if begun.is_file() {
+    let saved = args.out.join(RUN_CONFIG);
+    let begun = saved.is_file();
+    if begun && (args.steps.is_some() || !args.sets.is_empty()) {
+        bail!(
+            "{} is a run that has begun: --steps and --set cannot change it\nname another folder with --out",
+            args.out.display()
+        );
+    }
+    let mut config = if begun {
         terminal.note(format_args!("{} is there: going on with it (--out names another folder)", args.out.display()));
-        RunConfig::load(&begun)?
+        RunConfig::load(&saved)?
     } else {
         run_config::resolve(Some(PRESET), None, &args.sets)?
     };
@@ -69,7 +76,7 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     prepare(&args, &config, &dataset, terminal)?;
     config.data.dir = dataset.clone();
     let data = training_data::open(&mut config)?;
-    if !begun.is_file() {
+    if !begun {
         settle_micro_batch(&mut config, &opened);
         let steps = match args.steps {
             Some(steps) => steps as f64,
@@ -80,7 +87,7 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
         };
         set_steps(&mut config, steps as u64)?;
     }
-    let outcome = train(&config, data, &args.out, true, None, None, &opened, terminal)?;
+    let outcome = train(&config, data, &args.out, begun, None, None, &opened, terminal)?;
     if outcome.interrupted {
         terminal.note("Run the same command to go on.");
         return Ok(());
