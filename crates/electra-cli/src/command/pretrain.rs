@@ -52,6 +52,9 @@ pub struct Args {
     /// auto, cpu, gpu or gpu:N; `auto` takes a GPU if there is one, else the CPU
     #[arg(long)]
     device: Option<DeviceChoice>,
+    /// Examples per forward pass: a number, or `auto` for what fits by estimate [default: the preset's, `auto`]
+    #[arg(long, value_name = "N|auto")]
+    micro_batch: Option<String>,
     /// Go on from the newest whole checkpoint in the run's folder
     #[arg(long)]
     resume: bool,
@@ -97,11 +100,13 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
 }
 
 fn resolve(args: &Args) -> anyhow::Result<RunConfig> {
+    let mut sets = args.sets.clone();
+    sets.extend(args.micro_batch.as_ref().map(|size| format!("train.micro_batch={size}")));
     let saved = if args.resume { saved_config(args)? } else { None };
     let mut config = match (&args.config, &saved) {
         // The run's own configuration, unless another one is named.
-        (None, Some(saved)) if args.preset.is_none() => run_config::resolve_with_file(None, Some(saved), &args.sets)?,
-        (file, _) => run_config::resolve_with_file(args.preset.as_deref(), file.as_deref(), &args.sets)?,
+        (None, Some(saved)) if args.preset.is_none() => run_config::resolve_with_file(None, Some(saved), &sets)?,
+        (file, _) => run_config::resolve_with_file(args.preset.as_deref(), file.as_deref(), &sets)?,
     };
     if let Some(path) = &saved {
         let saved = RunConfig::load(path)?;
