@@ -4,7 +4,12 @@
 
 use burn::tensor::{Tensor, activation};
 
-use crate::{cpu, dropout::Dropout, shape::expect};
+use crate::{
+    cpu,
+    dropout::Dropout,
+    gpu::{self, Kernel},
+    shape::expect,
+};
 
 /// Added to the score of a masked key. Finite, so that a row without any key stays a number.
 const MASKED_SCORE: f64 = -1e30;
@@ -42,6 +47,12 @@ pub fn attention(
         let operands = [cpu::operand(queries), cpu::operand(keys), cpu::operand(values)];
         let mask = cpu::dropout::Mask::new(probability_dropout);
         return cpu::attention::attention(operands, &cpu::constant(attention_mask), heads, mask).into_tensor();
+    }
+    let on_gpu = [gpu::is_gpu(&queries), gpu::is_gpu(&keys), gpu::is_gpu(&values), gpu::is_gpu(attention_mask)];
+    if gpu::runs(Kernel::Attention, on_gpu) && tokens > 0 && hidden / heads <= gpu::attention::WIDEST_HEAD {
+        let operands = [gpu::operand(queries), gpu::operand(keys), gpu::operand(values)];
+        let noise = gpu::Noise::new(probability_dropout);
+        return gpu::attention::attention(operands, gpu::constant(attention_mask), heads, noise).into_tensor();
     }
     reference(queries, keys, values, attention_mask, heads, probability_dropout)
 }

@@ -72,6 +72,6 @@ pub fn dropout<const D: usize>(x: Tensor<D>, dropout: Option<&Dropout<'_>>) -> T
 /// The function above in primitives.
 #[doc(hidden)]
 pub fn reference<const D: usize>(x: Tensor<D>, dropout: &Dropout<'_>) -> Tensor<D> {
-    let mask = dropout.mask(x.dims(), &x.device());
+    let mask = dropout.mask(x.dims(), &x.device()).cast(x.dtype());
     x * mask
 }

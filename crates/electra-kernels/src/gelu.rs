@@ -2,7 +2,12 @@
 
 use burn::tensor::{Tensor, activation};
 
-use crate::{cpu, linear, shape::expect};
+use crate::{
+    cpu,
+    gpu::{self, Kernel},
+    linear,
+    shape::expect,
+};
 
 /// As `linear`, then GELU (erf form; Hendrycks and Gimpel 2016). `[tokens, in]` to `[tokens, out]`.
 ///
@@ -15,6 +20,10 @@ pub fn gelu_linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2
     expect("gelu_linear: bias [out]", bias.dims(), [outputs]);
     if [cpu::is_cpu(&x), cpu::is_cpu(&weight), cpu::is_cpu(&bias)] == [true; 3] {
         return cpu::linear::gelu_linear(cpu::operand(x), cpu::operand(weight), cpu::operand(bias)).into_tensor();
+    }
+    let on_gpu = [gpu::is_gpu(&x), gpu::is_gpu(&weight), gpu::is_gpu(&bias)];
+    if gpu::runs(Kernel::Linear, on_gpu) && x.dims()[0] > 0 {
+        return gpu::linear::gelu_linear(gpu::operand(x), gpu::operand(weight), gpu::operand(bias)).into_tensor();
     }
     reference(x, weight, bias)
 }

@@ -7,6 +7,7 @@ use burn::tensor::Tensor;
 use crate::{
     cpu,
     dropout::{Dropout, dropout},
+    gpu::{self, Kernel},
     shape::expect,
 };
 
@@ -21,6 +22,11 @@ pub fn layer_norm(x: Tensor<2>, gamma: Tensor<1>, beta: Tensor<1>, epsilon: f64)
     if [cpu::is_cpu(&x), cpu::is_cpu(&gamma), cpu::is_cpu(&beta)] == [true; 3] && x.dims()[0] > 0 {
         let [x, gamma, beta] = [cpu::operand(x), cpu::operand(gamma), cpu::operand(beta)];
         return cpu::layer_norm::layer_norm(x, gamma, beta, epsilon).into_tensor();
+    }
+    let on_gpu = [gpu::is_gpu(&x), gpu::is_gpu(&gamma), gpu::is_gpu(&beta)];
+    if gpu::runs(Kernel::LayerNorm, on_gpu) && x.dims()[0] > 0 {
+        let [x, gamma, beta] = [gpu::operand(x), gpu::operand(gamma), gpu::operand(beta)];
+        return gpu::layer_norm::layer_norm(x, gamma, beta, epsilon).into_tensor();
     }
     reference(x, gamma, beta, epsilon)
 }
@@ -57,6 +63,12 @@ pub fn add_layer_norm(
     if on_cpu && whole_rows && tokens > 0 {
         let [x, branch, gamma, beta] = [cpu::operand(x), cpu::operand(branch), cpu::operand(gamma), cpu::operand(beta)];
         return cpu::layer_norm::add_layer_norm(x, branch, mask, gamma, beta, epsilon).into_tensor();
+    }
+    let on_gpu = [gpu::is_gpu(&x), gpu::is_gpu(&branch), gpu::is_gpu(&gamma), gpu::is_gpu(&beta)];
+    if gpu::runs(Kernel::LayerNorm, on_gpu) && whole_rows && tokens > 0 {
+        let [x, branch, gamma, beta] = [gpu::operand(x), gpu::operand(branch), gpu::operand(gamma), gpu::operand(beta)];
+        let noise = gpu::Noise::new(branch_dropout);
+        return gpu::layer_norm::add_layer_norm(x, branch, noise, gamma, beta, epsilon).into_tensor();
     }
     reference(x + dropout(branch, branch_dropout), gamma, beta, epsilon)
 }

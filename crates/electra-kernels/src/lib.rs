@@ -13,6 +13,8 @@ pub mod dropout;
 pub mod electra_loss;
 pub mod embedding;
 pub mod gelu;
+mod gpu;
+mod graph;
 pub mod layer_norm;
 pub mod linear;
 pub mod noise;

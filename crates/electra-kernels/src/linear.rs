@@ -2,7 +2,11 @@
 
 use burn::tensor::Tensor;
 
-use crate::{cpu, shape::expect};
+use crate::{
+    cpu,
+    gpu::{self, Kernel},
+    shape::expect,
+};
 
 /// `x`: `[tokens, in]`; `weight`: `[out, in]`; `bias`: `[out]`. Returns `[tokens, out]`.
 ///
@@ -15,6 +19,10 @@ pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
     expect("linear: bias [out]", bias.dims(), [outputs]);
     if [cpu::is_cpu(&x), cpu::is_cpu(&weight), cpu::is_cpu(&bias)] == [true; 3] {
         return cpu::linear::linear(cpu::operand(x), cpu::operand(weight), cpu::operand(bias)).into_tensor();
+    }
+    let on_gpu = [gpu::is_gpu(&x), gpu::is_gpu(&weight), gpu::is_gpu(&bias)];
+    if gpu::runs(Kernel::Linear, on_gpu) && x.dims()[0] > 0 {
+        return gpu::linear::linear(gpu::operand(x), gpu::operand(weight), gpu::operand(bias)).into_tensor();
     }
     reference(x, weight, bias)
 }

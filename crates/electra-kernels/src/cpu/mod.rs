@@ -22,34 +22,22 @@ pub(crate) mod rtd;
 #[cfg(test)]
 pub(crate) mod testing;
 
-use burn::backend::autodiff::{
-    checkpoint::{base::Checkpointer, strategy::NoCheckpointing},
-    grads::Gradients,
-    ops::{Backward, Ops, OpsKind},
-};
-use burn::backend::{Autodiff, DispatchDevice, Flex, tensor::FloatTensor};
+use burn::backend::{DispatchDevice, Flex};
 use burn::tensor::{DType, GradientCheckpointingStrategy, Int, Tensor};
 use burn_flex::FlexTensor;
 use math::vectorised;
 
+use crate::graph;
+pub(crate) use crate::graph::{Differentiable, fused};
+
 /// Rows that are summed together before the sums of blocks are added. Part of the last bits of every bias's gradient.
 pub(crate) const ROW_BLOCK: usize = 64;
 
-type Differentiable = Autodiff<Flex, NoCheckpointing>;
+pub(crate) type Operand = graph::Operand<Flex>;
 
-/// A tensor of the CPU backend, with or without a place in a graph.
-pub(crate) enum Operand {
-    Plain(FlexTensor),
-    Tracked(FloatTensor<Differentiable>),
-}
-
-impl Operand {
-    /// The tensor back again.
-    pub(crate) fn into_tensor<const D: usize>(self) -> Tensor<D> {
-        match self {
-            Self::Plain(tensor) => Tensor::from_primitive::<Flex>(tensor),
-            Self::Tracked(tensor) => Tensor::from_primitive::<Differentiable>(tensor),
-        }
+impl graph::Dense for FlexTensor {
+    fn dense(self) -> Self {
+        dense(self)
     }
 }
 
@@ -71,7 +59,7 @@ pub(crate) fn is_cpu<const D: usize>(tensor: &Tensor<D>) -> bool {
 /// The operand in a tensor for which [`is_cpu`] holds.
 pub(crate) fn operand<const D: usize>(tensor: Tensor<D>) -> Operand {
     if tensor.is_autodiff() {
-        Operand::Tracked(tensor.try_into_primitive::<Differentiable>().expect("the device is Flex with autodiff"))
+        Operand::Tracked(tensor.try_into_primitive::<Differentiable<Flex>>().expect("the device is Flex with autodiff"))
     } else {
         Operand::Plain(tensor.try_into_primitive::<Flex>().expect("the device is Flex"))
     }
@@ -99,71 +87,6 @@ pub(crate) fn dense(tensor: FlexTensor) -> FlexTensor {
 /// The values of a dense tensor.
 pub(crate) fn values(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice().expect("dense and f32")
-}
-
-/// What an operation's backward pass is: from what the forward pass kept, the gradient of the result and which
-/// operands want a gradient, to the operands' gradients.
-pub(crate) type BackwardBody<Kept, const N: usize> = fn(Kept, FlexTensor, [bool; N]) -> [Option<FlexTensor>; N];
-
-/// Runs an operation and, where an operand is tracked, puts it into the graph.
-///
-/// `forward` gets the operands' values, dense, and whether a backward pass may come; it returns the result, what
-/// `backward` needs, and anything that takes no gradient.
-pub(crate) fn fused<const N: usize, Kept, Extra>(
-    operands: [Operand; N],
-    forward: impl FnOnce([FlexTensor; N], bool) -> (FlexTensor, Kept, Extra),
-    backward: BackwardBody<Kept, N>,
-) -> (Operand, Extra)
-where
-    Kept: Clone + Send + std::fmt::Debug + 'static,
-{
-    if operands.iter().all(|operand| matches!(operand, Operand::Plain(_))) {
-        let operands = operands.map(|operand| match operand {
-            Operand::Plain(tensor) => dense(tensor),
-            Operand::Tracked(_) => unreachable!("all are plain"),
-        });
-        let (output, _, extra) = forward(operands, false);
-        return (Operand::Plain(output), extra);
-    }
-    let operands = operands.map(|operand| match operand {
-        Operand::Tracked(tensor) => tensor,
-        Operand::Plain(tensor) => <FloatTensor<Differentiable>>::new(tensor),
-    });
-    let nodes = operands.each_ref().map(|operand| operand.node());
-    let operands = operands.map(|operand| dense(operand.into_primitive()));
-    match (Step { backward }).prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
-        OpsKind::Tracked(step) => {
-            let (output, kept, extra) = forward(operands, true);
-            (Operand::Tracked(step.finish(kept, output)), extra)
-        }
-        OpsKind::UnTracked(step) => {
-            let (output, _, extra) = forward(operands, false);
-            (Operand::Tracked(step.finish(output)), extra)
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Step<Kept, const N: usize> {
-    backward: BackwardBody<Kept, N>,
-}
-
-impl<Kept, const N: usize> Backward<Flex, N> for Step<Kept, N>
-where
-    Kept: Clone + Send + std::fmt::Debug + 'static,
-{
-    type State = Kept;
-
-    fn backward(self, ops: Ops<Kept, N>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let gradient = dense(gradients.consume::<Flex>(&ops.node));
-        let wanted = ops.parents.each_ref().map(Option::is_some);
-        let found = (self.backward)(ops.state, gradient, wanted);
-        for (parent, gradient) in ops.parents.into_iter().zip(found) {
-            if let (Some(parent), Some(gradient)) = (parent, gradient) {
-                gradients.register::<Flex>(parent.id, gradient);
-            }
-        }
-    }
 }
 
 /// `body(block, a block of rows)` for all blocks of [`ROW_BLOCK`] rows, on all threads.

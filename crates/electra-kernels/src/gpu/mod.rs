@@ -1,0 +1,167 @@
+//! The operations on graphics adapters: WGSL shaders of our own, launched on Burn's runtime.
+//!
+//! Each file is one operation: its launches, forward and backward, and its place in Burn's graph
+//! ([`crate::graph::fused`]). The shaders lie in `shaders/`, one stem each; `shader` expands their variants, `launch`
+//! runs them. An operation falls back to its reference body of Burn primitives where [`runs`] says no: for a tensor of
+//! another precision, a graph that recomputes by itself, or a kernel that was switched off because it failed here.
+//!
+//! Two runs must agree in every bit: no atomics on floats, sums in a fixed order, every value by one invocation.
+
+pub(crate) mod attention;
+pub(crate) mod gelu;
+pub(crate) mod launch;
+pub(crate) mod layer_norm;
+pub(crate) mod linear;
+pub(crate) mod product;
+pub(crate) mod shader;
+#[cfg(all(test, not(target_family = "wasm")))]
+pub(crate) mod testing;
+#[cfg(all(test, not(target_family = "wasm")))]
+mod translate;
+
+#[cfg(all(test, not(target_family = "wasm")))]
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use burn::backend::DispatchDevice;
+use burn::tensor::{DType, GradientCheckpointingStrategy, Int, Shape, Tensor};
+use burn_wgpu::{CubeBackend, CubeTensor, into_contiguous};
+
+use crate::graph::{self, Dense, Differentiable};
+
+pub(crate) type Operand = graph::Operand<CubeBackend>;
+
+impl Dense for CubeTensor {
+    fn dense(self) -> Self {
+        into_contiguous(self)
+    }
+}
+
+/// What can be switched off by itself, since it has a reference body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kernel {
+    Attention,
+    LayerNorm,
+    Linear,
+}
+
+impl Kernel {
+    pub const ALL: [Self; 3] = [Self::Attention, Self::LayerNorm, Self::Linear];
+}
+
+/// Bits of the kernels that are off.
+static OFF: AtomicU32 = AtomicU32::new(0);
+
+/// Switches `kernel` on or off for this process: off, its operation runs as Burn primitives.
+pub fn set_enabled(kernel: Kernel, enabled: bool) {
+    let bit = 1 << kernel as u32;
+    if enabled {
+        OFF.fetch_and(!bit, Ordering::Relaxed);
+    } else {
+        OFF.fetch_or(bit, Ordering::Relaxed);
+    }
+}
+
+/// Whether `kernel` takes operands that are all fit for it ([`is_gpu`]).
+pub(crate) fn runs<const N: usize>(kernel: Kernel, fit: [bool; N]) -> bool {
+    fit == [true; N] && OFF.load(Ordering::Relaxed) & (1 << kernel as u32) == 0
+}
+
+/// Whether shaders can take this tensor.
+pub(crate) fn is_gpu<const D: usize>(tensor: &Tensor<D>) -> bool {
+    let device = tensor.device();
+    let gpu = match device.as_dispatch() {
+        DispatchDevice::Cube(_) => true,
+        DispatchDevice::Autodiff(device) => {
+            let keeps = device.gradient_checkpointing_strategy() == GradientCheckpointingStrategy::Disabled;
+            keeps && matches!(**device, DispatchDevice::Cube(_))
+        }
+        _ => false,
+    };
+    gpu && tensor.dtype() == DType::F32
+}
+
+/// The operand in a tensor for which [`is_gpu`] holds.
+pub(crate) fn operand<const D: usize>(tensor: Tensor<D>) -> Operand {
+    if tensor.is_autodiff() {
+        Operand::Tracked(
+            tensor.try_into_primitive::<Differentiable<CubeBackend>>().expect("the device is wgpu with autodiff"),
+        )
+    } else {
+        Operand::Plain(tensor.try_into_primitive::<CubeBackend>().expect("the device is wgpu"))
+    }
+}
+
+/// The values of a tensor that takes no gradient.
+pub(crate) fn constant<const D: usize>(tensor: &Tensor<D>) -> CubeTensor {
+    tensor.clone().inner().try_into_primitive::<CubeBackend>().expect("the device is wgpu").dense()
+}
+
+/// Ids as i32.
+pub(crate) fn ids<const D: usize>(tensor: &Tensor<D, Int>) -> CubeTensor {
+    let tensor = tensor.clone().inner().cast(burn::tensor::IntDType::I32);
+    tensor.try_into_primitive::<CubeBackend>().expect("the device is wgpu").dense()
+}
+
+/// Whether new arrays are filled with NaN, so that a test sees what a kernel left unwritten.
+#[cfg(all(test, not(target_family = "wasm")))]
+static POISON: AtomicBool = AtomicBool::new(false);
+
+/// An array of `shape` beside `like`, of the same type, whose values are of no meaning.
+pub(crate) fn empty<const D: usize>(like: &CubeTensor, shape: [usize; D]) -> CubeTensor {
+    empty_of(like, shape, DType::F32)
+}
+
+/// As [`empty`], of 32-bit integers.
+pub(crate) fn empty_ids<const D: usize>(like: &CubeTensor, shape: [usize; D]) -> CubeTensor {
+    empty_of(like, shape, DType::I32)
+}
+
+fn empty_of<const D: usize>(like: &CubeTensor, shape: [usize; D], dtype: DType) -> CubeTensor {
+    let elements = shape.iter().product::<usize>();
+    #[cfg(all(test, not(target_family = "wasm")))]
+    if POISON.load(Ordering::Relaxed) {
+        let handle = testing::poisoned(like, elements);
+        return CubeTensor::new_contiguous(like.client.clone(), like.device.clone(), Shape::from(shape), handle, dtype);
+    }
+    // An empty array has no memory to bind; its kernels are not launched.
+    let handle = like.client.empty(4 * elements.max(1));
+    CubeTensor::new_contiguous(like.client.clone(), like.device.clone(), Shape::from(shape), handle, dtype)
+}
+
+/// The same values in another shape.
+pub(crate) fn reshaped<const D: usize>(tensor: &CubeTensor, shape: [usize; D]) -> CubeTensor {
+    let (client, device) = (tensor.client.clone(), tensor.device.clone());
+    CubeTensor::new_contiguous(client, device, Shape::from(shape), tensor.handle.clone(), tensor.dtype)
+}
+
+/// Dimensions of a matrix.
+pub(crate) fn matrix(tensor: &CubeTensor) -> [usize; 2] {
+    let shape = tensor.meta.shape();
+    [shape[0], shape[1]]
+}
+
+/// Whether the adapter is a program on the CPU: what is fast there (wide rows of one invocation, no barriers) is slow
+/// on a card, and the other way round.
+pub(crate) fn is_software(tensor: &CubeTensor) -> bool {
+    // A browser tells nothing of the card behind it, and hardly ever offers anything else.
+    cfg!(not(target_family = "wasm")) && tensor.client.properties().identity.physical.is_none()
+}
+
+/// Dropout as shaders see it: whether there is any, its words of the table, and the numbers of the examples.
+#[derive(Debug, Clone)]
+pub(crate) struct Noise {
+    /// Key, threshold, scale.
+    pub(crate) words: [u32; 4],
+    pub(crate) examples: Vec<u32>,
+}
+
+impl Noise {
+    /// `None` where nothing is dropped.
+    pub(crate) fn new(dropout: Option<&crate::Dropout<'_>>) -> Option<Self> {
+        let dropout = dropout.filter(|dropout| dropout.probability > 0.0)?;
+        let [low, high] = dropout.key.words();
+        let words = [low, high, dropout.threshold(), dropout.scale().to_bits()];
+        Some(Self { words, examples: dropout.examples.to_vec() })
+    }
+}

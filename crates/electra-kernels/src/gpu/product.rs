@@ -1,0 +1,300 @@
+//! Matrix products, with what precedes and follows them in a network done on the way.
+//!
+//! Two forms: `product_direct` for software adapters, `product_staged` for cards. The measurements behind them stand in
+//! docs/PERFORMANCE.md.
+
+use burn_wgpu::CubeTensor;
+
+use super::{
+    empty, is_software,
+    launch::Launch,
+    matrix,
+    shader::{Shader, shader},
+};
+
+pub(crate) static DIRECT: Shader = shader!("product_direct");
+pub(crate) static STAGED: Shader = shader!("product_staged");
+static SUM_PARTS: Shader = shader!("sum_parts");
+
+/// How the operands lie; the result is always `[m, n]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// `A [m, k]`, `B [n, k]`: a dense layer forward.
+    TransposedB = 0,
+    /// `A [m, k]`, `B [k, n]`: the gradient of its input.
+    Plain = 1,
+    /// `A [k, m]`, `B [k, n]`: the gradient of its weight.
+    TransposedA = 2,
+}
+
+/// Which of the two forms runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Direct,
+    /// With `k` cut into so many parts.
+    Staged(usize),
+}
+
+/// What becomes of the sums of products.
+#[derive(Default)]
+pub(crate) struct Epilogue<'a> {
+    /// `[n]`, added to every row.
+    pub(crate) bias: Option<&'a CubeTensor>,
+    /// GELU after the bias.
+    pub(crate) gelu: bool,
+    /// `[m, n]`: where the values before GELU go.
+    pub(crate) keep: Option<&'a CubeTensor>,
+    /// `[m, n]`, values before GELU: the result is multiplied by GELU's slope there.
+    pub(crate) slope: Option<&'a CubeTensor>,
+    /// `[m]`: where the sums of A's columns go ([`Mode::TransposedA`] only).
+    pub(crate) sums: Option<&'a CubeTensor>,
+    /// The result is added to this, in place.
+    pub(crate) into: Option<CubeTensor>,
+}
+
+const TILE: usize = 64;
+/// Length of k below which it is not worth cutting.
+const SHORTEST_PART: usize = 512;
+/// Workgroups that keep a large card busy.
+const MANY_GROUPS: usize = 512;
+
+/// The form for a product of this size on the adapter of `like`.
+pub(crate) fn form(like: &CubeTensor, mode: Mode, m: usize, n: usize, k: usize) -> Form {
+    if is_software(like) {
+        return Form::Direct;
+    }
+    let tiles = m.div_ceil(TILE) * n.div_ceil(TILE);
+    // Only a weight's gradient has a long k and a small result, and it has no epilogue that parts could not wait for.
+    let parts = if mode == Mode::TransposedA { (MANY_GROUPS / tiles).min(k / SHORTEST_PART).max(1) } else { 1 };
+    Form::Staged(parts)
+}
+
+/// `A B` in `mode`, through `epilogue`.
+///
+/// # Panics
+/// If the operands' sizes do not fit.
+pub(crate) fn product(mode: Mode, a: &CubeTensor, b: &CubeTensor, epilogue: Epilogue<'_>) -> CubeTensor {
+    let [m, n, k] = dimensions(mode, a, b);
+    let form = form(a, mode, m, n, k);
+    product_in(form, mode, a, b, epilogue)
+}
+
+fn dimensions(mode: Mode, a: &CubeTensor, b: &CubeTensor) -> [usize; 3] {
+    let ([a0, a1], [b0, b1]) = (matrix(a), matrix(b));
+    let ([m, k], [n, other]) = match mode {
+        Mode::TransposedB => ([a0, a1], [b0, b1]),
+        Mode::Plain => ([a0, a1], [b1, b0]),
+        Mode::TransposedA => ([a1, a0], [b1, b0]),
+    };
+    assert_eq!(k, other, "product: {mode:?} of [{a0}, {a1}] and [{b0}, {b1}]");
+    [m, n, k]
+}
+
+/// As [`product`], in a form of the caller's choice.
+pub(crate) fn product_in(
+    form: Form,
+    mode: Mode,
+    a: &CubeTensor,
+    b: &CubeTensor,
+    epilogue: Epilogue<'_>,
+) -> CubeTensor {
+    let [m, n, k] = dimensions(mode, a, b);
+    let Epilogue { bias, gelu, keep, slope, sums, into } = epilogue;
+    let accumulate = into.is_some();
+    let result = into.unwrap_or_else(|| empty(a, [m, n]));
+    if m == 0 || n == 0 {
+        return result;
+    }
+    let parts = if let Form::Staged(parts) = form { parts } else { 1 };
+    let has_sums = usize::from(sums.is_some());
+    let split = (parts > 1).then(|| empty(a, [parts, m * n + has_sums * m]));
+    // A multiple of the staged form's depth, so that only the last part has a ragged end.
+    let part = k.div_ceil(parts).next_multiple_of(16);
+    let launch = |shader| {
+        let launch = Launch::new(shader).buffer(a).buffer(b).buffer(split.as_ref().unwrap_or(&result));
+        let launch = launch.optional("BIAS", bias).optional("KEEP", keep).optional("SLOPE", slope);
+        let launch = launch.define("SUMS", has_sums as i64).define("SPLIT", parts as i64);
+        let launch = match sums {
+            Some(sums) if parts == 1 => launch.buffer(sums),
+            _ => launch,
+        };
+        launch
+            .define("MODE", mode as i64)
+            .define("GELU", gelu)
+            .define("ACCUMULATE", accumulate)
+            .size(m)
+            .size(n)
+            .size(k)
+    };
+    match form {
+        Form::Direct => {
+            let along_k = mode != Mode::TransposedA;
+            let vector_a = if along_k { k.is_multiple_of(4) } else { m.is_multiple_of(4) };
+            let vector_b = if mode == Mode::TransposedB { vector_a } else { n.is_multiple_of(4) };
+            const LANES: usize = 8;
+            let rows = if m >= 8 || mode == Mode::TransposedA && vector_a { 8 } else { 1 };
+            // Columns of an invocation, singles or vectors: no more than the matrix has.
+            let (most, width) = if mode != Mode::TransposedB && vector_b { (2, n / 4) } else { (8, n) };
+            let columns = most.min(width.div_ceil(LANES).next_power_of_two());
+            let (row_blocks, column_blocks) = (m.div_ceil(rows), width.div_ceil(columns * LANES));
+            let groups = row_blocks * column_blocks + has_sums * m.div_ceil(LANES);
+            launch(&DIRECT)
+                .define("ROWS", rows as i64)
+                .define("COLUMNS", columns as i64)
+                .define("VECTOR_A", vector_a)
+                .define("VECTOR_B", vector_b)
+                .size(row_blocks)
+                .size(column_blocks)
+                .size(part)
+                .run(LANES as u32, groups);
+        }
+        Form::Staged(_) => {
+            let (row_blocks, column_blocks) = (m.div_ceil(TILE), n.div_ceil(TILE));
+            let groups = (row_blocks * column_blocks + has_sums * m.div_ceil(TILE)) * parts;
+            launch(&STAGED)
+                .define("VECTOR_A", 0)
+                .define("VECTOR_B", 0)
+                .size(row_blocks)
+                .size(column_blocks)
+                .size(part)
+                .run(TILE as u32, groups);
+        }
+    }
+    if let Some(split) = &split {
+        sum_parts(split, &result, sums, parts, accumulate);
+    }
+    result
+}
+
+/// `parts`: `[count, length of result + length of sums]`, added up in order into the two.
+pub(crate) fn sum_parts(
+    parts: &CubeTensor,
+    result: &CubeTensor,
+    sums: Option<&CubeTensor>,
+    count: usize,
+    accumulate: bool,
+) {
+    let elements = |tensor: &CubeTensor| tensor.meta.shape().num_elements();
+    let (length, rest) = (elements(result), sums.map_or(0, elements));
+    Launch::new(&SUM_PARTS)
+        .buffer(parts)
+        .buffer(result)
+        .optional("SUMS", sums)
+        .define("ACCUMULATE", accumulate)
+        .size(length)
+        .size(rest)
+        .size(count)
+        .run(64, (length + rest).div_ceil(64));
+}
+
+#[cfg(all(test, not(target_family = "wasm")))]
+mod tests {
+    use super::*;
+    use crate::gpu::testing::{assert_canaries, device, download, error, random, upload};
+
+    /// `[m, n, k]`: 1, primes, one past a tile, multiples of 4 and not.
+    const SIZES: [[usize; 3]; 9] = [
+        [1, 1, 1],
+        [7, 5, 3],
+        [8, 64, 4],
+        [9, 65, 17],
+        [64, 64, 64],
+        [65, 37, 100],
+        [130, 1, 36],
+        [12, 99, 128],
+        [3, 256, 1100],
+    ];
+
+    /// The product in f64, before the epilogue.
+    fn exact(mode: Mode, a: &[f64], b: &[f64], [m, n, k]: [usize; 3]) -> Vec<f64> {
+        let mut result = vec![0.0; m * n];
+        for row in 0..m {
+            for column in 0..n {
+                result[row * n + column] = (0..k)
+                    .map(|p| {
+                        let a = if mode == Mode::TransposedA { a[p * m + row] } else { a[row * k + p] };
+                        let b = if mode == Mode::TransposedB { b[column * k + p] } else { b[p * n + column] };
+                        a * b
+                    })
+                    .sum();
+            }
+        }
+        result
+    }
+
+    fn gelu(z: f64) -> f64 {
+        z * 0.5 * libm::erfc(-z / 2f64.sqrt())
+    }
+
+    fn gelu_slope(z: f64) -> f64 {
+        0.5 * libm::erfc(-z / 2f64.sqrt()) + z * (-0.5 * z * z).exp() / std::f64::consts::TAU.sqrt()
+    }
+
+    fn shapes(mode: Mode, [m, n, k]: [usize; 3]) -> [[usize; 2]; 2] {
+        match mode {
+            Mode::TransposedB => [[m, k], [n, k]],
+            Mode::Plain => [[m, k], [k, n]],
+            Mode::TransposedA => [[k, m], [k, n]],
+        }
+    }
+
+    #[test]
+    fn every_form_and_mode_is_the_product_at_awkward_sizes() {
+        let Some(device) = device() else { return };
+        for [m, n, k] in SIZES {
+            for mode in [Mode::TransposedB, Mode::Plain, Mode::TransposedA] {
+                let [of_a, of_b] = shapes(mode, [m, n, k]);
+                let (a, b) = (random(1, m * k), random(2, n * k));
+                let expected = exact(mode, &a, &b, [m, n, k]);
+                let (a, b) = (upload(&device, &a, of_a), upload(&device, &b, of_b));
+                for form in [Form::Direct, Form::Staged(1), Form::Staged(3)] {
+                    let what = format!("{form:?} {mode:?} {m} x {n} x {k}");
+                    let found = download(product_in(form, mode, &a, &b, Epilogue::default()));
+                    let error = error(&found, &expected);
+                    assert!(error < 2e-6, "{what}: {error}");
+                    assert_canaries(&what);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn epilogues_do_what_they_say() {
+        let Some(device) = device() else { return };
+        for [m, n, k] in [[7, 5, 3], [9, 68, 16], [70, 37, 8]] {
+            let (a, b, bias, z) = (random(1, m * k), random(2, n * k), random(3, n), random(4, m * n));
+            let plain = exact(Mode::TransposedB, &a, &b, [m, n, k]);
+            let with_bias: Vec<f64> = plain.iter().enumerate().map(|(i, x)| x + bias[i % n]).collect();
+            let on = |values: &[f64], shape| upload(&device, values, shape);
+            let (a_, b_, bias_, z_) = (on(&a, [m, k]), on(&b, [n, k]), on(&bias, [1, n]), on(&z, [m, n]));
+            for form in [Form::Direct, Form::Staged(1)] {
+                let close = |found: CubeTensor, expected: &[f64], what: &str| {
+                    let error = error(&download(found), expected);
+                    assert!(error < 2e-6, "{form:?} {what} {m} x {n} x {k}: {error}");
+                };
+                let run = |epilogue: Epilogue<'_>| product_in(form, Mode::TransposedB, &a_, &b_, epilogue);
+                let kept = empty(&a_, [m, n]);
+                let found = run(Epilogue { bias: Some(&bias_), gelu: true, keep: Some(&kept), ..Epilogue::default() });
+                close(found, &with_bias.iter().map(|&z| gelu(z)).collect::<Vec<_>>(), "bias and GELU");
+                close(kept, &with_bias, "kept");
+                let slopes: Vec<f64> = plain.iter().zip(&z).map(|(x, &z)| x * gelu_slope(z)).collect();
+                close(run(Epilogue { slope: Some(&z_), ..Epilogue::default() }), &slopes, "slope");
+                let into = on(&z, [m, n]);
+                let sum: Vec<f64> = with_bias.iter().zip(&z).map(|(x, z)| x + z).collect();
+                close(run(Epilogue { bias: Some(&bias_), into: Some(into), ..Epilogue::default() }), &sum, "into");
+            }
+            // A weight's gradient with its bias's.
+            let (a, b) = (random(5, k * m), random(6, k * n));
+            let (a_, b_) = (on(&a, [k, m]), on(&b, [k, n]));
+            let expected: Vec<f64> = (0..m).map(|row| (0..k).map(|p| a[p * m + row]).sum()).collect();
+            for form in [Form::Direct, Form::Staged(1), Form::Staged(2)] {
+                let sums = empty(&a_, [m]);
+                let found = product_in(form, Mode::TransposedA, &a_, &b_, Epilogue { sums: Some(&sums), ..Epilogue::default() });
+                assert!(error(&download(found), &exact(Mode::TransposedA, &a, &b, [m, n, k])) < 2e-6, "{form:?}");
+                let error = error(&download(sums), &expected);
+                assert!(error < 2e-6, "{form:?} sums: {error}");
+            }
+            assert_canaries("epilogues");
+        }
+    }
+}

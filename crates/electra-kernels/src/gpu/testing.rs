@@ -1,0 +1,186 @@
+//! What the tests of the shaders share: a device, an oracle in f64, poison and canaries.
+//!
+//! An operation runs twice from the same values: through its public function on a graphics adapter, and through its
+//! reference body in f64 on the CPU. The oracle itself is held against finite differences.
+
+use std::cell::RefCell;
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn_wgpu::CubeTensor;
+
+use super::POISON;
+use crate::device::{DeviceChoice, open};
+use crate::noise::NoiseKey;
+
+/// The adapter that tests run on, a software one included, with poison on; `None` where there is none.
+///
+/// # Panics
+/// Without an adapter, if `ELECTRA_REQUIRE_GPU` is 1.
+pub(crate) fn device() -> Option<Device> {
+    static DEVICE: OnceLock<Option<Device>> = OnceLock::new();
+    let opened = DEVICE.get_or_init(|| {
+        POISON.store(true, Ordering::Relaxed);
+        match open(DeviceChoice::Gpu) {
+            Ok(opened) => Some(opened.device),
+            Err(error) if std::env::var_os("ELECTRA_REQUIRE_GPU").is_some_and(|value| value == "1") => {
+                panic!("ELECTRA_REQUIRE_GPU=1: {error}")
+            }
+            Err(error) => {
+                eprintln!("NOT TESTED, no graphics adapter: {error}");
+                None
+            }
+        }
+    });
+    opened.clone()
+}
+
+/// Uniform in [-1, 1), reproducible.
+pub(crate) fn random(seed: u64, length: usize) -> Vec<f64> {
+    let key = NoiseKey::new(seed);
+    // Rounded, so that f32 and f64 start from the same values.
+    (0..length).map(|index| f64::from(key.uniform_f64(index as u64, 0) as f32 * 2.0 - 1.0)).collect()
+}
+
+/// An operation's operands: values and shape of each.
+pub(crate) type Operands = Vec<(Vec<f64>, [usize; 2])>;
+
+/// Random operands of these shapes.
+pub(crate) fn operands(shapes: &[[usize; 2]]) -> Operands {
+    shapes.iter().enumerate().map(|(i, &[rows, columns])| (random(i as u64 + 1, rows * columns), [rows, columns])).collect()
+}
+
+/// The result of `operation` and the gradients of all operands, for a loss that weighs each value of the result
+/// differently.
+pub(crate) fn run(
+    device: &Device,
+    dtype: DType,
+    operands: &Operands,
+    operation: &dyn Fn(Vec<Tensor<2>>) -> Tensor<2>,
+) -> Vec<Vec<f64>> {
+    let device = device.clone().autodiff();
+    let leaf = |values: &[f64], shape: [usize; 2]| {
+        Tensor::<2>::from_data(TensorData::new(values.to_vec(), shape).convert_dtype(dtype), (&device, dtype))
+    };
+    let leaves: Vec<Tensor<2>> = operands.iter().map(|(values, shape)| leaf(values, *shape).require_grad()).collect();
+    let result = operation(leaves.clone());
+    let shape = result.dims();
+    let weights = leaf(&random(99, shape[0] * shape[1]), shape);
+    let gradients = (result.clone() * weights).sum().backward();
+    let host = |tensor: Tensor<2>| tensor.into_data().iter::<f64>().collect::<Vec<f64>>();
+    let mut found = vec![host(result)];
+    for leaf in leaves {
+        found.push(leaf.grad(&gradients).map_or_else(Vec::new, host));
+    }
+    found
+}
+
+/// Largest difference of two arrays, relative to the largest expected value (at least 1e-2).
+pub(crate) fn error(found: &[f64], expected: &[f64]) -> f64 {
+    assert_eq!(found.len(), expected.len());
+    let largest = expected.iter().fold(1e-2, |largest: f64, x| largest.max(x.abs()));
+    let difference = |(&found, &expected): (&f64, &f64)| {
+        let difference = (found - expected).abs();
+        if difference.is_nan() { f64::INFINITY } else { difference }
+    };
+    found.iter().zip(expected).map(difference).fold(0.0, f64::max) / largest
+}
+
+/// Asserts that `operation` on the adapter gives what `oracle` gives in f64, result and gradients, twice in the same
+/// bits, and that it wrote nothing but its own arrays.
+pub(crate) fn assert_matches(
+    what: &str,
+    operands: &Operands,
+    tolerance: f64,
+    operation: &dyn Fn(Vec<Tensor<2>>) -> Tensor<2>,
+    oracle: &dyn Fn(Vec<Tensor<2>>) -> Tensor<2>,
+) {
+    let Some(device) = device() else { return };
+    let expected = run(&Device::flex(), DType::F64, operands, oracle);
+    let found = run(&device, DType::F32, operands, operation);
+    for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        let error = error(found, expected);
+        let part = if index == 0 { "result".to_owned() } else { format!("gradient of operand {}", index - 1) };
+        assert!(error < tolerance, "{what}: {part} is off by {error:.2e}, allowed is {tolerance:.0e}");
+    }
+    let bits = |values: &Vec<Vec<f64>>| -> Vec<Vec<u64>> {
+        values.iter().map(|values| values.iter().map(|value| value.to_bits()).collect()).collect()
+    };
+    assert!(bits(&found) == bits(&run(&device, DType::F32, operands, operation)), "{what}: two runs differ");
+    assert_canaries(what);
+}
+
+/// Asserts that the oracle's gradients are those of finite differences, in f64.
+pub(crate) fn assert_differentiates(
+    what: &str,
+    operands: &Operands,
+    oracle: &dyn Fn(Vec<Tensor<2>>) -> Tensor<2>,
+) {
+    let gradients = run(&Device::flex(), DType::F64, operands, oracle);
+    let weights = random(99, gradients[0].len());
+    let loss = |operands: &Operands| {
+        let result = &run(&Device::flex(), DType::F64, operands, oracle)[0];
+        result.iter().zip(&weights).map(|(value, weight)| value * weight).sum::<f64>()
+    };
+    const STEP: f64 = 1e-5;
+    for (operand, gradient) in gradients[1..].iter().enumerate() {
+        for (index, &gradient) in gradient.iter().enumerate() {
+            let moved = |by: f64| {
+                let mut operands = operands.clone();
+                operands[operand].0[index] += by;
+                loss(&operands)
+            };
+            let difference = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
+            let error = (difference - gradient).abs();
+            assert!(error < 1e-6 * gradient.abs().max(1.0), "{what}: operand {operand}, {index}: {gradient} and {difference}");
+        }
+    }
+}
+
+/// Words behind every array of a test, which no kernel may touch.
+const CANARIES: usize = 64;
+const CANARY: u32 = 0xA5A5_5A5A;
+
+thread_local! {
+    static WATCHED: RefCell<Vec<(CubeTensor, usize)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// An array of NaN with canaries behind it.
+pub(super) fn poisoned(like: &CubeTensor, elements: usize) -> cubecl::server::Handle {
+    let mut bytes = f32::NAN.to_le_bytes().repeat(elements);
+    bytes.extend(CANARY.to_le_bytes().repeat(CANARIES));
+    let handle = like.client.create_from_slice(&bytes);
+    let whole = CubeTensor::new_contiguous(
+        like.client.clone(),
+        like.device.clone(),
+        burn::tensor::Shape::from([elements + CANARIES]),
+        handle.clone(),
+        DType::F32,
+    );
+    WATCHED.with_borrow_mut(|watched| watched.push((whole, elements)));
+    handle
+}
+
+/// Asserts that the canaries of all arrays since the last call are as they were.
+pub(crate) fn assert_canaries(what: &str) {
+    for (array, elements) in WATCHED.take() {
+        let bytes = array.client.read_one(array.handle.clone()).expect("the device gives its results back");
+        let canaries = bytes[4 * elements..].chunks_exact(4).map(|word| u32::from_le_bytes(word.try_into().unwrap()));
+        let touched = canaries.take(CANARIES).filter(|&word| word != CANARY).count();
+        assert_eq!(touched, 0, "{what}: words were written behind an array of {elements}");
+    }
+}
+
+/// The same values as an array of an adapter, without autodiff.
+pub(crate) fn upload(device: &Device, values: &[f64], shape: [usize; 2]) -> CubeTensor {
+    let data = TensorData::new(values.iter().map(|&value| value as f32).collect::<Vec<f32>>(), shape);
+    super::constant(&Tensor::<2>::from_data(data, device))
+}
+
+/// The values of an array.
+pub(crate) fn download(array: CubeTensor) -> Vec<f64> {
+    let length = array.meta.shape().num_elements();
+    let tensor = super::reshaped(&array, [length]);
+    Tensor::<1>::from_primitive::<burn_wgpu::CubeBackend>(tensor).into_data().iter::<f64>().collect()
+}

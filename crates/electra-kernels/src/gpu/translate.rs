@@ -1,0 +1,53 @@
+//! Every variant of a shader that a test launches is validated and translated for the platforms that are not here.
+//!
+//! Burn's runtime reports a shader that does not compile only when its results are read, and a driver of another
+//! platform may refuse what this one takes. So in tests each new text first goes through naga's validation and its
+//! writers of SPIR-V (Vulkan), MSL (Metal) and HLSL (DirectX 12), on the thread that launches it.
+
+use std::collections::HashSet;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use naga::back::{hlsl, msl, spv};
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+
+static SEEN: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
+
+/// # Panics
+/// If `source` is not valid WGSL, or cannot be written in one of the languages.
+pub(super) fn check(name: &str, source: &str) {
+    if !SEEN.lock().unwrap_or_else(PoisonError::into_inner).insert(source.to_owned()) {
+        return;
+    }
+    let fail = |what: &str, problem: String| -> ! { panic!("{name}: {what}: {problem}\n{}", numbered(source)) };
+    let module = naga::front::wgsl::parse_str(source)
+        .unwrap_or_else(|error| fail("WGSL", error.emit_to_string(source)));
+    // What every browser offers: no capability beyond the standard's.
+    let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
+        .validate(&module)
+        .unwrap_or_else(|error| fail("validation", error.emit_to_string(source)));
+    spv::write_vec(&module, &info, &spv::Options::default(), None)
+        .unwrap_or_else(|error| fail("SPIR-V", error.to_string()));
+    to_msl(&module, &info).unwrap_or_else(|error| fail("MSL", error));
+    to_hlsl(&module, &info).unwrap_or_else(|error| fail("HLSL", error));
+}
+
+fn to_msl(module: &naga::Module, info: &ModuleInfo) -> Result<(), String> {
+    let options = msl::Options { fake_missing_bindings: true, ..msl::Options::default() };
+    msl::write_string(module, info, &options, &msl::PipelineOptions::default())
+        .map(drop)
+        .map_err(|error| error.to_string())
+}
+
+fn to_hlsl(module: &naga::Module, info: &ModuleInfo) -> Result<(), String> {
+    let options = hlsl::Options::default();
+    let pipeline = hlsl::PipelineOptions::default();
+    let mut text = String::new();
+    hlsl::Writer::new(&mut text, &options, &pipeline)
+        .write(module, info, None)
+        .map(drop)
+        .map_err(|error| error.to_string())
+}
+
+fn numbered(source: &str) -> String {
+    source.lines().enumerate().map(|(number, line)| format!("{:4} {line}\n", number + 1)).collect()
+}

@@ -1,0 +1,43 @@
+// What the three attention kernels share: how a head's rows lie, and the sizes.
+// q, k and v may be columns of one matrix: `stride` values lie between rows, and a matrix's head 0 begins at its offset.
+//#include launch
+//#if DROPOUT
+//#include noise
+//#end
+//#if VECTOR
+alias Part = vec4<f32>;
+fn part_dot(a: Part, b: Part) -> f32 { return dot(a, b); }
+//#else
+alias Part = f32;
+fn part_dot(a: Part, b: Part) -> f32 { return a * b; }
+//#end
+
+const PARTS: u32 = {{PARTS}}u;
+
+struct Sizes {
+    seq: u32,
+    heads: u32,
+    stride: u32,
+    q_offset: u32,
+    k_offset: u32,
+    v_offset: u32,
+    // Row blocks of a head.
+    blocks: u32,
+    scale: f32,
+}
+
+// Lengths are in parts.
+fn read_sizes() -> Sizes {
+    return Sizes(sizes[1], sizes[2], sizes[3], sizes[4], sizes[5], sizes[6], sizes[7], bitcast<f32>(sizes[8]));
+}
+
+//#if DROPOUT
+fn example_key(example: u32) -> vec2<u32> {
+    return child_key(vec2<u32>(sizes[9], sizes[10]), sizes[13u + example]);
+}
+
+// `row` = (head * seq + query), the key's place last, as the reference body counts an example's elements.
+fn keep(key: vec2<u32>, row: u32, seq: u32, column: u32) -> f32 {
+    return keep_factor(key, row * seq + column, sizes[11], bitcast<f32>(sizes[12]));
+}
+//#end

@@ -1,0 +1,140 @@
+// Matrix product without workgroup memory: ROWS x COLUMNS results each invocation, straight from the matrices.
+// For software adapters: there every load is a gather and every barrier suspends all invocations, so what counts is
+// results per load. The rows are uniform over a workgroup, the columns are the invocations' own.
+// Columns are single values in MODE 0 and where B's rows are no multiple of 4 long, else vectors of 4.
+// Pairs with crates/electra-kernels/src/gpu/product.rs
+//#include product
+
+@compute @workgroup_size({{WORKGROUP}}, 1, 1)
+fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
+        @builtin(local_invocation_index) lane: u32) {
+    let at = read_sizes();
+    let group = workgroup_number(id, grid);
+    let tiles = at.row_blocks * at.column_blocks;
+    if (group < tiles) {
+        let first_row = group / at.column_blocks * {{ROWS}}u;
+        let first_column = group % at.column_blocks * ({{COLUMNS}}u * WORKGROUP) + lane;
+//#if MODE == 0
+        let row_length = at.k / {{1 + 3 * VECTOR_A}}u;
+//#for j in 0..COLUMNS
+        let b_at{{j}} = min(first_column + {{j}}u * WORKGROUP, at.n - 1u) * row_length;
+//#end
+//#else
+        let width = at.n / {{1 + 3 * VECTOR_B}}u;
+//#for j in 0..COLUMNS
+        let b_at{{j}} = min(first_column + {{j}}u * WORKGROUP, width - 1u);
+//#end
+//#end
+//#if MODE == 1
+        let row_length = at.k / {{1 + 3 * VECTOR_A}}u;
+//#end
+//#if MODE != 2
+//#for i in 0..ROWS
+        let a_at{{i}} = min(first_row + {{i}}u, at.m - 1u) * row_length;
+//#end
+//#else
+        let a_width = at.m / {{1 + 3 * VECTOR_A}}u;
+//#for i in 0..ROWS / (1 + 3 * VECTOR_A)
+        let a_at{{i}} = min(first_row / {{1 + 3 * VECTOR_A}}u + {{i}}u, a_width - 1u);
+//#end
+//#end
+//#for i in 0..ROWS
+//#for j in 0..COLUMNS
+//#if MODE != 0 && VECTOR_B
+        var c{{i}}_{{j}} = vec4<f32>();
+//#else
+        var c{{i}}_{{j}} = 0.0;
+//#end
+//#end
+//#end
+//#if MODE == 0
+        for (var p = 0u; p < row_length; p++) {
+//#for i in 0..ROWS
+            let a{{i}} = a[a_at{{i}} + p];
+//#end
+//#for j in 0..COLUMNS
+            let b{{j}} = b[b_at{{j}} + p];
+//#end
+//#for i in 0..ROWS
+//#for j in 0..COLUMNS
+//#if VECTOR_A
+            c{{i}}_{{j}} = fma(a{{i}}.w, b{{j}}.w, fma(a{{i}}.z, b{{j}}.z, fma(a{{i}}.y, b{{j}}.y, fma(a{{i}}.x, b{{j}}.x, c{{i}}_{{j}}))));
+//#else
+            c{{i}}_{{j}} = fma(a{{i}}, b{{j}}, c{{i}}_{{j}});
+//#end
+//#end
+//#end
+        }
+//#end
+//#if MODE == 1
+        for (var p = 0u; p < row_length; p++) {
+//#for i in 0..ROWS
+            let a{{i}} = a[a_at{{i}} + p];
+//#end
+//#for k in 0..1 + 3 * VECTOR_A
+//#for j in 0..COLUMNS
+            let b{{k}}_{{j}} = b[(p * {{1 + 3 * VECTOR_A}}u + {{k}}u) * width + b_at{{j}}];
+//#end
+//#for i in 0..ROWS
+//#for j in 0..COLUMNS
+//#if VECTOR_A && VECTOR_B
+            c{{i}}_{{j}} = fma(vec4<f32>(a{{i}}[{{k}}]), b{{k}}_{{j}}, c{{i}}_{{j}});
+//#end
+//#if VECTOR_A && !VECTOR_B
+            c{{i}}_{{j}} = fma(a{{i}}[{{k}}], b{{k}}_{{j}}, c{{i}}_{{j}});
+//#end
+//#if !VECTOR_A && VECTOR_B
+            c{{i}}_{{j}} = fma(vec4<f32>(a{{i}}), b{{k}}_{{j}}, c{{i}}_{{j}});
+//#end
+//#if !VECTOR_A && !VECTOR_B
+            c{{i}}_{{j}} = fma(a{{i}}, b{{k}}_{{j}}, c{{i}}_{{j}});
+//#end
+//#end
+//#end
+//#end
+        }
+//#end
+//#if MODE == 2
+        for (var p = 0u; p < at.k; p++) {
+//#for i in 0..ROWS / (1 + 3 * VECTOR_A)
+            let a{{i}} = a[p * a_width + a_at{{i}}];
+//#end
+//#for j in 0..COLUMNS
+            let b{{j}} = b[p * width + b_at{{j}}];
+//#end
+//#for i in 0..ROWS
+//#for j in 0..COLUMNS
+//#if VECTOR_A && VECTOR_B
+            c{{i}}_{{j}} = fma(vec4<f32>(a{{i / 4}}[{{i - i / 4 * 4}}]), b{{j}}, c{{i}}_{{j}});
+//#end
+//#if VECTOR_A && !VECTOR_B
+            c{{i}}_{{j}} = fma(a{{i / 4}}[{{i - i / 4 * 4}}], b{{j}}, c{{i}}_{{j}});
+//#end
+//#if !VECTOR_A && VECTOR_B
+            c{{i}}_{{j}} = fma(vec4<f32>(a{{i}}), b{{j}}, c{{i}}_{{j}});
+//#end
+//#if !VECTOR_A && !VECTOR_B
+            c{{i}}_{{j}} = fma(a{{i}}, b{{j}}, c{{i}}_{{j}});
+//#end
+//#end
+//#end
+        }
+//#end
+//#for i in 0..ROWS
+//#for j in 0..COLUMNS
+//#if MODE != 0 && VECTOR_B
+//#for k in 0..4
+        finish(at, first_row + {{i}}u, (first_column + {{j}}u * WORKGROUP) * 4u + {{k}}u, 0u, c{{i}}_{{j}}[{{k}}]);
+//#end
+//#else
+        finish(at, first_row + {{i}}u, first_column + {{j}}u * WORKGROUP, 0u, c{{i}}_{{j}});
+//#end
+//#end
+//#end
+    }
+//#if SUMS
+    else if (group < sizes[0]) {
+        column_sums(at, (group - tiles) * WORKGROUP + lane, 0u);
+    }
+//#end
+}

@@ -1,0 +1,95 @@
+// Matrix product in tiles of 64 x 64 results, staged in workgroup memory 16 products deep: 64 invocations, 8 x 8 results
+// each. For graphics cards: a value is read from memory once a tile and used 64 times.
+// Any size works: what lies beyond a matrix is staged as 0.
+// Pairs with crates/electra-kernels/src/gpu/product.rs
+//#include product
+
+const TILE: u32 = 64u;
+const DEPTH: u32 = 16u;
+
+// [DEPTH][TILE / 4], rows of A and columns of B in fours.
+var<workgroup> tile_a: array<vec4<f32>, 256>;
+var<workgroup> tile_b: array<vec4<f32>, 256>;
+
+@compute @workgroup_size({{WORKGROUP}}, 1, 1)
+fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
+        @builtin(local_invocation_index) lane: u32) {
+    let at = read_sizes();
+    let group = workgroup_number(id, grid);
+    if (group >= sizes[0]) {
+        return;
+    }
+    let tiles = at.row_blocks * at.column_blocks;
+    let split = group % {{SPLIT}}u;
+    let tile = group / {{SPLIT}}u;
+//#if SUMS
+    if (tile >= tiles) {
+        column_sums(at, (tile - tiles) * WORKGROUP + lane, split);
+        return;
+    }
+//#end
+    let first_row = tile / at.column_blocks * TILE;
+    let first_column = tile % at.column_blocks * TILE;
+    let x = lane % 8u;
+    let y = lane / 8u;
+//#for i in 0..8
+//#for j in 0..2
+    var c{{i}}_{{j}} = vec4<f32>();
+//#end
+//#end
+    let last = min(at.k, (split + 1u) * at.part);
+    for (var depth = split * at.part; depth < last; depth += DEPTH) {
+        // Neighbouring invocations read neighbouring values: along k where that is how a matrix lies, else across.
+        for (var turn = 0u; turn < 16u; turn++) {
+            let index = turn * WORKGROUP + lane;
+//#if MODE == 2
+            let a_row = index % TILE;
+            let a_depth = index / TILE;
+            let a_from = (depth + a_depth) * at.m + first_row + a_row;
+//#else
+            let a_row = index / DEPTH;
+            let a_depth = index % DEPTH;
+            let a_from = (first_row + a_row) * at.k + depth + a_depth;
+//#end
+            var value = 0.0;
+            if (first_row + a_row < at.m && depth + a_depth < last) {
+                value = a[a_from];
+            }
+            tile_a[a_depth * 16u + a_row / 4u][a_row % 4u] = value;
+//#if MODE == 0
+            let b_column = index / DEPTH;
+            let b_depth = index % DEPTH;
+            let b_from = (first_column + b_column) * at.k + depth + b_depth;
+//#else
+            let b_column = index % TILE;
+            let b_depth = index / TILE;
+            let b_from = (depth + b_depth) * at.n + first_column + b_column;
+//#end
+            value = 0.0;
+            if (first_column + b_column < at.n && depth + b_depth < last) {
+                value = b[b_from];
+            }
+            tile_b[b_depth * 16u + b_column / 4u][b_column % 4u] = value;
+        }
+        workgroupBarrier();
+        for (var k = 0u; k < DEPTH; k++) {
+            let a0 = tile_a[k * 16u + 2u * y];
+            let a1 = tile_a[k * 16u + 2u * y + 1u];
+            let b0 = tile_b[k * 16u + x];
+            let b1 = tile_b[k * 16u + 8u + x];
+//#for i in 0..8
+//#for j in 0..2
+            c{{i}}_{{j}} = fma(vec4<f32>(a{{i / 4}}[{{i - i / 4 * 4}}]), b{{j}}, c{{i}}_{{j}});
+//#end
+//#end
+        }
+        workgroupBarrier();
+    }
+//#for i in 0..8
+//#for j in 0..2
+//#for k in 0..4
+    finish(at, first_row + 8u * y + {{i}}u, first_column + {{32 * j + k}}u + 4u * x, split, c{{i}}_{{j}}[{{k}}]);
+//#end
+//#end
+//#end
+}
