@@ -270,7 +270,7 @@ fn golden_joint_step() {
         );
         let generator = Generator::bind(&pair.networks.generator, &pair.parameters, GENERATOR);
         let hidden = generator.encode(&device_batch.input(device_batch.masked_ids.clone()), None).last_hidden;
-        let masked = electra_model::network::gather_positions(hidden, &device_batch.masked_positions, batch.seq);
+        let masked = electra_kernels::gather_positions(hidden, &device_batch.masked_positions, batch.seq);
         assert_close(
             "out.gen_masked_logits",
             &values(generator.logits(masked)),

@@ -9,7 +9,7 @@ use burn::backend::{DispatchDevice, Flex};
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 
-use crate::shape::expect;
+use crate::{gpu, shape::expect};
 
 /// The numbers of one update, the same for all values of a tensor.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -48,6 +48,113 @@ pub fn adam_update(tensors: AdamTensors, gradient: Tensor<1>, update: &AdamUpdat
     expect("adam: gradient [len]", gradient.dims(), shape);
     let all = [&tensors.parameter, &tensors.m, &tensors.v, &gradient];
     if all.into_iter().all(on_flex) { fused(tensors, gradient, update) } else { reference(tensors, gradient, update) }
+}
+
+/// Constants of an update that is decided on the device.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DeviceUpdate {
+    pub learning_rate: f64,
+    pub beta1: f64,
+    pub beta2: f64,
+    pub epsilon: f64,
+    /// Greatest global norm of the gradient; infinity: no clipping.
+    pub clip_norm: f64,
+    pub bias_correction: bool,
+}
+
+/// What one parameter's update depends on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ParameterRule {
+    /// Factor of the learning rate.
+    pub factor: f64,
+    /// 0 for a parameter that does not decay.
+    pub weight_decay: f64,
+}
+
+/// Parameters, moments and gradients on a graphics adapter, in a few large arrays.
+///
+/// An update is decided there: the global norm, whether it is clipped, whether a loss or a norm that is no number makes
+/// it a step without effect. Nothing is read back, so the host runs ahead.
+#[derive(Debug, Clone)]
+pub struct DeviceAdam {
+    arenas: gpu::adam::Arenas,
+    /// Which parameters have got a gradient since the last update.
+    seen: Vec<bool>,
+}
+
+impl DeviceAdam {
+    /// The state of `parameters`, `[len]` each, with their moments, after `updates` updates. The values are copied:
+    /// from now on the parameters are those of [`DeviceAdam::parameters`].
+    ///
+    /// `None` unless all lie on one graphics adapter whose kernels are on.
+    pub fn new(parameters: &[Tensor<1>], m: &[Tensor<1>], v: &[Tensor<1>], updates: u64) -> Option<Self> {
+        let fit = parameters.iter().chain(m).chain(v).all(gpu::is_gpu);
+        if parameters.is_empty() || !gpu::runs(gpu::Kernel::Adam, [fit]) {
+            return None;
+        }
+        let arrays = |tensors: &[Tensor<1>]| tensors.iter().map(gpu::constant).collect::<Vec<_>>();
+        let arenas = gpu::adam::Arenas::new(&arrays(parameters), &arrays(m), &arrays(v), updates);
+        Some(Self { arenas, seen: vec![false; parameters.len()] })
+    }
+
+    /// Whether `parameters` are those of [`DeviceAdam::parameters`].
+    pub fn holds(&self, parameters: &[Tensor<1>]) -> bool {
+        parameters.iter().all(gpu::is_gpu)
+            && self.arenas.hold(&parameters.iter().map(gpu::constant).collect::<Vec<_>>())
+    }
+
+    /// The parameters, `[len]` each. An update changes them in place.
+    pub fn parameters(&self) -> Vec<Tensor<1>> {
+        self.tensors(gpu::adam::Part::Parameters)
+    }
+
+    /// First and second moments. An update changes them in place.
+    pub fn moments(&self) -> (Vec<Tensor<1>>, Vec<Tensor<1>>) {
+        (self.tensors(gpu::adam::Part::First), self.tensors(gpu::adam::Part::Second))
+    }
+
+    fn tensors(&self, part: gpu::adam::Part) -> Vec<Tensor<1>> {
+        self.arenas.tensors(part).into_iter().map(gpu::tensor).collect()
+    }
+
+    /// Updates made so far. Waits for the device.
+    pub fn updates(&self) -> u64 {
+        self.arenas.updates()
+    }
+
+    /// Adds gradients, in the parameters' order, to those since the last update.
+    ///
+    /// # Panics
+    /// If their number or a length differs.
+    pub fn add_gradients(&mut self, gradients: &[Option<Tensor<1>>]) {
+        let arrays: Vec<_> = gradients.iter().map(|gradient| gradient.as_ref().map(gpu::constant)).collect();
+        let pick = |seen_before: bool| {
+            let of = |(array, seen): (&Option<_>, &bool)| array.clone().filter(|_| *seen == seen_before);
+            arrays.iter().zip(&self.seen).map(of).collect::<Vec<_>>()
+        };
+        self.arenas.put_gradients(&pick(false), false);
+        self.arenas.put_gradients(&pick(true), true);
+        for (seen, array) in self.seen.iter_mut().zip(&arrays) {
+            *seen |= array.is_some();
+        }
+    }
+
+    /// One update with the gradients added since the last one; a parameter without any is left alone, moments
+    /// included.
+    ///
+    /// `loss`: `[1]`, checked to be a number. `rules`: one per parameter. Returns `[2]`: the global norm before
+    /// clipping, and 1 where the update was made.
+    ///
+    /// Reference: `AdamWeightDecayOptimizer` in google-research/electra.
+    pub fn update(&mut self, loss: &Tensor<1>, rules: &[ParameterRule], update: &DeviceUpdate) -> Tensor<1> {
+        let rule = |(rule, seen): (&ParameterRule, &bool)| {
+            let (factor, decay) = (rule.factor as f32, rule.weight_decay as f32);
+            seen.then_some(gpu::adam::Rule { factor, decay })
+        };
+        let rules = rules.iter().zip(&self.seen).map(rule).collect();
+        self.seen.fill(false);
+        gpu::tensor(self.arenas.update(&gpu::constant(loss), rules, update))
+    }
 }
 
 /// Sum of the squares of all values of all `tensors`, in an order that no thread's timing changes.

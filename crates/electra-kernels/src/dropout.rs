@@ -5,7 +5,11 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::{cpu, noise::NoiseKey};
+use crate::{
+    cpu,
+    gpu::{self, Kernel},
+    noise::NoiseKey,
+};
 
 /// One site's dropout in one step.
 #[derive(Debug, Clone)]
@@ -65,6 +69,10 @@ pub fn dropout<const D: usize>(x: Tensor<D>, dropout: Option<&Dropout<'_>>) -> T
     );
     match cpu::dropout::Mask::new(Some(dropout)) {
         Some(mask) if cpu::is_cpu(&x) && elements > 0 => cpu::dropout::dropout(cpu::operand(x), mask).into_tensor(),
+        Some(_) if gpu::runs(Kernel::Dropout, [gpu::is_gpu(&x)]) && elements > 0 => {
+            let noise = gpu::Noise::new(Some(dropout)).expect("something is dropped");
+            gpu::dropout::dropout(gpu::operand(x), noise).into_tensor()
+        }
         _ => reference(x, dropout),
     }
 }

@@ -10,6 +10,7 @@ use burn::tensor::{Int, Tensor, TensorData, activation};
 
 use crate::{
     cpu,
+    gpu::{self, Kernel},
     noise::{NoiseKey, gumbel},
     shape::expect,
 };
@@ -84,7 +85,50 @@ pub fn mlm_loss(
         expect("mlm_loss: bias [vocab]", bias.dims(), [vocab]);
         return on_cpu(hidden, table, bias, targets, weights, total_weight, sampling);
     }
+    let on_gpu = [gpu::is_gpu(&hidden), gpu::is_gpu(&table), gpu::is_gpu(&bias), gpu::is_gpu(&weights)];
+    if gpu::runs(Kernel::ElectraLoss, on_gpu) && rows > 0 {
+        let [vocab, inputs] = table.dims();
+        expect("mlm_loss: hidden [rows, embedding]", hidden.dims(), [rows, inputs]);
+        expect("mlm_loss: bias [vocab]", bias.dims(), [vocab]);
+        return on_gpu_adapter(hidden, table, bias, &targets, &weights, total_weight, sampling);
+    }
     reference(hidden, table, bias, targets, weights, total_weight, sampling)
+}
+
+fn on_gpu_adapter(
+    hidden: Tensor<2>,
+    table: Tensor<2>,
+    bias: Tensor<1>,
+    targets: &Tensor<1, Int>,
+    weights: &Tensor<1>,
+    total_weight: f64,
+    sampling: Option<&Sampling<'_>>,
+) -> MlmOutput {
+    let ([rows, _], is_autodiff) = (hidden.dims(), hidden.is_autodiff());
+    let draw = sampling.map(|sampling| {
+        assert!(rows.is_multiple_of(sampling.examples.len()), "rows do not divide among the examples");
+        gpu::mlm::Draw {
+            key: sampling.key.words(),
+            cold: (1.0 / sampling.temperature) as f32,
+            penalty: if sampling.disallow_correct { -1000.0 } else { 0.0 },
+            examples: sampling.examples.to_vec(),
+        }
+    });
+    let operands = [gpu::operand(hidden), gpu::operand(table), gpu::operand(bias)];
+    let (targets, weights) = (gpu::ids(targets), gpu::constant(weights));
+    let (loss, found) = gpu::mlm::loss(operands, &targets, &weights, total_weight + COUNT_EPSILON, draw.as_ref());
+    let ids = gpu::id_tensor::<2>(found.ids);
+    let column = |row: usize| {
+        let ids = ids.clone().slice([row..row + 1, 0..rows]).reshape([rows]);
+        if is_autodiff { Tensor::from_inner(ids) } else { ids }
+    };
+    let losses = gpu::tensor(found.losses);
+    MlmOutput {
+        loss: loss.into_tensor(),
+        negative_log_likelihood: if is_autodiff { Tensor::from_inner(losses) } else { losses },
+        predicted_ids: column(0),
+        sampled_ids: sampling.map(|_| column(1)),
+    }
 }
 
 fn on_cpu(
@@ -174,6 +218,12 @@ pub fn rtd_loss(logits: Tensor<2>, is_replaced: Tensor<2>, token_mask: Tensor<2>
         let [is_replaced, token_mask] = [is_replaced, token_mask].map(|x| cpu::constant(&x));
         let denominator = total_tokens + COUNT_EPSILON;
         return cpu::rtd::loss(cpu::operand(logits), &is_replaced, &token_mask, denominator).into_tensor();
+    }
+    let on_gpu = [gpu::is_gpu(&logits), gpu::is_gpu(&is_replaced), gpu::is_gpu(&token_mask)];
+    if gpu::runs(Kernel::ElectraLoss, on_gpu) {
+        let [is_replaced, token_mask] = [is_replaced, token_mask].map(|x| gpu::constant(&x));
+        let denominator = total_tokens + COUNT_EPSILON;
+        return gpu::rtd::loss(gpu::operand(logits), is_replaced, token_mask, denominator).into_tensor();
     }
     rtd_reference(logits, is_replaced, token_mask, total_tokens)
 }

@@ -7,11 +7,13 @@
 
 pub mod adam;
 pub mod attention;
+pub mod corrupt;
 mod cpu;
 pub mod device;
 pub mod dropout;
 pub mod electra_loss;
 pub mod embedding;
+pub mod gather;
 pub mod gelu;
 mod gpu;
 mod graph;
@@ -21,9 +23,11 @@ pub mod noise;
 mod shape;
 
 pub use attention::attention;
+pub use corrupt::corrupt;
 pub use dropout::{Dropout, dropout};
 pub use electra_loss::{MlmOutput, Sampling, mlm_logits, mlm_loss, rtd_loss};
-pub use embedding::embedding;
+pub use embedding::embeddings;
+pub use gather::gather_positions;
 pub use gelu::gelu_linear;
 pub use layer_norm::{add_layer_norm, layer_norm};
 pub use linear::linear;

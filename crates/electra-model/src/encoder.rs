@@ -6,7 +6,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use electra_kernels::{
-    Dropout, add_layer_norm, attention, dropout, embedding, gelu_linear, layer_norm, linear, noise::NoiseKey,
+    Dropout, add_layer_norm, attention, dropout, embeddings, gelu_linear, layer_norm, linear, noise::NoiseKey,
 };
 
 use crate::{
@@ -239,21 +239,21 @@ impl Encoder {
     /// If a sequence is longer than `max_position_embeddings`.
     pub fn forward(&self, input: &EncoderInput, noise: Option<EncoderNoise<'_>>) -> EncoderOutput {
         let config = &self.config;
-        let [batch, seq] = input.ids.dims();
+        let [_, seq] = input.ids.dims();
         assert!(
             seq <= config.max_position_embeddings,
             "seq {seq} is longer than max_position_embeddings {}",
             config.max_position_embeddings
         );
-        let tokens = batch * seq;
         let drop = |layer, site, probability| noise.map(|noise| noise.dropout(layer, site, probability));
 
-        let words = embedding(self.word_embeddings.clone(), input.ids.clone().reshape([tokens]));
-        let types = embedding(self.token_type_embeddings.clone(), input.token_type_ids.clone().reshape([tokens]));
-        let positions = self.position_embeddings.clone().slice(0..seq);
-        let width = config.embedding_size;
-        let embeddings =
-            ((words + types).reshape([batch, seq, width]) + positions.unsqueeze()).reshape([tokens, width]);
+        let embeddings = embeddings(
+            self.word_embeddings.clone(),
+            self.position_embeddings.clone(),
+            self.token_type_embeddings.clone(),
+            &input.ids,
+            &input.token_type_ids,
+        );
         let embeddings = self.embeddings_layer_norm.forward(embeddings);
         let embeddings = dropout(embeddings, drop(0, Site::Embeddings, config.hidden_dropout_prob).as_ref());
         let mut hidden = match &self.embeddings_project {

@@ -111,15 +111,3 @@ impl Generator {
         mlm_logits(self.transform(hidden), self.output_table.clone(), self.output_bias.clone())
     }
 }
-
-/// Rows of `hidden` (`[batch * seq, width]`) at `positions` (`[batch, per_row]`): `[batch * per_row, width]`.
-pub fn gather_positions(hidden: Tensor<2>, positions: &Tensor<2, Int>, seq: usize) -> Tensor<2> {
-    hidden.select(0, flat_positions(positions, seq))
-}
-
-/// Positions within rows as positions in the flattened batch: `[batch, per_row]` to `[batch * per_row]`.
-pub fn flat_positions(positions: &Tensor<2, Int>, seq: usize) -> Tensor<1, Int> {
-    let [batch, per_row] = positions.dims();
-    let starts = Tensor::<1, Int>::arange(0..batch as i64, &positions.device()).mul_scalar(seq as i64);
-    (positions.clone() + starts.reshape([batch, 1])).reshape([batch * per_row])
-}

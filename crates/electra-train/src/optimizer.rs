@@ -3,12 +3,17 @@
 //! One optimizer over all networks, as in google-research/electra's `optimization.py`: the norm is that of the
 //! joint gradient, so that the discriminator's part, 50 times the loss, decides how far the generator moves.
 //! Burn's own Adam corrects bias and clips tensor by tensor, which is another optimizer.
+//!
+//! On a graphics adapter parameters and moments live in the kernels' arenas ([`DeviceAdam`]), where the norm, the clipping
+//! and the skipping of a broken step are decided without the host. Elsewhere it is one tensor after another.
 
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor};
-use electra_kernels::adam::{AdamTensors, AdamUpdate, adam_update, sum_of_squares, sum_of_squares_async};
-use electra_model::{Layout, Parameters};
+use burn::tensor::{Device, Tensor, TensorData};
+use electra_kernels::adam::{
+    AdamTensors, AdamUpdate, DeviceAdam, DeviceUpdate, ParameterRule, adam_update, sum_of_squares, sum_of_squares_async,
+};
+use electra_model::{Layout, ParameterSpec, Parameters};
 
 use crate::error::Result;
 use crate::host;
@@ -27,6 +32,12 @@ pub struct AdamConfig {
     pub bias_correction: bool,
     /// Greatest global norm of the gradient; infinity: no clipping.
     pub clip_norm: f64,
+}
+
+impl AdamConfig {
+    fn decay_of(&self, spec: &ParameterSpec) -> f64 {
+        if spec.decays() { self.weight_decay } else { 0.0 }
+    }
 }
 
 impl Default for AdamConfig {
@@ -57,22 +68,67 @@ pub struct StepReport {
     pub applied: bool,
 }
 
-/// Moments of every parameter, on the parameters' device.
+/// What a step did, or will have done when the device gets there.
+#[derive(Debug, Clone)]
+pub enum PendingReport {
+    Ready(StepReport),
+    /// `[2]`: norm, and 1 where the update was made.
+    OnDevice(Tensor<1>),
+}
+
+impl PendingReport {
+    /// Waits for the device.
+    pub fn resolve(self) -> StepReport {
+        match self {
+            Self::Ready(report) => report,
+            Self::OnDevice(report) => Self::read(&report.into_data()),
+        }
+    }
+
+    /// As [`PendingReport::resolve`], where waiting must not block (a browser).
+    ///
+    /// # Errors
+    /// What the device says if the report cannot be read.
+    pub async fn resolve_async(self) -> Result<StepReport, String> {
+        match self {
+            Self::Ready(report) => Ok(report),
+            Self::OnDevice(report) => {
+                let data = report.into_data_async().await.map_err(|error| format!("{error:?}"))?;
+                Ok(Self::read(&data))
+            }
+        }
+    }
+
+    fn read(report: &TensorData) -> StepReport {
+        let mut values = report.iter::<f64>();
+        let mut next = || values.next().expect("a report holds two values");
+        StepReport { gradient_norm: next(), applied: next() > 0.0 }
+    }
+}
+
+/// The optimizer's state for every parameter, on the parameters' device.
 #[derive(Debug, Clone)]
 pub struct Adam {
     config: AdamConfig,
     /// Factor of the learning rate, one per parameter.
     scales: Vec<f64>,
-    m: Vec<Tensor<1>>,
-    v: Vec<Tensor<1>>,
-    updates: u64,
+    state: State,
+}
+
+#[derive(Debug, Clone)]
+enum State {
+    /// Tensor by tensor, the norm on the host.
+    Separate { m: Vec<Tensor<1>>, v: Vec<Tensor<1>>, updates: u64 },
+    /// A graphics adapter's own.
+    OnDevice(DeviceAdam),
 }
 
 impl Adam {
     /// Moments of zero for `parameters`.
     pub fn new(config: AdamConfig, parameters: &Parameters) -> Self {
         let zeros = || parameters.values().iter().map(|value| value.clone().inner().zeros_like()).collect();
-        Self { config, scales: vec![1.0; parameters.values().len()], m: zeros(), v: zeros(), updates: 0 }
+        let state = State::Separate { m: zeros(), v: zeros(), updates: 0 };
+        Self { config, scales: vec![1.0; parameters.values().len()], state }
     }
 
     /// Multiplies each parameter's learning rate by `scale(name)`: layer-wise decay in fine-tuning
@@ -83,14 +139,73 @@ impl Adam {
         self
     }
 
-    /// Updates made so far.
+    /// Updates made so far. Waits for a graphics adapter.
     pub fn updates(&self) -> u64 {
-        self.updates
+        match &self.state {
+            State::Separate { updates, .. } => *updates,
+            State::OnDevice(device) => device.updates(),
+        }
     }
 
     /// First and second moments, in the parameters' order, flat.
-    pub fn moments(&self) -> (&[Tensor<1>], &[Tensor<1>]) {
-        (&self.m, &self.v)
+    pub fn moments(&self) -> (Vec<Tensor<1>>, Vec<Tensor<1>>) {
+        match &self.state {
+            State::Separate { m, v, .. } => (m.clone(), v.clone()),
+            State::OnDevice(device) => device.moments(),
+        }
+    }
+
+    /// Moves parameters and moments that lie on a graphics adapter into its arenas, unless they are there; says whether
+    /// they are. The parameters come back as views of the arenas, which updates change in place.
+    pub fn move_to_device(&mut self, parameters: Parameters) -> (Parameters, bool) {
+        let values: Vec<Tensor<1>> = parameters.values().iter().map(|value| value.clone().inner()).collect();
+        if let State::OnDevice(device) = &self.state
+            && device.holds(&values)
+        {
+            return (parameters, true);
+        }
+        let (m, v) = self.moments();
+        let Some(device) = DeviceAdam::new(&values, &m, &v, self.updates()) else { return (parameters, false) };
+        let views = device.parameters();
+        let parameters = parameters.map(|i, _, value| {
+            if value.is_autodiff() { Tensor::from_inner(views[i].clone()) } else { views[i].clone() }
+        });
+        self.state = State::OnDevice(device);
+        (parameters, true)
+    }
+
+    /// Adds gradients on a graphics adapter: as often as there are micro-batches, before [`Adam::submit`].
+    ///
+    /// # Panics
+    /// Unless [`Adam::move_to_device`] said so.
+    pub fn add_gradients(&mut self, gradients: Vec<Option<Tensor<1>>>) {
+        let State::OnDevice(device) = &mut self.state else { panic!("the optimizer is not on a graphics adapter") };
+        device.add_gradients(&without_autodiff(gradients));
+    }
+
+    /// One update with the gradients that were added, decided on the device: nothing is read back.
+    ///
+    /// `loss`: `[1]`; where it is no number the update is skipped.
+    ///
+    /// # Panics
+    /// Unless [`Adam::move_to_device`] said so.
+    pub fn submit(&mut self, layout: &Layout, loss: &Tensor<1>, learning_rate: f64) -> PendingReport {
+        let State::OnDevice(device) = &mut self.state else { panic!("the optimizer is not on a graphics adapter") };
+        let rules: Vec<ParameterRule> = layout
+            .specs()
+            .iter()
+            .zip(&self.scales)
+            .map(|(spec, &factor)| ParameterRule { factor, weight_decay: self.config.decay_of(spec) })
+            .collect();
+        let update = DeviceUpdate {
+            learning_rate,
+            beta1: self.config.beta1,
+            beta2: self.config.beta2,
+            epsilon: self.config.epsilon,
+            clip_norm: self.config.clip_norm,
+            bias_correction: self.config.bias_correction,
+        };
+        PendingReport::OnDevice(device.update(loss, &rules, &update))
     }
 
     /// One update. `gradients` are in the parameters' order, flat, of the joint loss; a parameter with `None` is left
@@ -104,6 +219,11 @@ impl Adam {
         gradients: Vec<Option<Tensor<1>>>,
         learning_rate: f64,
     ) -> (Parameters, StepReport) {
+        let (parameters, on_device) = self.move_to_device(parameters);
+        if on_device {
+            let report = self.step_on_device(&parameters, gradients, learning_rate);
+            return (parameters, report.resolve());
+        }
         let gradients = without_autodiff(gradients);
         let norm = sum_of_squares(&present(&gradients)).sqrt();
         self.apply(parameters, gradients, norm, learning_rate)
@@ -119,9 +239,25 @@ impl Adam {
         gradients: Vec<Option<Tensor<1>>>,
         learning_rate: f64,
     ) -> Result<(Parameters, StepReport), String> {
+        let (parameters, on_device) = self.move_to_device(parameters);
+        if on_device {
+            let report = self.step_on_device(&parameters, gradients, learning_rate);
+            return Ok((parameters, report.resolve_async().await?));
+        }
         let gradients = without_autodiff(gradients);
         let norm = sum_of_squares_async(&present(&gradients)).await?.sqrt();
         Ok(self.apply(parameters, gradients, norm, learning_rate))
+    }
+
+    fn step_on_device(
+        &mut self,
+        parameters: &Parameters,
+        gradients: Vec<Option<Tensor<1>>>,
+        learning_rate: f64,
+    ) -> PendingReport {
+        self.add_gradients(gradients);
+        let device = parameters.values()[0].device().inner();
+        self.submit(parameters.layout(), &Tensor::zeros([1], &device), learning_rate)
     }
 
     fn apply(
@@ -131,24 +267,25 @@ impl Adam {
         gradient_norm: f64,
         learning_rate: f64,
     ) -> (Parameters, StepReport) {
-        assert_eq!(gradients.len(), self.m.len(), "one gradient per parameter");
-        assert_eq!(parameters.values().len(), self.m.len(), "the optimizer was made for other parameters");
+        let State::Separate { m, v, updates } = &mut self.state else { unreachable!("its arenas take the step") };
+        assert_eq!(gradients.len(), m.len(), "one gradient per parameter");
+        assert_eq!(parameters.values().len(), m.len(), "the optimizer was made for other parameters");
         if !gradient_norm.is_finite() {
             return (parameters, StepReport { gradient_norm, applied: false });
         }
-        self.updates += 1;
+        *updates += 1;
         let config = &self.config;
         let corrections = [config.beta1, config.beta2]
-            .map(|beta| if config.bias_correction { 1.0 / (1.0 - beta.powf(self.updates as f64)) } else { 1.0 });
+            .map(|beta| if config.bias_correction { 1.0 / (1.0 - beta.powf(*updates as f64)) } else { 1.0 });
         // TensorFlow's clip_by_global_norm: unchanged below the norm, scaled onto it above.
         let gradient_scale = if gradient_norm > config.clip_norm { config.clip_norm / gradient_norm } else { 1.0 };
         // The moments are moved out, so that nobody else holds them and they are changed in place.
-        let mut moments = std::mem::take(&mut self.m).into_iter().zip(std::mem::take(&mut self.v));
+        let mut moments = std::mem::take(m).into_iter().zip(std::mem::take(v));
         let updated = parameters.map(|i, spec, value| {
-            let (m, v) = moments.next().expect("one pair per parameter");
+            let pair = moments.next().expect("one pair per parameter");
             let Some(gradient) = gradients[i].take() else {
-                self.m.push(m);
-                self.v.push(v);
+                m.push(pair.0);
+                v.push(pair.1);
                 return value.clone();
             };
             let update = AdamUpdate {
@@ -156,13 +293,14 @@ impl Adam {
                 beta1: config.beta1,
                 beta2: config.beta2,
                 epsilon: config.epsilon,
-                weight_decay: if spec.decays() { config.weight_decay } else { 0.0 },
+                weight_decay: config.decay_of(spec),
                 gradient_scale,
                 bias_corrections: corrections,
             };
-            let updated = adam_update(AdamTensors { parameter: value.clone().inner(), m, v }, gradient, &update);
-            self.m.push(updated.m);
-            self.v.push(updated.v);
+            let tensors = AdamTensors { parameter: value.clone().inner(), m: pair.0, v: pair.1 };
+            let updated = adam_update(tensors, gradient, &update);
+            m.push(updated.m);
+            v.push(updated.v);
             if value.is_autodiff() { Tensor::from_inner(updated.parameter) } else { updated.parameter }
         });
         (updated, StepReport { gradient_norm, applied: true })
@@ -174,8 +312,9 @@ impl Adam {
             let specs = layout.specs().iter().zip(values);
             specs.map(|(spec, value)| host::to_host(format!("{letter}.{}", spec.name), spec, value)).collect()
         };
-        let mut tensors = read("m", &self.m);
-        tensors.extend(read("v", &self.v));
+        let (m, v) = self.moments();
+        let mut tensors = read("m", &m);
+        tensors.extend(read("v", &v));
         tensors
     }
 
@@ -197,7 +336,8 @@ impl Adam {
             let values = host::take(layout, tensors, path, prefix)?;
             Ok(values.into_iter().map(|values| host::to_device(values, &device)).collect())
         };
-        Ok(Self { config, scales: vec![1.0; layout.specs().len()], m: read(m, "m.")?, v: read(v, "v.")?, updates })
+        let state = State::Separate { m: read(m, "m.")?, v: read(v, "v.")?, updates };
+        Ok(Self { config, scales: vec![1.0; layout.specs().len()], state })
     }
 }
 
@@ -211,7 +351,7 @@ fn present(gradients: &[Option<Tensor<1>>]) -> Vec<Tensor<1>> {
 
 #[cfg(test)]
 mod tests {
-    use electra_model::{Initializer, ParameterSpec};
+    use electra_model::Initializer;
 
     use super::*;
 

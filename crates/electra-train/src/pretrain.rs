@@ -5,6 +5,7 @@
 //! layout. At a step that is due for several things they happen in one order: rows, validation, checkpoint.
 //! So a checkpoint vouches for every row up to its step, and a resumed run writes the rest as it would have been.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -27,7 +28,7 @@ use crate::record::{Record, TimingsRow};
 use crate::run_config::{MicroBatch, PositionInitializer, RunConfig, TrainConfig};
 use crate::schedule::lr_at;
 use crate::tensorboard::TensorBoard;
-use crate::trainer::Trainer;
+use crate::trainer::{PendingStep, Trainer};
 use crate::validate::{JudgedToken, Validation};
 use crate::{file, flops, host, training_data};
 
@@ -39,6 +40,10 @@ const METRICS: &str = "metrics.jsonl";
 const EXAMPLES: usize = 4;
 /// Threads that prepare batches ahead of the device.
 const PREFETCH_THREADS: usize = 2;
+
+/// Steps whose numbers may wait on a graphics adapter: the host runs ahead of it by so many, and no further, so that a
+/// run that breaks is stopped soon and Ctrl-C is answered.
+const STEPS_AHEAD: usize = 16;
 
 /// The text a run learns from and is judged on.
 pub struct TrainingData {
@@ -198,6 +203,7 @@ pub fn pretrain(
     }
     let mut phase = trainer.objective().phase(first_step);
 
+    let mut pending = VecDeque::new();
     let mut batches = Prefetcher::new(data.train.clone(), first_step, PREFETCH_THREADS);
     while progress.step < train.steps && !options.stop.load(Ordering::SeqCst) {
         let step = progress.step;
@@ -207,29 +213,17 @@ pub fn pretrain(
             events(&TrainEvent::Notice { message: format!("step {step}: the phase \"{phase}\" begins") });
         }
         let learning_rate = lr_at(step, train.learning_rate, train.warmup_steps, train.steps);
-        let result = trainer.step(&batch, step, learning_rate);
+        pending.push_back((trainer.submit(&batch, step, learning_rate), batch));
         progress.step += 1;
-        progress.tokens_seen += batch.token_count() as u64;
-        if result.applied {
-            progress.nonfinite_in_a_row = 0;
-            progress.window.add(&result.metrics);
-            progress.window.add_gradient_norm(result.gradient_norm);
-        } else {
-            progress.nonfinite_steps += 1;
-            progress.nonfinite_in_a_row += 1;
-            let what = if result.metrics.loss.is_finite() { "gradient norm" } else { "loss" };
-            events(&TrainEvent::NonFinite {
-                step: progress.step,
-                what: what.to_owned(),
-                in_a_row: progress.nonfinite_in_a_row,
-                limit: train.max_nonfinite_in_a_row,
-            });
-            if progress.nonfinite_in_a_row >= train.max_nonfinite_in_a_row {
-                return Err(give_up(folder, progress.step, progress.nonfinite_in_a_row, what, &batch)?);
-            }
+        let step = progress.step;
+        let last = step == train.steps;
+        let due = |every: u64| every > 0 && step.is_multiple_of(every);
+        let is_boundary = last || due(train.log_every) || due(train.validate_every) || due(train.checkpoint_every);
+        let patience = if pending.iter().any(|(step, _)| step.is_on_device()) { STEPS_AHEAD } else { 1 };
+        if is_boundary || pending.len() >= patience || options.stop.load(Ordering::SeqCst) {
+            settle(&mut pending, &mut progress, train.max_nonfinite_in_a_row, folder, events)?;
         }
 
-        let step = progress.step;
         let speed = Speed::since(started, step - first_step, train.steps - step, tokens_per_step);
         events(&TrainEvent::Progress {
             step,
@@ -237,7 +231,6 @@ pub fn pretrain(
             tokens_per_second: speed.tokens_per_second,
             seconds_left: speed.seconds_left,
         });
-        let last = step == train.steps;
         if (step.is_multiple_of(train.log_every) || last) && !progress.window.is_empty() {
             let row = progress.window.row(step, "train", Some(learning_rate));
             progress.window.clear();
@@ -271,6 +264,8 @@ pub fn pretrain(
         }
     }
 
+    // Ctrl-C may have come after the last look at it.
+    settle(&mut pending, &mut progress, train.max_nonfinite_in_a_row, folder, events)?;
     if saved_at != Some(progress.step) {
         metrics.sync()?;
         let path = save(folder, config, &data.fingerprint, &trainer, &progress, metrics.rows())?;
@@ -291,6 +286,40 @@ pub fn pretrain(
     let interrupted = progress.step < train.steps;
     events(&TrainEvent::Finished { step: progress.step, seconds: started.elapsed().as_secs_f64(), interrupted });
     Ok(Outcome { step: progress.step, interrupted, validation: last_validation, exported, examples })
+}
+
+/// Takes in what steps in flight have to say, in their order.
+fn settle(
+    pending: &mut VecDeque<(PendingStep, Batch)>,
+    progress: &mut Progress,
+    limit: u64,
+    folder: &Path,
+    events: &mut EventSink<'_>,
+) -> Result<()> {
+    let first = progress.step - pending.len() as u64;
+    for (number, (step, batch)) in (first + 1..).zip(pending.drain(..)) {
+        let result = step.resolve();
+        progress.tokens_seen += batch.token_count() as u64;
+        if result.applied {
+            progress.nonfinite_in_a_row = 0;
+            progress.window.add(&result.metrics);
+            progress.window.add_gradient_norm(result.gradient_norm);
+            continue;
+        }
+        progress.nonfinite_steps += 1;
+        progress.nonfinite_in_a_row += 1;
+        let what = if result.metrics.loss.is_finite() { "gradient norm" } else { "loss" };
+        events(&TrainEvent::NonFinite {
+            step: number,
+            what: what.to_owned(),
+            in_a_row: progress.nonfinite_in_a_row,
+            limit,
+        });
+        if progress.nonfinite_in_a_row >= limit {
+            return Err(give_up(folder, number, progress.nonfinite_in_a_row, what, &batch)?);
+        }
+    }
+    Ok(())
 }
 
 /// Counters of a run in progress.

@@ -11,7 +11,7 @@ use electra_model::{
 };
 
 use crate::metrics::StepMetrics;
-use crate::optimizer::{Adam, AdamConfig};
+use crate::optimizer::{Adam, AdamConfig, PendingReport};
 
 /// Parameters, optimizer and what a step needs of the configuration.
 pub struct Trainer {
@@ -71,12 +71,19 @@ impl Trainer {
 
     /// Losses, gradients and one update on the whole of `batch`; `step` counts the steps done before it.
     pub fn step(&mut self, batch: &Batch, step: u64, learning_rate: f64) -> TrainStep {
+        self.submit(batch, step, learning_rate).resolve()
+    }
+
+    /// As [`Trainer::step`], without waiting for a graphics adapter: [`PendingStep::resolve`] does.
+    pub fn submit(&mut self, batch: &Batch, step: u64, learning_rate: f64) -> PendingStep {
+        let (parameters, on_device) = self.adam.move_to_device(self.parameters.clone());
+        self.parameters = parameters;
         let tracked = self.parameters.map(|_, _, value| Tensor::from_inner(value.clone()).require_grad());
         let device = self.device.clone().autodiff();
         let key = NoiseKey::new(self.seed).child_str("step").child(step);
 
         let mut gradients: Vec<Option<Tensor<1>>> = vec![None; tracked.specs().len()];
-        let mut metrics = StepMetrics::default();
+        let mut seen = Vec::new();
         for start in (0..batch.batch).step_by(self.micro_batch) {
             let micro_batch = batch.slice(start..(start + self.micro_batch).min(batch.batch));
             let context = StepContext {
@@ -87,22 +94,77 @@ impl Trainer {
                 samples: None,
             };
             let output = self.objective.step(&tracked, &DeviceBatch::new(&micro_batch, &device), &context);
-            for (sum, gradient) in gradients.iter_mut().zip(gradients_of(&tracked, &output.losses)) {
-                *sum = match (sum.take(), gradient) {
-                    (Some(sum), Some(gradient)) => Some(sum + gradient),
-                    (sum, gradient) => sum.or(gradient),
-                };
+            let found = gradients_of(&tracked, &output.losses);
+            if on_device {
+                self.adam.add_gradients(found);
+            } else {
+                for (sum, gradient) in gradients.iter_mut().zip(found) {
+                    *sum = match (sum.take(), gradient) {
+                        (Some(sum), Some(gradient)) => Some(sum + gradient),
+                        (sum, gradient) => sum.or(gradient),
+                    };
+                }
             }
-            observe(&mut metrics, output.observations, &micro_batch, self.special);
+            seen.push((output.observations, micro_batch));
         }
 
+        let special = self.special;
+        if on_device {
+            let losses = seen.iter().filter_map(|(observations, _)| observations.loss.clone()).map(Tensor::inner);
+            let loss = losses.reduce(|sum, loss| sum + loss);
+            let loss = loss.unwrap_or_else(|| Tensor::zeros([1], &self.device));
+            let report = self.adam.submit(self.parameters.layout(), &loss, learning_rate);
+            return PendingStep::OnDevice { seen, special, report };
+        }
+        let metrics = metrics_of(seen, special);
         if !metrics.loss.is_finite() {
-            return TrainStep { metrics, gradient_norm: f64::NAN, applied: false };
+            return PendingStep::Ready(TrainStep { metrics, gradient_norm: f64::NAN, applied: false });
         }
         let (parameters, report) = self.adam.step(self.parameters.clone(), gradients, learning_rate);
         self.parameters = parameters;
-        TrainStep { metrics, gradient_norm: report.gradient_norm, applied: report.applied }
+        PendingStep::Ready(TrainStep { metrics, gradient_norm: report.gradient_norm, applied: report.applied })
     }
+}
+
+/// A step whose numbers may still be on the device.
+#[derive(Debug)]
+pub enum PendingStep {
+    Ready(TrainStep),
+    OnDevice {
+        /// What each micro-batch showed.
+        seen: Vec<(Observations, Batch)>,
+        special: SpecialTokens,
+        report: PendingReport,
+    },
+}
+
+impl PendingStep {
+    /// Whether reading the numbers would wait for the device.
+    pub fn is_on_device(&self) -> bool {
+        matches!(self, Self::OnDevice { .. })
+    }
+
+    /// The step's numbers.
+    pub fn resolve(self) -> TrainStep {
+        match self {
+            Self::Ready(step) => step,
+            Self::OnDevice { seen, special, report } => {
+                let metrics = metrics_of(seen, special);
+                let report = report.resolve();
+                // As where the loss is known before the update: its norm is not of interest.
+                let gradient_norm = if metrics.loss.is_finite() { report.gradient_norm } else { f64::NAN };
+                TrainStep { metrics, gradient_norm, applied: report.applied }
+            }
+        }
+    }
+}
+
+fn metrics_of(seen: Vec<(Observations, Batch)>, special: SpecialTokens) -> StepMetrics {
+    let mut metrics = StepMetrics::default();
+    for (observations, micro_batch) in seen {
+        observe(&mut metrics, observations, &micro_batch, special);
+    }
+    metrics
 }
 
 /// Gradients of `losses`, each with respect to its group, added up: in the parameters' order, flat, without autodiff.

@@ -7,12 +7,19 @@
 //!
 //! Two runs must agree in every bit: no atomics on floats, sums in a fixed order, every value by one invocation.
 
+pub(crate) mod adam;
 pub(crate) mod attention;
+pub(crate) mod corrupt;
+pub(crate) mod dropout;
+pub(crate) mod embedding;
+pub(crate) mod gather;
 pub(crate) mod gelu;
 pub(crate) mod launch;
 pub(crate) mod layer_norm;
 pub(crate) mod linear;
+pub(crate) mod mlm;
 pub(crate) mod product;
+pub(crate) mod rtd;
 pub(crate) mod shader;
 #[cfg(all(test, not(target_family = "wasm")))]
 pub(crate) mod testing;
@@ -40,13 +47,25 @@ impl Dense for CubeTensor {
 /// What can be switched off by itself, since it has a reference body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kernel {
+    Adam,
     Attention,
+    Dropout,
+    ElectraLoss,
+    Embedding,
     LayerNorm,
     Linear,
 }
 
 impl Kernel {
-    pub const ALL: [Self; 3] = [Self::Attention, Self::LayerNorm, Self::Linear];
+    pub const ALL: [Self; 7] = [
+        Self::Adam,
+        Self::Attention,
+        Self::Dropout,
+        Self::ElectraLoss,
+        Self::Embedding,
+        Self::LayerNorm,
+        Self::Linear,
+    ];
 }
 
 /// Bits of the kernels that are off.
@@ -112,6 +131,13 @@ pub(crate) fn empty<const D: usize>(like: &CubeTensor, shape: [usize; D]) -> Cub
     empty_of(like, shape, DType::F32)
 }
 
+/// As [`empty`], of the shape of `like`.
+pub(crate) fn empty_like(like: &CubeTensor) -> CubeTensor {
+    let shape = like.meta.shape().clone();
+    let flat = empty(like, [shape.num_elements()]);
+    CubeTensor::new_contiguous(flat.client, flat.device, shape, flat.handle, flat.dtype)
+}
+
 /// As [`empty`], of 32-bit integers.
 pub(crate) fn empty_ids<const D: usize>(like: &CubeTensor, shape: [usize; D]) -> CubeTensor {
     empty_of(like, shape, DType::I32)
@@ -129,10 +155,35 @@ fn empty_of<const D: usize>(like: &CubeTensor, shape: [usize; D], dtype: DType) 
     CubeTensor::new_contiguous(like.client.clone(), like.device.clone(), Shape::from(shape), handle, dtype)
 }
 
+/// An array as a tensor of the public interface.
+pub(crate) fn tensor<const D: usize>(array: CubeTensor) -> Tensor<D> {
+    Tensor::from_primitive::<CubeBackend>(array)
+}
+
+/// An array of ids as a tensor of the public interface.
+pub(crate) fn id_tensor<const D: usize>(array: CubeTensor) -> Tensor<D, Int> {
+    Tensor::from_primitive::<CubeBackend>(array)
+}
+
 /// The same values in another shape.
 pub(crate) fn reshaped<const D: usize>(tensor: &CubeTensor, shape: [usize; D]) -> CubeTensor {
     let (client, device) = (tensor.client.clone(), tensor.device.clone());
     CubeTensor::new_contiguous(client, device, Shape::from(shape), tensor.handle.clone(), tensor.dtype)
+}
+
+/// Rows `first..first + count` of a matrix, in place. They must begin where the adapter lets a binding begin.
+pub(crate) fn rows(tensor: &CubeTensor, first: usize, count: usize) -> CubeTensor {
+    let [all, width] = matrix(tensor);
+    view(tensor, first * width, (all - first - count) * width, [count, width])
+}
+
+/// The values of `tensor` but for so many at its start and end, in place.
+pub(crate) fn view<const D: usize>(tensor: &CubeTensor, start: usize, end: usize, shape: [usize; D]) -> CubeTensor {
+    let alignment = tensor.client.properties().memory.alignment as usize;
+    assert!((4 * start).is_multiple_of(alignment), "a binding may not begin at value {start}");
+    let handle = tensor.handle.clone().offset_start(4 * start as u64).offset_end(4 * end as u64);
+    let (client, device) = (tensor.client.clone(), tensor.device.clone());
+    CubeTensor::new_contiguous(client, device, Shape::from(shape), handle, tensor.dtype)
 }
 
 /// Dimensions of a matrix.

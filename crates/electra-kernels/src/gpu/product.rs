@@ -48,8 +48,10 @@ pub(crate) struct Epilogue<'a> {
     pub(crate) slope: Option<&'a CubeTensor>,
     /// `[m]`: where the sums of A's columns go ([`Mode::TransposedA`] only).
     pub(crate) sums: Option<&'a CubeTensor>,
-    /// The result is added to this, in place.
+    /// `[m, n]`: where the result goes, else a new array.
     pub(crate) into: Option<CubeTensor>,
+    /// The result, and the sums, are added to what is there.
+    pub(crate) accumulate: bool,
 }
 
 const TILE: usize = 64;
@@ -99,8 +101,8 @@ pub(crate) fn product_in(
     epilogue: Epilogue<'_>,
 ) -> CubeTensor {
     let [m, n, k] = dimensions(mode, a, b);
-    let Epilogue { bias, gelu, keep, slope, sums, into } = epilogue;
-    let accumulate = into.is_some();
+    let Epilogue { bias, gelu, keep, slope, sums, into, accumulate } = epilogue;
+    assert!(into.is_some() || !accumulate, "product: nothing to add to");
     let result = into.unwrap_or_else(|| empty(a, [m, n]));
     if m == 0 || n == 0 {
         return result;
@@ -281,7 +283,7 @@ mod tests {
                 close(run(Epilogue { slope: Some(&z_), ..Epilogue::default() }), &slopes, "slope");
                 let into = on(&z, [m, n]);
                 let sum: Vec<f64> = with_bias.iter().zip(&z).map(|(x, z)| x + z).collect();
-                close(run(Epilogue { bias: Some(&bias_), into: Some(into), ..Epilogue::default() }), &sum, "into");
+                close(run(Epilogue { bias: Some(&bias_), into: Some(into), accumulate: true, ..Epilogue::default() }), &sum, "into");
             }
             // A weight's gradient with its bias's.
             let (a, b) = (random(5, k * m), random(6, k * n));

@@ -4,8 +4,7 @@
 //! discriminator says of every token whether it was replaced. Both are trained jointly on
 //! L = generator_loss_weight * MLM + discriminator_loss_weight * RTD; no gradient passes through the sample.
 
-use burn::tensor::{Int, Tensor};
-use electra_kernels::{MlmOutput, Sampling, mlm_loss, rtd_loss};
+use electra_kernels::{MlmOutput, Sampling, corrupt, gather_positions, mlm_loss, rtd_loss};
 
 use super::{
     NetworkKind, Objective, ObjectiveConfig, Observations, ParameterGroup, StepContext, StepOutput, noise_site,
@@ -13,7 +12,7 @@ use super::{
 use crate::{
     batch::DeviceBatch,
     encoder::EncoderNoise,
-    network::{Discriminator, Generator, flat_positions, gather_positions},
+    network::{Discriminator, Generator},
     parameters::{Layout, Parameters},
     pretraining::{DISCRIMINATOR, GENERATOR, PretrainingConfig},
 };
@@ -65,7 +64,8 @@ impl Objective for ReplacedTokenDetection {
             (None, given) => given.clone().expect("samples are drawn unless they are given"),
         };
 
-        let (corrupted_ids, is_replaced) = corrupt(batch, &sampled_ids);
+        let (corrupted_ids, is_replaced) =
+            corrupt(&batch.original_ids, &batch.masked_positions, &batch.mask_weights, &sampled_ids);
         let logits = discriminator.forward(&batch.input(corrupted_ids.clone()), noise(noise_site::DISCRIMINATOR));
         let discriminator_loss =
             rtd_loss(logits.clone(), is_replaced.clone(), batch.attention_mask.clone(), context.total_tokens);
@@ -110,32 +110,4 @@ pub fn generate(
         total_masked,
         sampling,
     )
-}
-
-/// Puts the samples in the originals' places: corrupted ids and 1 where a token now differs, `[batch, seq]` both.
-///
-/// A sample equal to the original counts as original. Where two slots chose one position (`paper_exact` only),
-/// the ids are averaged, as in the reference's `scatter_update`; unused slots change nothing.
-pub fn corrupt(batch: &DeviceBatch, sampled_ids: &Tensor<2, Int>) -> (Tensor<2, Int>, Tensor<2>) {
-    let [rows, seq] = batch.original_ids.dims();
-    let [_, slots_per_row] = sampled_ids.dims();
-    let slots = rows * slots_per_row;
-    let device = batch.original_ids.device();
-    let positions = flat_positions(&batch.masked_positions, seq);
-    let used = batch.mask_weights.clone().greater_elem(0.0).int().reshape([slots]);
-    let scatter = |values: Tensor<1, Int>| {
-        Tensor::<1, Int>::zeros([rows * seq], &device).select_assign(
-            0,
-            positions.clone(),
-            values,
-            burn::tensor::IndexingUpdateOp::Add,
-        )
-    };
-    let count = scatter(used.clone());
-    let sum = scatter(sampled_ids.clone().reshape([slots]) * used);
-    let original = batch.original_ids.clone().reshape([rows * seq]);
-    let chosen = count.clone().greater_elem(0);
-    let corrupted = original.clone().mask_where(chosen, sum / count.clamp_min(1));
-    let is_replaced = corrupted.clone().not_equal(original).float();
-    (corrupted.reshape([rows, seq]), is_replaced.reshape([rows, seq]))
 }

@@ -1,0 +1,263 @@
+//! The optimizer's update on graphics adapters: parameters, moments and gradients in few large arrays ("arenas"), so that
+//! an update is a handful of launches, and nobody waits for the gradient's norm.
+
+use burn::tensor::{DType, Shape};
+use burn_wgpu::CubeTensor;
+
+use super::{
+    empty, is_software,
+    launch::Launch,
+    shader::{Shader, shader},
+    view,
+};
+use crate::adam::DeviceUpdate;
+
+static GATHER: Shader = shader!("gather_gradients");
+static NORM: Shader = shader!("adam_norm");
+static DECIDE: Shader = shader!("adam_decide");
+static UPDATE: Shader = shader!("adam_update");
+
+/// Values that share their rules. Every tensor begins at a multiple of it, which is where any binding may begin.
+const BLOCK: usize = 64;
+/// Values of an arena at most: far fewer than an index or a binding of a card can reach.
+const LARGEST: usize = 1 << 28;
+/// Tensors that one launch copies at most; adapters allow fewer.
+const MOST_AT_ONCE: usize = 14;
+/// Values whose squares one workgroup sums.
+const STRETCH: usize = 1 << 14;
+
+/// What a tensor's update depends on: the factor of its learning rate, and its decay.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Rule {
+    pub(crate) factor: f32,
+    pub(crate) decay: f32,
+}
+
+/// Where a tensor lies.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    arena: usize,
+    start: usize,
+    length: usize,
+}
+
+#[derive(Debug, Clone)]
+struct Arena {
+    length: usize,
+    parameters: CubeTensor,
+    m: CubeTensor,
+    v: CubeTensor,
+    gradients: CubeTensor,
+    rules: Option<CubeTensor>,
+}
+
+/// Parameters and the optimizer's state on one adapter.
+#[derive(Debug, Clone)]
+pub(crate) struct Arenas {
+    places: Vec<Place>,
+    arenas: Vec<Arena>,
+    /// The rules that the arenas hold.
+    rules: Vec<Option<Rule>>,
+    state: CubeTensor,
+}
+
+/// Which of the four arrays.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Part {
+    Parameters,
+    First,
+    Second,
+}
+
+impl Arenas {
+    /// Arenas with these values: parameters and moments, one each per tensor, after `updates` updates.
+    pub(crate) fn new(parameters: &[CubeTensor], m: &[CubeTensor], v: &[CubeTensor], updates: u64) -> Self {
+        let like = &parameters[0];
+        let largest = LARGEST.min(like.client.properties().memory.max_page_size as usize / 4) / BLOCK * BLOCK;
+        let mut lengths = vec![0];
+        let mut places = Vec::with_capacity(parameters.len());
+        for parameter in parameters {
+            let length = parameter.meta.shape().num_elements();
+            let last = lengths.last_mut().expect("there is one");
+            if *last > 0 && *last + length > largest {
+                lengths.push(0);
+            }
+            let arena = lengths.len() - 1;
+            places.push(Place { arena, start: lengths[arena], length });
+            lengths[arena] = (lengths[arena] + length).next_multiple_of(BLOCK);
+        }
+        let zeros = |length: usize| {
+            let handle = like.client.create_from_slice(&vec![0; 4 * length]);
+            let (client, device) = (like.client.clone(), like.device.clone());
+            CubeTensor::new_contiguous(client, device, Shape::from([length]), handle, DType::F32)
+        };
+        let arenas = lengths.into_iter().map(|length| Arena {
+            length,
+            parameters: zeros(length),
+            m: zeros(length),
+            v: zeros(length),
+            gradients: zeros(length),
+            rules: None,
+        });
+        let state = upload(like, &[updates as f32, 1.0, 0.0, 1.0, 1.0]);
+        let arenas = Self { places, arenas: arenas.collect(), rules: Vec::new(), state };
+        arenas.copy(parameters.iter().map(Some), |arena| &arena.parameters, false);
+        arenas.copy(m.iter().map(Some), |arena| &arena.m, false);
+        arenas.copy(v.iter().map(Some), |arena| &arena.v, false);
+        arenas
+    }
+
+    /// The tensors of one kind, in place.
+    pub(crate) fn tensors(&self, part: Part) -> Vec<CubeTensor> {
+        let of = |place: &Place| {
+            let arena = &self.arenas[place.arena];
+            let array = match part {
+                Part::Parameters => &arena.parameters,
+                Part::First => &arena.m,
+                Part::Second => &arena.v,
+            };
+            view(array, place.start, arena.length - place.start - place.length, [place.length])
+        };
+        self.places.iter().map(of).collect()
+    }
+
+    /// Whether these are the parameters that [`Arenas::tensors`] gave.
+    pub(crate) fn hold(&self, parameters: &[CubeTensor]) -> bool {
+        parameters.len() == self.places.len()
+            && parameters.iter().zip(&self.places).all(|(parameter, place)| {
+                let own = &self.arenas[place.arena].parameters.handle;
+                parameter.handle.memory.descriptor() == own.memory.descriptor()
+                    && parameter.handle.offset_start.unwrap_or(0)
+                        == own.offset_start.unwrap_or(0) + 4 * place.start as u64
+            })
+    }
+
+    /// Updates made so far; waits for the device.
+    pub(crate) fn updates(&self) -> u64 {
+        let bytes = self.state.client.read_one(self.state.handle.clone()).expect("the device gives its results back");
+        f32::from_le_bytes(bytes[..4].try_into().expect("four bytes")) as u64
+    }
+
+    /// Puts gradients into the arenas; with `add`, onto what is there. `None` leaves its place alone.
+    pub(crate) fn put_gradients(&self, gradients: &[Option<CubeTensor>], add: bool) {
+        assert_eq!(gradients.len(), self.places.len(), "one gradient per parameter");
+        self.copy(gradients.iter().map(Option::as_ref), |arena| &arena.gradients, add);
+    }
+
+    fn copy<'a>(
+        &'a self,
+        tensors: impl Iterator<Item = Option<&'a CubeTensor>>,
+        array: impl Fn(&Arena) -> &CubeTensor,
+        add: bool,
+    ) {
+        let bindings = self.state.client.properties().hardware.max_bindings as usize;
+        // The arena and the table of sizes are bindings too.
+        let at_once = bindings.saturating_sub(2).clamp(1, MOST_AT_ONCE);
+        let mut by_arena: Vec<Vec<(&Place, &CubeTensor)>> = vec![Vec::new(); self.arenas.len()];
+        for (place, tensor) in self.places.iter().zip(tensors) {
+            let Some(tensor) = tensor else { continue };
+            assert_eq!(tensor.meta.shape().num_elements(), place.length, "a tensor has another length than its place");
+            by_arena[place.arena].push((place, tensor));
+        }
+        for (arena, tensors) in self.arenas.iter().zip(by_arena) {
+            for group in tensors.chunks(at_once) {
+                let mut launch = Launch::new(&GATHER).buffer(array(arena));
+                let mut first = 0;
+                for (place, tensor) in group {
+                    launch = launch.buffer(tensor).size(first).size(place.length).size(place.start);
+                    first += place.length.next_multiple_of(BLOCK);
+                }
+                launch.define("COUNT", group.len() as i64).define("ADD", add).run(BLOCK as u32, first / BLOCK);
+            }
+        }
+    }
+
+    /// One update with the gradients that lie here. `rules`: one per tensor, `None` for one without a gradient.
+    ///
+    /// `loss`: `[1]`; the update is skipped on the device where it, or the norm, is no number. Returns `[2]`: the norm
+    /// before clipping, and 1 where the update was made.
+    pub(crate) fn update(&mut self, loss: &CubeTensor, rules: Vec<Option<Rule>>, numbers: &DeviceUpdate) -> CubeTensor {
+        self.set_rules(rules);
+        let counts: Vec<usize> = self.arenas.iter().map(|arena| arena.length.div_ceil(STRETCH)).collect();
+        let total: usize = counts.iter().sum();
+        let sums = empty(&self.state, [total]);
+        let software = is_software(&self.state);
+        let mut first = 0;
+        for (arena, &count) in self.arenas.iter().zip(&counts) {
+            Launch::new(&NORM)
+                .buffer(&arena.gradients)
+                .buffer(&sums)
+                .size(arena.length)
+                .size(STRETCH)
+                .size(first)
+                .run(if software { 8 } else { 256 }, count);
+            first += count;
+        }
+        let report = empty(&self.state, [2]);
+        Launch::new(&DECIDE)
+            .define("CORRECT", numbers.bias_correction)
+            .buffer(&sums)
+            .buffer(loss)
+            .buffer(&self.state)
+            .buffer(&report)
+            .size(total)
+            .float(numbers.clip_norm as f32)
+            .float(numbers.beta1 as f32)
+            .float(numbers.beta2 as f32)
+            .run(if software { 8 } else { 256 }, 1);
+        for arena in &self.arenas {
+            Launch::new(&UPDATE)
+                .buffer(&arena.parameters)
+                .buffer(&arena.m)
+                .buffer(&arena.v)
+                .buffer(&arena.gradients)
+                .buffer(arena.rules.as_ref().expect("just set"))
+                .buffer(&self.state)
+                .size(arena.length)
+                .float(numbers.learning_rate as f32)
+                .float(numbers.beta1 as f32)
+                .float(numbers.beta2 as f32)
+                .float((1.0 - numbers.beta1) as f32)
+                .float((1.0 - numbers.beta2) as f32)
+                .float(numbers.epsilon as f32)
+                .run(64, arena.length.div_ceil(64));
+        }
+        report
+    }
+
+    /// Gradients that nobody put there this time must count neither in the norm nor in an update.
+    fn set_rules(&mut self, rules: Vec<Option<Rule>>) {
+        if self.rules == rules {
+            return;
+        }
+        let mut tables: Vec<Vec<f32>> = self.arenas.iter().map(|arena| vec![-1.0; 2 * arena.length / BLOCK]).collect();
+        for (place, rule) in self.places.iter().zip(&rules) {
+            let Rule { factor, decay } = rule.unwrap_or(Rule { factor: -1.0, decay: 0.0 });
+            for block in place.start / BLOCK..(place.start + place.length).div_ceil(BLOCK) {
+                tables[place.arena][2 * block] = factor;
+                tables[place.arena][2 * block + 1] = decay;
+            }
+        }
+        for (arena, table) in self.arenas.iter_mut().zip(tables) {
+            arena.rules = Some(upload(&arena.parameters, &table));
+        }
+        let absent: Vec<CubeTensor> = rules.iter().zip(&self.places).filter(|(rule, _)| rule.is_none()).map(|(_, place)| {
+            let arena = &self.arenas[place.arena];
+            view(&arena.gradients, place.start, arena.length - place.start - place.length, [place.length])
+        }).collect();
+        for gradient in absent {
+            let zeros = upload(&gradient, &vec![0.0; gradient.meta.shape().num_elements()]);
+            let launch = Launch::new(&GATHER).buffer(&gradient).buffer(&zeros);
+            let length = gradient.meta.shape().num_elements();
+            launch.size(0).size(length).size(0).define("COUNT", 1).define("ADD", 0).run(64, length.div_ceil(64));
+        }
+        self.rules = rules;
+    }
+}
+
+fn upload(like: &CubeTensor, values: &[f32]) -> CubeTensor {
+    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let handle = like.client.create_from_slice(&bytes);
+    let (client, device) = (like.client.clone(), like.device.clone());
+    CubeTensor::new_contiguous(client, device, Shape::from([values.len()]), handle, DType::F32)
+}

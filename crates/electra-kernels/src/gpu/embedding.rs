@@ -1,0 +1,136 @@
+//! Look-ups in the embedding tables and their gradients, on graphics adapters.
+
+use burn_wgpu::CubeTensor;
+
+use super::{
+    Operand, empty, empty_ids, is_software,
+    launch::Launch,
+    matrix,
+    product::sum_parts,
+    shader::{Shader, shader},
+};
+use crate::graph::fused;
+
+static FORWARD: Shader = shader!("embeddings_fwd");
+static SORT: Shader = shader!("sort_ids");
+static BACKWARD_WORDS: Shader = shader!("embedding_bwd_words");
+static BACKWARD_POSITIONS: Shader = shader!("embedding_bwd_positions");
+static BACKWARD_TYPES: Shader = shader!("embedding_bwd_types");
+
+/// Tokens whose share of the segment table's gradient one invocation sums on a card.
+const PART: usize = 128;
+
+/// `tables`: words, positions, types; `ids`, `type_ids`: `[batch, seq]`. Returns `[batch * seq, width]`.
+pub(crate) fn embeddings(tables: [Operand; 3], ids: CubeTensor, type_ids: CubeTensor) -> Operand {
+    let body = move |[words, positions, types]: [CubeTensor; 3], _| {
+        let ([batch, seq], [vocab, width]) = (matrix(&ids), matrix(&words));
+        let tokens = batch * seq;
+        let result = empty(&words, [tokens, width]);
+        Launch::new(&FORWARD)
+            .buffer(&words)
+            .buffer(&positions)
+            .buffer(&types)
+            .buffer(&ids)
+            .buffer(&type_ids)
+            .buffer(&result)
+            .size(tokens)
+            .size(width)
+            .size(seq)
+            .size(vocab)
+            .size(matrix(&types)[0])
+            .run(64, (tokens * width).div_ceil(64));
+        let rows = [vocab, matrix(&positions)[0], matrix(&types)[0]];
+        (result, (rows, ids, type_ids), ())
+    };
+    fused(tables, body, |([vocab, positions, types], ids, type_ids), gradient, wanted| {
+        [
+            wanted[0].then(|| of_words(&ids, &gradient, vocab)),
+            wanted[1].then(|| of_positions(&gradient, matrix(&ids), positions)),
+            wanted[2].then(|| of_types(&type_ids, &gradient, types)),
+        ]
+    })
+    .0
+}
+
+fn of_words(ids: &CubeTensor, gradient: &CubeTensor, vocab: usize) -> CubeTensor {
+    let [tokens, width] = matrix(gradient);
+    let sorted = empty_ids(gradient, [2, tokens]);
+    Launch::new(&SORT).buffer(ids).buffer(&sorted).size(tokens).run(64, tokens.div_ceil(64));
+    let result = empty(gradient, [vocab, width]);
+    Launch::new(&BACKWARD_WORDS)
+        .buffer(&sorted)
+        .buffer(gradient)
+        .buffer(&result)
+        .size(tokens)
+        .size(width)
+        .size(vocab)
+        .run(64, (vocab * width.div_ceil(4)).div_ceil(64));
+    result
+}
+
+fn of_positions(gradient: &CubeTensor, [batch, seq]: [usize; 2], rows: usize) -> CubeTensor {
+    let width = matrix(gradient)[1];
+    let result = empty(gradient, [rows, width]);
+    Launch::new(&BACKWARD_POSITIONS)
+        .buffer(gradient)
+        .buffer(&result)
+        .size(batch)
+        .size(seq * width)
+        .size(rows * width)
+        .run(64, (rows * width).div_ceil(64));
+    result
+}
+
+fn of_types(type_ids: &CubeTensor, gradient: &CubeTensor, rows: usize) -> CubeTensor {
+    let [tokens, width] = matrix(gradient);
+    let result = empty(gradient, [rows, width]);
+    let count = if is_software(gradient) { 1 } else { tokens.div_ceil(PART) };
+    let parts = if count == 1 { result.clone() } else { empty(gradient, [count, rows * width]) };
+    Launch::new(&BACKWARD_TYPES)
+        .buffer(type_ids)
+        .buffer(gradient)
+        .buffer(&parts)
+        .size(tokens)
+        .size(width)
+        .size(rows)
+        .size(count)
+        .size(tokens.div_ceil(count))
+        .run(64, (count * rows * width).div_ceil(64));
+    if count > 1 {
+        sum_parts(&parts, &result, None, count, false);
+    }
+    result
+}
+
+#[cfg(all(test, not(target_family = "wasm")))]
+mod tests {
+    use burn::tensor::{Int, Tensor, TensorData};
+
+    use crate::gpu::testing::{assert_matches, operands};
+
+    #[test]
+    fn look_ups_and_gradients_match_the_reference() {
+        for ([batch, seq], [vocab, positions, types], width) in
+            [([1, 1], [1, 1, 1], 1), ([2, 7], [5, 9, 2], 3), ([3, 43], [99, 64, 2], 16), ([2, 128], [8192, 512, 2], 32)]
+        {
+            let operands = operands(&[[vocab, width], [positions, width], [types, width]]);
+            // Ids 0 and vocab - 1 among them, and one that many tokens share.
+            let id = |i: usize| if i % 3 == 0 { vocab as i32 - 1 } else { (i * 7919 % vocab) as i32 };
+            let ids: Vec<i32> = (0..batch * seq).map(id).collect();
+            let kinds: Vec<i32> = (0..batch * seq).map(|i| (i % seq * types / seq) as i32).collect();
+            type Body = fn(Tensor<2>, Tensor<2>, Tensor<2>, &Tensor<2, Int>, &Tensor<2, Int>) -> Tensor<2>;
+            let body = |body: Body| {
+                let (ids, kinds) = (ids.clone(), kinds.clone());
+                move |operands: Vec<Tensor<2>>| {
+                    let [words, positions, types] = operands.try_into().unwrap();
+                    let device = words.device();
+                    let ints = |ids: &[i32]| Tensor::<2, Int>::from_data(TensorData::new(ids.to_vec(), [batch, seq]), &device);
+                    body(words, positions, types, &ints(&ids), &ints(&kinds))
+                }
+            };
+            let what = format!("embeddings {batch} x {seq}, vocabulary {vocab} x {width}");
+            let (kernel, oracle) = (body(crate::embeddings), body(crate::embedding::reference));
+            assert_matches(&what, &operands, 1e-6, &kernel, &oracle);
+        }
+    }
+}

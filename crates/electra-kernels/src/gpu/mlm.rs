@@ -1,0 +1,249 @@
+//! The masked-language-model loss on graphics adapters, with the generator's sample.
+//!
+//! Logits exist for a chunk of rows at a time: their gradient is known as soon as they are, but for the factor that
+//! comes back through the graph, so the products with it are made at once and the chunk's memory is used again. No more
+//! products than keeping all logits would need, and memory does not grow with the batch.
+
+use burn_wgpu::CubeTensor;
+
+use super::{
+    Operand, empty, empty_ids, empty_like, is_software,
+    launch::Launch,
+    matrix,
+    product::{Epilogue, Mode, product},
+    rows,
+    shader::{Shader, shader},
+};
+use crate::graph::fused;
+
+static ROWS: Shader = shader!("mlm_rows");
+static WEIGHTED_SUM: Shader = shader!("weighted_sum");
+static SCALE: Shader = shader!("scale");
+
+/// Logits that lie in memory at once, in bytes; less than any adapter can bind.
+const CHUNK_BYTES: usize = 64 << 20;
+/// Rows of a chunk are a multiple of it, so that every chunk of the operands begins where a binding may.
+const ROW_BLOCK: usize = 64;
+
+/// How samples are drawn, as the shader sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct Draw {
+    pub(crate) key: [u32; 2],
+    /// 1 / T
+    pub(crate) cold: f32,
+    /// What is added to the target's logit before the draw.
+    pub(crate) penalty: f32,
+    pub(crate) examples: Vec<u32>,
+}
+
+/// What rows give beside the loss: negative log-likelihoods `[rows]` and ids `[2, rows]`, predicted and sampled.
+pub(crate) struct Rows {
+    pub(crate) losses: CubeTensor,
+    pub(crate) ids: CubeTensor,
+}
+
+/// `operands`: hidden `[rows, embedding]`, table `[vocab, embedding]`, bias `[vocab]`; `targets`, `weights`: `[rows]`.
+pub(crate) fn loss(
+    operands: [Operand; 3],
+    targets: &CubeTensor,
+    weights: &CubeTensor,
+    denominator: f64,
+    draw: Option<&Draw>,
+) -> (Operand, Rows) {
+    let body = |[hidden, table, bias]: [CubeTensor; 3], tracked: bool| {
+        let ([all, _], vocab) = (matrix(&hidden), matrix(&table)[0]);
+        let losses = empty(&hidden, [all]);
+        let ids = empty_ids(&hidden, [2, all]);
+        let gradients = tracked.then(|| [empty_like(&hidden), empty_like(&table), empty(&bias, [vocab])]);
+        let fitting = CHUNK_BYTES / (4 * vocab) / ROW_BLOCK * ROW_BLOCK;
+        let chunk = fitting.max(ROW_BLOCK).min(all);
+        let logits = empty(&hidden, [chunk, vocab]);
+        for first in (0..all).step_by(chunk) {
+            let count = chunk.min(all - first);
+            let (inputs, logits) = (rows(&hidden, first, count), rows(&logits, 0, count));
+            let epilogue = Epilogue { bias: Some(&bias), into: Some(logits.clone()), ..Epilogue::default() };
+            product(Mode::TransposedB, &inputs, &table, epilogue);
+            let launch = Launch::new(&ROWS).buffer(&logits).buffer(targets).buffer(weights).buffer(&losses).buffer(&ids);
+            let launch = launch
+                .define("SAMPLE", draw.is_some())
+                .define("GRADIENT", tracked)
+                .size(vocab)
+                .size(first)
+                .size(all)
+                .float((1.0 / denominator) as f32);
+            let launch = match draw {
+                Some(draw) => launch
+                    .words(&draw.key)
+                    .float(draw.cold)
+                    .float(draw.penalty)
+                    .size(all / draw.examples.len())
+                    .words(&draw.examples),
+                None => launch,
+            };
+            launch.run(if is_software(&hidden) { 8 } else { 64 }, count);
+            if let Some([of_hidden, of_table, of_bias]) = &gradients {
+                let into = Some(rows(of_hidden, first, count));
+                product(Mode::Plain, &logits, &table, Epilogue { into, ..Epilogue::default() });
+                let epilogue = Epilogue {
+                    sums: Some(of_bias),
+                    into: Some(of_table.clone()),
+                    accumulate: first > 0,
+                    ..Epilogue::default()
+                };
+                product(Mode::TransposedA, &logits, &inputs, epilogue);
+            }
+        }
+        let loss = empty(&hidden, [1]);
+        Launch::new(&WEIGHTED_SUM)
+            .buffer(&losses)
+            .buffer(weights)
+            .buffer(&loss)
+            .size(all)
+            .float((1.0 / denominator) as f32)
+            .run(if is_software(&hidden) { 8 } else { 256 }, 1);
+        (loss, gradients, Rows { losses, ids })
+    };
+    fused(operands, body, |gradients, upstream, wanted| {
+        let gradients = gradients.expect("made, since a gradient is wanted");
+        let mut wanted = wanted.into_iter();
+        gradients.map(|gradient| wanted.next().unwrap_or(false).then(|| scaled(&gradient, &upstream)))
+    })
+}
+
+/// `values` times the one value of `factor`.
+fn scaled(values: &CubeTensor, factor: &CubeTensor) -> CubeTensor {
+    let result = empty_like(values);
+    let length = values.meta.shape().num_elements();
+    Launch::new(&SCALE).buffer(values).buffer(factor).buffer(&result).size(length).run(64, length.div_ceil(64));
+    result
+}
+
+#[cfg(all(test, not(target_family = "wasm")))]
+mod tests {
+    use burn::tensor::{Int, Tensor, TensorData};
+
+    use crate::gpu::testing::{Operands, assert_canaries, assert_matches, device, operands, random};
+    use crate::{MlmOutput, Sampling, electra_loss, noise, noise::NoiseKey};
+
+    const EXAMPLES: [u32; 2] = [17, 4];
+    const TOTAL: f64 = 12.5;
+
+    fn sampling(temperature: f64, disallow_correct: bool) -> Sampling<'static> {
+        Sampling { temperature, disallow_correct, key: NoiseKey::new(11), examples: &EXAMPLES }
+    }
+
+    fn target(row: usize, vocab: usize) -> i32 {
+        ((row * 31 + vocab - 1) % vocab) as i32
+    }
+
+    type Loss =
+        fn(Tensor<2>, Tensor<2>, Tensor<1>, Tensor<1, Int>, Tensor<1>, f64, Option<&Sampling<'_>>) -> MlmOutput;
+
+    /// Every third slot is unused.
+    fn run(loss: Loss, operands: Vec<Tensor<2>>, sampling: Option<&Sampling<'_>>) -> MlmOutput {
+        let [hidden, table, bias] = operands.try_into().unwrap();
+        let ([rows, _], [vocab, _], device) = (hidden.dims(), table.dims(), hidden.device());
+        let targets: Vec<i32> = (0..rows).map(|row| target(row, vocab)).collect();
+        let weights: Vec<f32> = (0..rows).map(|row| if row % 3 == 2 { 0.0 } else { 1.0 }).collect();
+        let targets = Tensor::from_data(TensorData::new(targets, [rows]), &device);
+        let weights = Tensor::<1>::from_data(TensorData::new(weights, [rows]), &device).cast(hidden.dtype());
+        loss(hidden, table, bias.reshape([vocab]), targets, weights, TOTAL, sampling)
+    }
+
+    fn sizes() -> Vec<[usize; 3]> {
+        vec![[2, 3, 5], [4, 8, 16], [10, 16, 99], [34, 37, 1000], [140, 8, 2048]]
+    }
+
+    #[test]
+    fn losses_and_gradients_match_the_reference() {
+        for [rows, width, vocab] in sizes() {
+            let operands = operands(&[[rows, width], [vocab, width], [1, vocab]]);
+            let body = |loss: Loss| {
+                move |operands: Vec<Tensor<2>>| {
+                    run(loss, operands, None).loss.reshape([1, 1])
+                }
+            };
+            let what = format!("mlm {rows} x {width} x {vocab}");
+            assert_matches(&what, &operands, 3e-6, &body(crate::mlm_loss), &body(electra_loss::reference));
+        }
+    }
+
+    #[test]
+    fn chunks_change_nothing() {
+        // 2 MB of logits a row: 64 rows fill two chunks' worth of bytes.
+        let (rows, width, vocab) = (70, 4, 262_144);
+        let operands: Operands = operands(&[[rows, width], [vocab, width], [1, vocab]]);
+        let body = |loss: Loss| move |operands: Vec<Tensor<2>>| run(loss, operands, None).loss.reshape([1, 1]);
+        // Each invocation of a software adapter adds 32,768 exponentials in f32: 5e-6 measured.
+        assert_matches("mlm in chunks", &operands, 1e-5, &body(crate::mlm_loss), &body(electra_loss::reference));
+    }
+
+    #[test]
+    fn predictions_and_samples_score_highest() {
+        let Some(device) = device() else { return };
+        for [rows, width, vocab] in sizes() {
+            for (temperature, disallow_correct) in [(1.0, false), (0.7, true)] {
+                let sampling = sampling(temperature, disallow_correct);
+                let on = |values: Vec<f64>, shape: [usize; 2]| {
+                    let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
+                    Tensor::<2>::from_data(TensorData::new(values, shape), &device.clone().autodiff())
+                };
+                let (hidden, table, bias) = (random(1, rows * width), random(2, vocab * width), random(3, vocab));
+                let operands = vec![
+                    on(hidden.clone(), [rows, width]),
+                    on(table.clone(), [vocab, width]),
+                    on(bias.clone(), [1, vocab]),
+                ];
+                let output = run(crate::mlm_loss, operands, Some(&sampling));
+                let ids = |ids: Tensor<1, Int>| ids.into_data().iter::<i64>().collect::<Vec<_>>();
+                let (predicted, sampled) = (ids(output.predicted_ids), ids(output.sampled_ids.unwrap()));
+                for row in 0..rows {
+                    let logit = |id: usize| {
+                        (0..width).map(|k| hidden[row * width + k] * table[id * width + k]).sum::<f64>() + bias[id]
+                    };
+                    let (example, slot) = (row / (rows / 2), row % (rows / 2));
+                    let key = NoiseKey::new(11).child(u64::from(EXAMPLES[example])).child(slot as u64);
+                    let score = |id: usize| {
+                        let hit = disallow_correct && id as i32 == target(row, vocab);
+                        let penalty = if hit { -1000.0 } else { 0.0 };
+                        (logit(id) + penalty) / temperature + f64::from(noise::gumbel(key.bits(id as u32)))
+                    };
+                    let check = |id: i64, score: &dyn Fn(usize) -> f64, what: &str| {
+                        let best = (0..vocab).map(score).fold(f64::MIN, f64::max);
+                        let found = score(id as usize);
+                        assert!(best - found < 3e-5, "{what} row {row}: {id} scores {found}, the best {best}");
+                    };
+                    check(predicted[row], &logit, "predicted");
+                    check(sampled[row], &score, "sampled");
+                }
+                assert_canaries("mlm");
+            }
+        }
+    }
+
+    #[test]
+    fn samples_follow_the_softmax() {
+        // Chi-square of 4,096 draws from 16 ids: the .999 quantile at 15 degrees of freedom is 37.7.
+        let Some(device) = device() else { return };
+        let (rows, vocab) = (4096, 16);
+        let bias = random(3, vocab);
+        let zeros = |rows: usize| Tensor::<2>::zeros([rows, 1], &device);
+        let data = TensorData::new(bias.iter().map(|&x| x as f32).collect::<Vec<_>>(), [1, vocab]);
+        let operands = vec![zeros(rows), zeros(vocab), Tensor::from_data(data, &device)];
+        let output = run(crate::mlm_loss, operands, Some(&sampling(1.0, false)));
+        let mut counts = vec![0.0; vocab];
+        for id in output.sampled_ids.unwrap().into_data().iter::<i64>() {
+            counts[id as usize] += 1.0;
+        }
+        let total: f64 = bias.iter().map(|x| x.exp()).sum();
+        let chi_square: f64 = counts
+            .iter()
+            .zip(&bias)
+            .map(|(count, x)| {
+                let expected = rows as f64 * x.exp() / total;
+                (count - expected) * (count - expected) / expected
+            })
+            .sum();
+        assert!(chi_square < 37.7, "{chi_square}");
+    }
+}
