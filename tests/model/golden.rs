@@ -5,12 +5,14 @@
 //! folders of the same layout can be tried. Tolerances are the README's: torch's own f32 error is 5-20x smaller.
 
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use electra_data::Batch;
+use electra_kernels::launches;
 use electra_model::{
     Alias, DeviceBatch, Discriminator, ElectraConfig, EncoderInput, Generator, Layout, NoiseKey, Objective,
     ObjectiveConfig, Parameters, PretrainingConfig, Sharing, StepContext,
@@ -21,7 +23,7 @@ use electra_model::{
 use electra_train::{Adam, AdamConfig, Architecture, Network, hugging_face, lr_at, trainer::gradients_of};
 use serde_json::Value;
 
-use crate::support::{fixtures::fixtures_root, tensors::Tensors};
+use crate::support::{adapter::gpu, fixtures::fixtures_root, tensors::Tensors};
 
 const OUTPUT_TOLERANCE: f64 = 2e-5;
 const GRADIENT_TOLERANCE: f64 = 2e-5;
@@ -29,8 +31,66 @@ const PARAMETER_TOLERANCE: f64 = 2e-5;
 /// The total is about 44.
 const LOSS_TOLERANCE: f64 = 1e-4;
 
-fn device() -> Device {
-    Device::flex()
+// ------------------------------------------------------------------------------------------------ devices
+
+/// Graphics adapters round exp, log, division and square roots less strictly than PyTorch's f64 on which the goldens
+/// rest (WGSL asks for 2.5 ulp and more), and add long sums in other orders: tolerances there are so many times wider.
+/// What is used of them is in docs/PERFORMANCE.md.
+const ADAPTER_SLACK: f64 = 5.0;
+
+thread_local! {
+    static SLACK: Cell<f64> = const { Cell::new(1.0) };
+}
+
+/// A test of each check on the CPU, and one on a graphics adapter that must have launched these shaders.
+macro_rules! on_both {
+    ($($cpu:ident, $gpu:ident: $check:ident launches $shaders:expr;)*) => {
+        $(
+            #[test]
+            fn $cpu() {
+                $check(&Device::flex());
+            }
+
+            #[test]
+            fn $gpu() {
+                on_adapter($check, &$shaders);
+            }
+        )*
+    };
+}
+
+/// What every forward pass of an encoder launches.
+const ENCODER: [&str; 4] = ["embeddings_fwd", "layer_norm_fwd", "product_direct|product_staged", "attention_fwd"];
+/// What its backward pass launches.
+const ENCODER_BACKWARD: [&str; 5] =
+    ["layer_norm_bwd", "layer_norm_bwd_parameters", "attention_bwd_query", "attention_bwd_key", "embedding_bwd_words"];
+
+on_both! {
+    golden_forward, golden_forward_on_adapter: forward launches [&ENCODER[..]];
+    golden_joint_step, golden_joint_step_on_adapter: joint_step launches
+        [&ENCODER[..], &ENCODER_BACKWARD, &["mlm_rows", "rtd_fwd", "rtd_bwd", "corrupt", "gather"]];
+    golden_micro_batches, golden_micro_batches_on_adapter: micro_batches_add_up_to_the_batch launches
+        [&ENCODER[..], &ENCODER_BACKWARD, &["mlm_rows", "rtd_fwd", "rtd_bwd", "corrupt", "gather"]];
+    golden_ten_steps, golden_ten_steps_on_adapter: ten_steps launches
+        [&ENCODER[..], &ENCODER_BACKWARD, &["mlm_rows", "rtd_bwd", "adam_norm", "adam_decide", "adam_update"]];
+    golden_heads, golden_heads_on_adapter: heads launches [&ENCODER[..], &ENCODER_BACKWARD];
+    golden_fine_tuning_steps, golden_fine_tuning_steps_on_adapter: fine_tuning_steps launches
+        [&ENCODER[..], &ENCODER_BACKWARD, &["adam_norm", "adam_decide", "adam_update"]];
+    golden_formula_models, golden_formula_models_on_adapter: formula_models launches
+        [&ENCODER[..], &ENCODER_BACKWARD, &["mlm_rows", "rtd_bwd", "adam_norm", "adam_decide", "adam_update"]];
+}
+
+fn on_adapter(check: fn(&Device), shaders: &[&[&str]]) {
+    let Some(opened) = gpu() else { return };
+    SLACK.set(ADAPTER_SLACK);
+    let ((), launched) = launches::record(|| check(&opened.device));
+    for wanted in shaders.iter().flat_map(|shaders| shaders.iter()) {
+        let ran = wanted.split('|').any(|stem| launched.contains(&format!("{}{stem}", launches::PREFIX).as_str()));
+        assert!(ran, "{wanted} was not launched: a reference body ran in its place");
+    }
+    // The reference bodies' own products are what an operation that fell back cannot do without.
+    let foreign = launched.iter().find(|name| !name.starts_with(launches::PREFIX) && name.contains("matmul"));
+    assert_eq!(foreign, None, "a product of Burn's was launched");
 }
 
 // ------------------------------------------------------------------------------------------------ folders
@@ -76,17 +136,19 @@ fn assert_close(what: &str, found: &[f32], expected: &[f32], absolute: f64, rela
     assert_eq!(found.len(), expected.len(), "{what}: number of values");
     let mut worst = (0.0, 0);
     for (i, (&a, &b)) in found.iter().zip(expected).enumerate() {
-        let excess = (f64::from(a) - f64::from(b)).abs() - absolute - relative * f64::from(b).abs();
+        let allowed = (absolute + relative * f64::from(b).abs()) * SLACK.get();
+        let excess = (f64::from(a) - f64::from(b)).abs() - allowed;
         if excess.is_nan() || excess > worst.0 {
             worst = (excess, i);
         }
     }
     assert!(
         worst.0 == 0.0,
-        "{what}[{}]: {} instead of {} (tolerance {absolute:e} + {relative:e} |x|)",
+        "{what}[{}]: {} instead of {} (tolerance {absolute:e} + {relative:e} |x|, times {})",
         worst.1,
         found[worst.1],
-        expected[worst.1]
+        expected[worst.1],
+        SLACK.get()
     );
 }
 
@@ -205,9 +267,8 @@ fn input_of(tensors: &Tensors, device: &Device) -> EncoderInput {
     }
 }
 
-#[test]
-fn golden_forward() {
-    let device = device();
+fn forward(device: &Device) {
+    let device = device.clone();
     for folder in with_part("forward pass", pair_folders(), "forward.safetensors") {
         let tensors = Tensors::read(&folder.join("forward.safetensors"));
         let Pair { networks, parameters } = Pair::load(&folder, &device);
@@ -235,9 +296,8 @@ fn golden_forward() {
     }
 }
 
-#[test]
-fn golden_joint_step() {
-    let device = device().autodiff();
+fn joint_step(device: &Device) {
+    let device = device.clone().autodiff();
     for folder in with_part("joint step and its gradients", pair_folders(), "joint_step.safetensors") {
         let tensors = Tensors::read(&folder.join("joint_step.safetensors"));
         let pair = Pair::load(&folder, &device);
@@ -306,9 +366,8 @@ fn golden_joint_step() {
     }
 }
 
-#[test]
-fn golden_micro_batches_add_up_to_the_batch() {
-    let device = device().autodiff();
+fn micro_batches_add_up_to_the_batch(device: &Device) {
+    let device = device.clone().autodiff();
     for folder in with_part("gradient accumulation", pair_folders(), "joint_step.safetensors") {
         let tensors = Tensors::read(&folder.join("joint_step.safetensors"));
         let pair = Pair::load(&folder, &device);
@@ -330,7 +389,7 @@ fn golden_micro_batches_add_up_to_the_batch() {
         let (whole_loss, whole) = step(0..batch.batch);
         let parts: Vec<_> = (0..batch.batch).map(|row| step(row..row + 1)).collect();
         let loss: f32 = parts.iter().map(|part| part.0).sum();
-        assert!((loss - whole_loss).abs() <= 1e-6 * whole_loss, "{loss} in parts, {whole_loss} at once");
+        assert!((loss - whole_loss).abs() <= 1e-6 * SLACK.get() as f32 * whole_loss, "{loss} in parts, {whole_loss} at once");
         for (i, spec) in parameters.specs().iter().enumerate() {
             let scale = whole[i].iter().fold(0.0f32, |scale, x| scale.max(x.abs()));
             let sum: Vec<f32> = (0..spec.len()).map(|j| parts.iter().map(|part| part.1[i][j]).sum()).collect();
@@ -356,9 +415,8 @@ fn adam_config(optimizer: &Value) -> AdamConfig {
     }
 }
 
-#[test]
-fn golden_ten_steps() {
-    let base = device();
+fn ten_steps(device: &Device) {
+    let base = device.clone();
     let device = base.clone().autodiff();
     for folder in with_part("ten training steps", pair_folders(), "train10.safetensors") {
         let tensors = Tensors::read(&folder.join("train10.safetensors"));
@@ -387,7 +445,7 @@ fn golden_ten_steps() {
             let near = |name: &str, found: f64, tolerance: f64| {
                 let expected = expected[name].as_f64().unwrap();
                 assert!(
-                    (found - expected).abs() <= tolerance,
+                    (found - expected).abs() <= tolerance * SLACK.get(),
                     "{} step {i} {name}: {found} instead of {expected}",
                     folder.display()
                 );
@@ -493,9 +551,8 @@ impl Head {
 
 type Outputs = BTreeMap<&'static str, Tensor<2>>;
 
-#[test]
-fn golden_heads() {
-    let device = device().autodiff();
+fn heads(device: &Device) {
+    let device = device.clone().autodiff();
     for folder in with_part("head", head_folders(), "golden.safetensors") {
         let tensors = Tensors::read(&folder.join("golden.safetensors"));
         let head = Head::load(&folder, &device);
@@ -515,9 +572,8 @@ fn golden_heads() {
     }
 }
 
-#[test]
-fn golden_fine_tuning_steps() {
-    let base = device();
+fn fine_tuning_steps(device: &Device) {
+    let base = device.clone();
     let device = base.clone().autodiff();
     for folder in with_part("fine-tuning with layer-wise learning rates", head_folders(), "finetune.safetensors") {
         let tensors = Tensors::read(&folder.join("golden.safetensors"));
@@ -540,7 +596,7 @@ fn golden_fine_tuning_steps() {
             let (_, loss) = head.forward(&tracked, &tensors, &device);
             let found = f64::from(values(loss.clone())[0]);
             let golden = expected["loss"].as_f64().unwrap();
-            assert!((found - golden).abs() <= LOSS_TOLERANCE, "step {i}: loss {found} instead of {golden}");
+            assert!((found - golden).abs() <= LOSS_TOLERANCE * SLACK.get(), "step {i}: loss {found} instead of {golden}");
             let gradients = gradients_of(&tracked, &[(loss, objective::ParameterGroup::All)]);
             let rate = lr_at(
                 i as u64,
@@ -597,9 +653,8 @@ fn small_config(sizes: &Value) -> ElectraConfig {
     }
 }
 
-#[test]
-fn golden_formula_models() {
-    let base = device();
+fn formula_models(device: &Device) {
+    let base = device.clone();
     let device = base.clone().autodiff();
     let candidates = folders(|folder| folder.join("golden.json").exists());
     for folder in with_part("model of formula weights", candidates, "golden.safetensors") {
@@ -624,7 +679,7 @@ fn golden_formula_models() {
             let norm = found.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
             let scale = if field == "grad" { expected_norm } else { 1.0 };
             assert!(
-                (norm - expected_norm).abs() <= 1e-4 * expected_norm + 1e-5,
+                (norm - expected_norm).abs() <= (1e-4 * expected_norm + 1e-5) * SLACK.get(),
                 "{} {field}: norm {norm} instead of {expected_norm}",
                 spec.name
             );
@@ -632,7 +687,7 @@ fn golden_formula_models() {
             for (i, expected) in indices.zip(golden[field].as_array().unwrap()) {
                 let (found, expected) = (f64::from(found[i]), expected.as_f64().unwrap());
                 assert!(
-                    (found - expected).abs() <= tolerance * scale + 1e-6,
+                    (found - expected).abs() <= (tolerance * scale + 1e-6) * SLACK.get(),
                     "{} {field}[{i}]: {found} instead of {expected}",
                     spec.name
                 );
@@ -657,7 +712,7 @@ fn golden_formula_models() {
             let seen = output.observations;
             let total_loss = f64::from(values(seen.loss.unwrap())[0]);
             let golden = expected["total_loss"].as_f64().unwrap();
-            assert!((total_loss - golden).abs() <= LOSS_TOLERANCE, "step {i}: loss {total_loss} instead of {golden}");
+            assert!((total_loss - golden).abs() <= LOSS_TOLERANCE * SLACK.get(), "step {i}: loss {total_loss} instead of {golden}");
             if i == 0 {
                 let logits = values(seen.discriminator_logits.unwrap());
                 let golden = tensors.floats_at("out.disc_logits", None);

@@ -17,6 +17,7 @@ pub mod gather;
 pub mod gelu;
 mod gpu;
 mod graph;
+pub mod launches;
 pub mod layer_norm;
 pub mod linear;
 pub mod noise;
