@@ -1,4 +1,4 @@
-// Attention, backward to keys and values: one key each invocation, over all queries.
+// Attention, backward to keys and values: ROWS keys each invocation, over all queries.
 //   dv = sum (P M) dO;  dk = sum dS q / sqrt(head_dim);  P, M and dS as in attention_bwd_query.wgsl, which runs first
 // Each invocation owns its key's gradient, so that no sum depends on the order of workgroups.
 // Pairs with crates/electra-kernels/src/gpu/attention.rs
@@ -22,19 +22,21 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
     let at = read_sizes();
     let head = group / at.blocks % at.heads;
     let example = group / at.blocks / at.heads;
-    let own = group % at.blocks * WORKGROUP + lane;
     let first = example * at.seq;
     let column = head * PARTS;
-    let place = first + min(own, at.seq - 1u);
-    let k_at = place * at.stride + at.k_offset + column;
-    let v_at = place * at.stride + at.v_offset + column;
+//#for l in 0..ROWS
+    let own{{l}} = (group % at.blocks * {{ROWS}}u + {{l}}u) * WORKGROUP + lane;
+    let place{{l}} = first + min(own{{l}}, at.seq - 1u);
+    let k_at{{l}} = place{{l}} * at.stride + at.k_offset + column;
+    let v_at{{l}} = place{{l}} * at.stride + at.v_offset + column;
 //#for i in 0..PARTS
-    let k{{i}} = k[k_at + {{i}}u] * at.scale;
-    let v{{i}} = v[v_at + {{i}}u];
-    var dk{{i}} = Part();
-    var dv{{i}} = Part();
+    let k{{l}}_{{i}} = k[k_at{{l}} + {{i}}u] * at.scale;
+    let v{{l}}_{{i}} = v[v_at{{l}} + {{i}}u];
+    var dk{{l}}_{{i}} = Part();
+    var dv{{l}}_{{i}} = Part();
 //#end
-    let seen = mask[place] > 0.0;
+    let seen{{l}} = mask[place{{l}}] > 0.0;
+//#end
     let rows_at = (example * at.heads + head) * at.seq;
     let deltas_at = rows_at + sizes[0] / at.blocks * at.seq;
 //#if DROPOUT
@@ -43,32 +45,42 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
     for (var query = 0u; query < at.seq; query++) {
         let q_at = (first + query) * at.stride + at.q_offset + column;
         let o_at = ((first + query) * at.heads + head) * PARTS;
-        var x = 0.0;
-        var dp = 0.0;
+        let log_sum = rows[rows_at + query];
+        let delta = rows[deltas_at + query];
+//#for l in 0..ROWS
+        var x{{l}} = 0.0;
+        var dp{{l}} = 0.0;
+//#end
 //#for i in 0..PARTS
         let q{{i}} = q[q_at + {{i}}u];
         let g{{i}} = d_o[o_at + {{i}}u];
-        x += part_dot(q{{i}}, k{{i}});
-        dp += part_dot(g{{i}}, v{{i}});
+//#for l in 0..ROWS
+        x{{l}} += part_dot(q{{i}}, k{{l}}_{{i}});
+        dp{{l}} += part_dot(g{{i}}, v{{l}}_{{i}});
 //#end
-        let p = select(0.0, exp(x - rows[rows_at + query]), seen);
+//#end
+//#for l in 0..ROWS
+        let p{{l}} = select(0.0, exp(x{{l}} - log_sum), seen{{l}});
 //#if DROPOUT
-        let factor = keep(key, head * at.seq + query, at.seq, own);
-        let weight = p * factor;
-        let ds = p * (dp * factor - rows[deltas_at + query]) * at.scale;
+        let factor{{l}} = keep(key, head * at.seq + query, at.seq, own{{l}});
+        let weight{{l}} = p{{l}} * factor{{l}};
+        let ds{{l}} = p{{l}} * (dp{{l}} * factor{{l}} - delta) * at.scale;
 //#else
-        let weight = p;
-        let ds = p * (dp - rows[deltas_at + query]) * at.scale;
+        let weight{{l}} = p{{l}};
+        let ds{{l}} = p{{l}} * (dp{{l}} - delta) * at.scale;
 //#end
 //#for i in 0..PARTS
-        dv{{i}} += weight * g{{i}};
-        dk{{i}} += ds * q{{i}};
+        dv{{l}}_{{i}} += weight{{l}} * g{{i}};
+        dk{{l}}_{{i}} += ds{{l}} * q{{i}};
+//#end
 //#end
     }
-    if (own < at.seq) {
+//#for l in 0..ROWS
+    if (own{{l}} < at.seq) {
 //#for i in 0..PARTS
-        dk[k_at + {{i}}u] = dk{{i}};
-        dv[v_at + {{i}}u] = dv{{i}};
+        dk[k_at{{l}} + {{i}}u] = dk{{l}}_{{i}};
+        dv[v_at{{l}} + {{i}}u] = dv{{l}}_{{i}};
 //#end
     }
+//#end
 }

@@ -1,4 +1,4 @@
-// Attention, backward to the queries: one query each invocation, over all keys.
+// Attention, backward to the queries: ROWS queries each invocation, over all keys.
 //   P = exp(score - rows);  dP = (dO . v) M;  delta = dO . O;  dS = P (dP - delta);  dq = sum dS k / sqrt(head_dim)
 // delta is right with dropout too, since O already holds it. It goes behind `rows`, for attention_bwd_key.wgsl.
 // Pairs with crates/electra-kernels/src/gpu/attention.rs
@@ -22,48 +22,62 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
     let at = read_sizes();
     let head = group / at.blocks % at.heads;
     let example = group / at.blocks / at.heads;
-    let query = group % at.blocks * WORKGROUP + lane;
     let first = example * at.seq;
     let column = head * PARTS;
-    let place = first + min(query, at.seq - 1u);
-    let q_at = place * at.stride + at.q_offset + column;
-    let o_at = (place * at.heads + head) * PARTS;
-    var delta = 0.0;
+//#for l in 0..ROWS
+    let query{{l}} = (group % at.blocks * {{ROWS}}u + {{l}}u) * WORKGROUP + lane;
+    let place{{l}} = first + min(query{{l}}, at.seq - 1u);
+    let q_at{{l}} = place{{l}} * at.stride + at.q_offset + column;
+    let o_at{{l}} = (place{{l}} * at.heads + head) * PARTS;
+    var delta{{l}} = 0.0;
 //#for i in 0..PARTS
-    let q{{i}} = q[q_at + {{i}}u] * at.scale;
-    let g{{i}} = d_o[o_at + {{i}}u];
-    delta += part_dot(g{{i}}, o[o_at + {{i}}u]);
-    var dq{{i}} = Part();
+    let q{{l}}_{{i}} = q[q_at{{l}} + {{i}}u] * at.scale;
+    let g{{l}}_{{i}} = d_o[o_at{{l}} + {{i}}u];
+    delta{{l}} += part_dot(g{{l}}_{{i}}, o[o_at{{l}} + {{i}}u]);
+    var dq{{l}}_{{i}} = Part();
 //#end
-    let row_at = (example * at.heads + head) * at.seq + min(query, at.seq - 1u);
-    let log_sum = rows[row_at];
+    let row_at{{l}} = (example * at.heads + head) * at.seq + min(query{{l}}, at.seq - 1u);
+    let log_sum{{l}} = rows[row_at{{l}}];
+//#end
 //#if DROPOUT
     let key = example_key(example);
-    let row = head * at.seq + query;
+//#for l in 0..ROWS
+    let row{{l}} = head * at.seq + query{{l}};
+//#end
 //#end
     for (var other = 0u; other < at.seq; other++) {
         let k_at = (first + other) * at.stride + at.k_offset + column;
         let v_at = (first + other) * at.stride + at.v_offset + column;
-        var x = 0.0;
-        var dp = 0.0;
+        let seen = mask[first + other] > 0.0;
+//#for l in 0..ROWS
+        var x{{l}} = 0.0;
+        var dp{{l}} = 0.0;
+//#end
 //#for i in 0..PARTS
         let k{{i}} = k[k_at + {{i}}u];
-        x += part_dot(q{{i}}, k{{i}});
-        dp += part_dot(g{{i}}, v[v_at + {{i}}u]);
+        let v{{i}} = v[v_at + {{i}}u];
+//#for l in 0..ROWS
+        x{{l}} += part_dot(q{{l}}_{{i}}, k{{i}});
+        dp{{l}} += part_dot(g{{l}}_{{i}}, v{{i}});
 //#end
+//#end
+//#for l in 0..ROWS
 //#if DROPOUT
-        dp *= keep(key, row, at.seq, other);
+        dp{{l}} *= keep(key, row{{l}}, at.seq, other);
 //#end
-        let p = select(0.0, exp(x - log_sum), mask[first + other] > 0.0);
-        let ds = p * (dp - delta) * at.scale;
+        let p{{l}} = select(0.0, exp(x{{l}} - log_sum{{l}}), seen);
+        let ds{{l}} = p{{l}} * (dp{{l}} - delta{{l}}) * at.scale;
 //#for i in 0..PARTS
-        dq{{i}} += ds * k{{i}};
+        dq{{l}}_{{i}} += ds{{l}} * k{{i}};
+//#end
 //#end
     }
-    if (query < at.seq) {
+//#for l in 0..ROWS
+    if (query{{l}} < at.seq) {
 //#for i in 0..PARTS
-        dq[q_at + {{i}}u] = dq{{i}};
+        dq[q_at{{l}} + {{i}}u] = dq{{l}}_{{i}};
 //#end
-        rows[row_at + sizes[0] / at.blocks * at.seq] = delta;
+        rows[row_at{{l}} + sizes[0] / at.blocks * at.seq] = delta{{l}};
     }
+//#end
 }

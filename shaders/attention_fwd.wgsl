@@ -1,4 +1,4 @@
-// Attention, forward: one query each invocation, keys in blocks of 4, softmax as it goes (Milakov and Gimelshein 2018).
+// Attention, forward: ROWS queries each invocation, keys in blocks of 4, softmax as it goes (Milakov and Gimelshein 2018).
 //   P = softmax(q . k / sqrt(head_dim)) over the keys that are tokens;  o = (P * M) v,  M = dropout's factors
 // `rows` keeps log(sum(exp(score))) of each query for the backward pass. A query without any key gives 0.
 // No workgroup memory: all invocations of a workgroup read the same key, which caches broadcast.
@@ -21,55 +21,75 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
     let at = read_sizes();
     let head = group / at.blocks % at.heads;
     let example = group / at.blocks / at.heads;
-    let query = group % at.blocks * WORKGROUP + lane;
     let first = example * at.seq;
     let column = head * PARTS;
-    let q_at = (first + min(query, at.seq - 1u)) * at.stride + at.q_offset + column;
+//#for l in 0..ROWS
+    let query{{l}} = (group % at.blocks * {{ROWS}}u + {{l}}u) * WORKGROUP + lane;
+    let q_at{{l}} = (first + min(query{{l}}, at.seq - 1u)) * at.stride + at.q_offset + column;
 //#for i in 0..PARTS
-    let q{{i}} = q[q_at + {{i}}u] * at.scale;
-    var o{{i}} = Part();
+    let q{{l}}_{{i}} = q[q_at{{l}} + {{i}}u] * at.scale;
+    var o{{l}}_{{i}} = Part();
 //#end
-    var top = -1e30;
-    var sum = 0.0;
+    var top{{l}} = -1e30;
+    var sum{{l}} = 0.0;
+//#end
 //#if DROPOUT
     let key = example_key(example);
-    let row = head * at.seq + query;
+//#for l in 0..ROWS
+    let row{{l}} = head * at.seq + query{{l}};
+//#end
 //#end
     for (var column_block = 0u; column_block < at.seq; column_block += 4u) {
 //#for j in 0..4
         let place{{j}} = first + min(column_block + {{j}}u, at.seq - 1u);
         let k_at{{j}} = place{{j}} * at.stride + at.k_offset + column;
-        let seen{{j}} = column_block + {{j}}u < at.seq && mask[place{{j}}] > 0.0;
-        var x{{j}} = 0.0;
-//#for i in 0..PARTS
-        x{{j}} += part_dot(q{{i}}, k[k_at{{j}} + {{i}}u]);
-//#end
-        x{{j}} = select(-1e30, x{{j}}, seen{{j}});
-//#end
-        let higher = max(max(top, max(x0, x1)), max(x2, x3));
-        let shrink = exp(top - higher);
-        top = higher;
-//#for j in 0..4
-        var p{{j}} = select(0.0, exp(x{{j}} - top), seen{{j}});
-//#end
-        sum = sum * shrink + ((p0 + p1) + (p2 + p3));
-//#for j in 0..4
-//#if DROPOUT
-        p{{j}} *= keep(key, row, at.seq, column_block + {{j}}u);
-//#end
         let v_at{{j}} = place{{j}} * at.stride + at.v_offset + column;
+        let seen{{j}} = column_block + {{j}}u < at.seq && mask[place{{j}}] > 0.0;
+//#for l in 0..ROWS
+        var x{{l}}_{{j}} = 0.0;
 //#end
 //#for i in 0..PARTS
-        o{{i}} = o{{i}} * shrink + (p0 * v[v_at0 + {{i}}u] + p1 * v[v_at1 + {{i}}u])
-            + (p2 * v[v_at2 + {{i}}u] + p3 * v[v_at3 + {{i}}u]);
+        let k{{j}}_{{i}} = k[k_at{{j}} + {{i}}u];
+//#for l in 0..ROWS
+        x{{l}}_{{j}} += part_dot(q{{l}}_{{i}}, k{{j}}_{{i}});
 //#end
-    }
-    if (query < at.seq) {
-        let share = select(0.0, 1.0 / sum, sum > 0.0);
-        let o_at = ((first + query) * at.heads + head) * PARTS;
+//#end
+//#end
+//#for l in 0..ROWS
+//#for j in 0..4
+        x{{l}}_{{j}} = select(-1e30, x{{l}}_{{j}}, seen{{j}});
+//#end
+        let higher{{l}} = max(max(top{{l}}, max(x{{l}}_0, x{{l}}_1)), max(x{{l}}_2, x{{l}}_3));
+        let shrink{{l}} = exp(top{{l}} - higher{{l}});
+        top{{l}} = higher{{l}};
+//#for j in 0..4
+        var p{{l}}_{{j}} = select(0.0, exp(x{{l}}_{{j}} - top{{l}}), seen{{j}});
+//#end
+        sum{{l}} = sum{{l}} * shrink{{l}} + ((p{{l}}_0 + p{{l}}_1) + (p{{l}}_2 + p{{l}}_3));
+//#if DROPOUT
+//#for j in 0..4
+        p{{l}}_{{j}} *= keep(key, row{{l}}, at.seq, column_block + {{j}}u);
+//#end
+//#end
+//#end
 //#for i in 0..PARTS
-        o[o_at + {{i}}u] = o{{i}} * share;
+//#for j in 0..4
+        let v{{j}}_{{i}} = v[v_at{{j}} + {{i}}u];
 //#end
-        rows[(example * at.heads + head) * at.seq + query] = select(0.0, top + log(sum), sum > 0.0);
+//#for l in 0..ROWS
+        o{{l}}_{{i}} = o{{l}}_{{i}} * shrink{{l}} + (p{{l}}_0 * v0_{{i}} + p{{l}}_1 * v1_{{i}})
+            + (p{{l}}_2 * v2_{{i}} + p{{l}}_3 * v3_{{i}});
+//#end
+//#end
     }
+//#for l in 0..ROWS
+    if (query{{l}} < at.seq) {
+        let share = select(0.0, 1.0 / sum{{l}}, sum{{l}} > 0.0);
+        let o_at = ((first + query{{l}}) * at.heads + head) * PARTS;
+//#for i in 0..PARTS
+        o[o_at + {{i}}u] = o{{l}}_{{i}} * share;
+//#end
+        rows[(example * at.heads + head) * at.seq + query{{l}}] = select(0.0, top{{l}} + log(sum{{l}}), sum{{l}} > 0.0);
+    }
+//#end
 }

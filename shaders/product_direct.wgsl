@@ -5,6 +5,12 @@
 // Pairs with crates/electra-kernels/src/gpu/product.rs
 //#include product
 
+//#if MODE != 0 && VECTOR_B
+alias Column = vec4<f32>;
+//#else
+alias Column = f32;
+//#end
+
 @compute @workgroup_size({{WORKGROUP}}, 1, 1)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
@@ -40,11 +46,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#end
 //#for i in 0..ROWS
 //#for j in 0..COLUMNS
-//#if MODE != 0 && VECTOR_B
-        var c{{i}}_{{j}} = vec4<f32>();
-//#else
-        var c{{i}}_{{j}} = 0.0;
-//#end
+        var c{{i}}_{{j}} = Column();
 //#end
 //#end
 //#if MODE == 0
@@ -67,6 +69,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
         }
 //#end
 //#if MODE == 1
+        // A sum takes all the products of a turn one after another: it is loaded and stored once a turn, not once a product.
         for (var p = 0u; p < row_length; p++) {
 //#for i in 0..ROWS
             let a{{i}} = a[a_at{{i}} + p];
@@ -75,19 +78,14 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#for j in 0..COLUMNS
             let b{{k}}_{{j}} = b[(p * {{1 + 3 * VECTOR_A}}u + {{k}}u) * width + b_at{{j}}];
 //#end
+//#end
 //#for i in 0..ROWS
 //#for j in 0..COLUMNS
-//#if VECTOR_A && VECTOR_B
-            c{{i}}_{{j}} = fma(vec4<f32>(a{{i}}[{{k}}]), b{{k}}_{{j}}, c{{i}}_{{j}});
-//#end
-//#if VECTOR_A && !VECTOR_B
-            c{{i}}_{{j}} = fma(a{{i}}[{{k}}], b{{k}}_{{j}}, c{{i}}_{{j}});
-//#end
-//#if !VECTOR_A && VECTOR_B
-            c{{i}}_{{j}} = fma(vec4<f32>(a{{i}}), b{{k}}_{{j}}, c{{i}}_{{j}});
-//#end
-//#if !VECTOR_A && !VECTOR_B
-            c{{i}}_{{j}} = fma(a{{i}}, b{{k}}_{{j}}, c{{i}}_{{j}});
+//#for k in 0..1 + 3 * VECTOR_A
+//#if VECTOR_A
+            c{{i}}_{{j}} = fma(Column(a{{i}}[{{k}}]), b{{k}}_{{j}}, c{{i}}_{{j}});
+//#else
+            c{{i}}_{{j}} = fma(Column(a{{i}}), b{{k}}_{{j}}, c{{i}}_{{j}});
 //#end
 //#end
 //#end
@@ -95,26 +93,23 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
         }
 //#end
 //#if MODE == 2
-        for (var p = 0u; p < at.k; p++) {
+        for (var p = 0u; p < at.k; p += {{UNROLL}}u) {
+//#for k in 0..UNROLL
 //#for i in 0..ROWS / (1 + 3 * VECTOR_A)
-            let a{{i}} = a[p * a_width + a_at{{i}}];
+            let a{{k}}_{{i}} = a[(p + {{k}}u) * a_width + a_at{{i}}];
 //#end
 //#for j in 0..COLUMNS
-            let b{{j}} = b[p * width + b_at{{j}}];
+            let b{{k}}_{{j}} = b[(p + {{k}}u) * width + b_at{{j}}];
+//#end
 //#end
 //#for i in 0..ROWS
 //#for j in 0..COLUMNS
-//#if VECTOR_A && VECTOR_B
-            c{{i}}_{{j}} = fma(vec4<f32>(a{{i / 4}}[{{i - i / 4 * 4}}]), b{{j}}, c{{i}}_{{j}});
+//#for k in 0..UNROLL
+//#if VECTOR_A
+            c{{i}}_{{j}} = fma(Column(a{{k}}_{{i / 4}}[{{i - i / 4 * 4}}]), b{{k}}_{{j}}, c{{i}}_{{j}});
+//#else
+            c{{i}}_{{j}} = fma(Column(a{{k}}_{{i}}), b{{k}}_{{j}}, c{{i}}_{{j}});
 //#end
-//#if VECTOR_A && !VECTOR_B
-            c{{i}}_{{j}} = fma(a{{i / 4}}[{{i - i / 4 * 4}}], b{{j}}, c{{i}}_{{j}});
-//#end
-//#if !VECTOR_A && VECTOR_B
-            c{{i}}_{{j}} = fma(vec4<f32>(a{{i}}), b{{j}}, c{{i}}_{{j}});
-//#end
-//#if !VECTOR_A && !VECTOR_B
-            c{{i}}_{{j}} = fma(a{{i}}, b{{j}}, c{{i}}_{{j}});
 //#end
 //#end
 //#end

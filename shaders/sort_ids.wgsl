@@ -14,9 +14,14 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
     let tokens = sizes[1];
     let own = ids[min(token, tokens - 1u)];
     var place = 0u;
-    for (var other = 0u; other < tokens; other++) {
-        let id = ids[other];
-        place += select(0u, 1u, id < own || (id == own && other < token));
+    for (var four = 0u; four < tokens; four += 4u) {
+//#for i in 0..4
+        {
+            let other = four + {{i}}u;
+            let id = ids[min(other, tokens - 1u)];
+            place += select(0u, 1u, other < tokens && (id < own || (id == own && other < token)));
+        }
+//#end
     }
     if (token < tokens) {
         sorted[place] = own;

@@ -5,6 +5,8 @@
 //! run a hand-written kernel; on the CPU the fused bodies in `cpu` run instead. Everything random comes from
 //! `noise`, which has no state.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 pub mod adam;
 pub mod attention;
 pub mod corrupt;
@@ -24,6 +26,7 @@ pub mod noise;
 mod shape;
 
 pub use attention::attention;
+pub use gpu::{Kernel, set_enabled};
 pub use corrupt::corrupt;
 pub use dropout::{Dropout, dropout};
 pub use electra_loss::{MlmOutput, Sampling, mlm_logits, mlm_loss, rtd_loss};
@@ -32,6 +35,18 @@ pub use gather::gather_positions;
 pub use gelu::gelu_linear;
 pub use layer_norm::{add_layer_norm, layer_norm};
 pub use linear::linear;
+
+/// Whether only reference bodies run.
+static REFERENCE_ONLY: AtomicBool = AtomicBool::new(false);
+
+/// Makes every operation of this process run its reference body, or what is fastest again: for measurements.
+pub fn set_reference_only(only: bool) {
+    REFERENCE_ONLY.store(only, Ordering::Relaxed);
+}
+
+pub(crate) fn is_reference_only() -> bool {
+    REFERENCE_ONLY.load(Ordering::Relaxed)
+}
 
 /// Runs `body(row, values)` over the rows of `values`, in parallel where there are threads.
 pub(crate) fn parallel_rows(values: &mut [f32], row_len: usize, body: impl Fn(usize, &mut [f32]) + Sync) {

@@ -1,6 +1,6 @@
 //! The two networks of pre-training: a generator that fills masks, a discriminator that judges every token.
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::Tensor;
 use electra_kernels::mlm_logits;
 
 use crate::{

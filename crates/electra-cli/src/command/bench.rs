@@ -5,6 +5,7 @@ use std::time::Instant;
 use anyhow::bail;
 use electra_data::{Batch, MaskingConfig, SpecialTokens, choose_masked};
 use electra_kernels::device::{DeviceChoice, open};
+use electra_kernels::launches;
 use electra_train::pretrain::{layout_of, objective_of};
 use electra_train::run_config::{self, MicroBatch};
 use electra_train::{AdamConfig, trainer::Trainer};
@@ -51,6 +52,12 @@ struct Step {
     /// auto, cpu, gpu or gpu:N
     #[arg(long, default_value_t = DeviceChoice::Auto)]
     device: DeviceChoice,
+    /// Show where a step's time goes, kernel by kernel
+    #[arg(long)]
+    profile: bool,
+    /// Leave out the step of Burn's primitives, which is timed in turns with ours
+    #[arg(long)]
+    no_plain: bool,
     /// Replaces one key of the preset; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
@@ -87,29 +94,39 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
         let masked = choose_masked(&ids, special, &masking, batch.max_masked, (config.seed, 0, u64::from(row)));
         batch.push(&ids, train.sequence_length, &masked, special, row);
     }
-    let objective = objective_of(&config, &config.objective)?;
-    let layout = layout_of(&config, objective.as_ref());
-    let mut trainer = Trainer::initialize(
-        objective,
-        &layout,
-        AdamConfig::from(train),
-        special,
-        config.seed,
-        micro_batch,
-        &opened.device,
-    );
-    for step in 0..2 {
-        trainer.step(&batch, step, 1e-4);
+    let layout = layout_of(&config, objective_of(&config, &config.objective)?.as_ref());
+    let trainer = || -> anyhow::Result<Trainer> {
+        let objective = objective_of(&config, &config.objective)?;
+        let adam = AdamConfig::from(train);
+        Ok(Trainer::initialize(objective, &layout, adam, special, config.seed, micro_batch, &opened.device))
+    };
+    let mut custom = Timed::new(trainer()?, false);
+    for _ in 0..2 {
+        custom.step(&batch);
     }
-    let mut seconds = Vec::new();
-    for step in 0..args.steps {
-        let started = Instant::now();
-        // A step reads its loss back, so that it is over when it returns.
-        trainer.step(&batch, 2 + step, 1e-4);
-        seconds.push(started.elapsed().as_secs_f64());
+    let peak_device_bytes = opened.device.memory_pool_usage().map(|usage| usage.bytes_reserved);
+    // In turns, so that whatever else the machine does meets both alike.
+    let mut plain = if args.no_plain { None } else { Some(Timed::new(trainer()?, true)) };
+    if let Some(plain) = &mut plain {
+        plain.step(&batch);
     }
-    seconds.sort_by(f64::total_cmp);
-    let median = seconds[seconds.len() / 2];
+    custom.seconds.clear();
+    if let Some(plain) = &mut plain {
+        plain.seconds.clear();
+    }
+    for turn in 0..args.steps {
+        custom.step(&batch);
+        // The plain step is the slower one: fewer turns are enough.
+        if let Some(plain) = plain.as_mut().filter(|_| turn % 2 == 0) {
+            plain.step(&batch);
+        }
+    }
+    electra_kernels::set_reference_only(false);
+    let dispatches = custom.dispatches;
+    let profile = if args.profile { launches::profile(|| custom.step(&batch)).1 } else { Vec::new() };
+    custom.seconds.truncate(args.steps as usize);
+    let median = custom.median();
+    let plain_median = plain.as_mut().map(Timed::median);
     let tokens = (train.batch_size * train.sequence_length) as f64;
     if args.json {
         terminal.result(json!({
@@ -121,8 +138,19 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
             "micro_batch": micro_batch,
             "parameters": layout.parameter_count(),
             "seconds_per_step": median,
-            "fastest_seconds_per_step": seconds[0],
+            "fastest_seconds_per_step": custom.seconds[0],
             "tokens_per_second": tokens / median,
+            "plain_tokens_per_second": plain_median.map(|seconds| tokens / seconds),
+            "speedup": plain_median.map(|seconds| seconds / median),
+            "dispatches": dispatches,
+            "plain_dispatches": plain.as_ref().map(|plain| plain.dispatches),
+            "peak_device_bytes": peak_device_bytes,
+            "profile": profile.iter().map(|time| json!({
+                "kernel": time.name,
+                "launches": time.launches,
+                "seconds": time.seconds,
+                "device_time": time.is_device_time,
+            })).collect::<Vec<_>>(),
         }))?;
     } else {
         terminal.result(format_args!(
@@ -130,10 +158,71 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
             args.preset,
             train.batch_size,
             train.sequence_length,
-            seconds[0],
+            custom.seconds[0],
             tokens / median,
             opened.description
         ))?;
+        if let (Some(plain), Some(seconds)) = (&plain, plain_median) {
+            terminal.result(format_args!(
+                "Burn's primitives alone: {seconds:.4} s a step, {:.0} tokens/s; ours is {:.2} times as fast",
+                tokens / seconds,
+                seconds / median
+            ))?;
+            if opened.is_gpu {
+                terminal.result(format_args!(
+                    "launches a step: {}, {} with primitives alone",
+                    dispatches, plain.dispatches
+                ))?;
+            }
+        }
+        for time in &profile {
+            let (name, milliseconds) = (short_name(time.name), time.seconds * 1e3);
+            terminal.result(format_args!("{milliseconds:>10.2} ms {:>5} x {name}", time.launches))?;
+        }
+        if let Some(bytes) = peak_device_bytes {
+            terminal.result(format_args!("device memory: {:.0} MB", bytes as f64 / 1e6))?;
+        }
     }
     Ok(())
+}
+
+/// A kernel's name without the modules that lead to it.
+fn short_name(name: &str) -> &str {
+    if name.starts_with(launches::PREFIX) {
+        return name;
+    }
+    let end = name.find('<').unwrap_or(name.len());
+    let start = name[..end].rfind("::").map_or(0, |colons| colons + 2);
+    &name[start..end]
+}
+
+/// A trainer whose steps are timed.
+struct Timed {
+    trainer: Trainer,
+    reference_only: bool,
+    steps: u64,
+    seconds: Vec<f64>,
+    /// Launches of the last step, reading its numbers back included; 0 on the CPU.
+    dispatches: usize,
+}
+
+impl Timed {
+    fn new(trainer: Trainer, reference_only: bool) -> Self {
+        Self { trainer, reference_only, steps: 0, seconds: Vec::new(), dispatches: 0 }
+    }
+
+    fn step(&mut self, batch: &Batch) {
+        electra_kernels::set_reference_only(self.reference_only);
+        let started = Instant::now();
+        // A step's numbers are read back, so that it is over when it returns.
+        let (_, launched) = launches::record(|| self.trainer.step(batch, self.steps, 1e-4));
+        self.seconds.push(started.elapsed().as_secs_f64());
+        self.dispatches = launched.len();
+        self.steps += 1;
+    }
+
+    fn median(&mut self) -> f64 {
+        self.seconds.sort_by(f64::total_cmp);
+        self.seconds[self.seconds.len() / 2]
+    }
 }

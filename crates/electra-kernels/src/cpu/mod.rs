@@ -53,7 +53,7 @@ pub(crate) fn is_cpu<const D: usize>(tensor: &Tensor<D>) -> bool {
         }
         _ => false,
     };
-    flex && tensor.dtype() == DType::F32
+    flex && tensor.dtype() == DType::F32 && !crate::is_reference_only()
 }
 
 /// The operand in a tensor for which [`is_cpu`] holds.

@@ -17,6 +17,10 @@ static BACKWARD_KEY: Shader = shader!("attention_bwd_key");
 /// Widest head that fits an invocation's registers.
 pub(crate) const WIDEST_HEAD: usize = 128;
 
+/// Rows of an invocation on a software adapter, where a value that all lanes read costs as much as several products; on
+/// a card they would not fit the registers.
+const SOFTWARE_ROWS: usize = 4;
+
 /// Sizes of an attention, and where its heads lie.
 #[derive(Debug, Clone)]
 pub(crate) struct Shape {
@@ -36,11 +40,12 @@ impl Shape {
     fn launch<'a>(&self, shader: &'static Shader, buffers: &[&'a CubeTensor]) -> (Launch<'a>, u32, usize) {
         let is_vector = [self.head_dim, self.stride].into_iter().chain(self.offsets).all(|x| x.is_multiple_of(4));
         let width = if is_vector { 4 } else { 1 };
-        let workgroup = if is_software(buffers[0]) { 8 } else { 64 };
-        let blocks = self.seq.div_ceil(workgroup);
+        let (workgroup, rows) = if is_software(buffers[0]) { (8, SOFTWARE_ROWS) } else { (64, 1) };
+        let blocks = self.seq.div_ceil(workgroup * rows);
         let mut launch = Launch::new(shader)
             .define("VECTOR", is_vector)
             .define("PARTS", (self.head_dim / width) as i64)
+            .define("ROWS", rows as i64)
             .define("DROPOUT", self.noise.is_some())
             .size(self.seq)
             .size(self.heads)

@@ -3,7 +3,7 @@
 use burn_wgpu::CubeTensor;
 
 use super::{
-    Operand, empty, empty_ids, is_software,
+    Operand, SOFTWARE_TURNS, empty, empty_ids, is_software,
     launch::Launch,
     matrix,
     product::sum_parts,
@@ -84,7 +84,7 @@ fn of_positions(gradient: &CubeTensor, [batch, seq]: [usize; 2], rows: usize) ->
 fn of_types(type_ids: &CubeTensor, gradient: &CubeTensor, rows: usize) -> CubeTensor {
     let [tokens, width] = matrix(gradient);
     let result = empty(gradient, [rows, width]);
-    let count = if is_software(gradient) { 1 } else { tokens.div_ceil(PART) };
+    let count = tokens.div_ceil(if is_software(gradient) { SOFTWARE_TURNS } else { PART });
     let parts = if count == 1 { result.clone() } else { empty(gradient, [count, rows * width]) };
     Launch::new(&BACKWARD_TYPES)
         .buffer(type_ids)

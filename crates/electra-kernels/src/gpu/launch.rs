@@ -12,6 +12,8 @@ use cubecl::{
     server::{KernelArguments, MetadataBindingInfo},
 };
 
+#[cfg(not(target_family = "wasm"))]
+use super::is_software;
 use super::shader::{Define, Shader};
 
 /// Workgroups along x at most: the least that WebGPU promises is 65,535, and a power of two divides well.
@@ -136,5 +138,28 @@ impl<'a> Launch<'a> {
         super::translate::check(self.shader.name, &self.shader.expand(&defines));
         let kernel = Kernel { shader: self.shader, defines, workgroup };
         client.launch(Box::new(kernel), CubeCount::Static(width, count.div_ceil(width), 1), arguments);
+        #[cfg(not(target_family = "wasm"))]
+        if is_software(self.buffers[0]) {
+            wait_now_and_then(&client);
+        }
+    }
+}
+
+/// Launches after which a software adapter is waited for.
+#[cfg(not(target_family = "wasm"))]
+const LAUNCHES_AHEAD: u32 = 8;
+
+/// Waits for a software adapter every few launches. Burn's queue holds 32 tasks; a host that finds it full spins, and
+/// would take from the adapter the very processor that it computes on.
+#[cfg(not(target_family = "wasm"))]
+fn wait_now_and_then(client: &Client) {
+    thread_local! {
+        static AHEAD: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+    }
+    let ahead = AHEAD.get() + 1;
+    AHEAD.set(ahead % LAUNCHES_AHEAD);
+    if ahead == LAUNCHES_AHEAD {
+        // A failure shows where results are read.
+        let _ = cubecl::future::block_on(client.sync());
     }
 }

@@ -3,7 +3,7 @@
 use burn_wgpu::CubeTensor;
 
 use super::{
-    Noise, Operand, empty, is_software,
+    Noise, SOFTWARE_TURNS, Operand, empty, is_software,
     launch::Launch,
     matrix,
     product::sum_parts,
@@ -82,7 +82,7 @@ pub(crate) fn backward_parameters(gradient: &CubeTensor, z: &CubeTensor, stats: 
     let [rows, hidden] = matrix(z);
     let (of_gamma, of_beta) = (empty(z, [hidden]), empty(z, [hidden]));
     let software = is_software(z);
-    let parts = if software { 1 } else { rows.div_ceil(PART) };
+    let parts = rows.div_ceil(if software { SOFTWARE_TURNS } else { PART });
     let split = (parts > 1).then(|| empty(z, [parts, 2 * hidden]));
     let launch = Launch::new(&BACKWARD_PARAMETERS).buffer(gradient).buffer(z).buffer(stats);
     let launch = match &split {

@@ -83,7 +83,7 @@ pub fn set_enabled(kernel: Kernel, enabled: bool) {
 
 /// Whether `kernel` takes operands that are all fit for it ([`is_gpu`]).
 pub(crate) fn runs<const N: usize>(kernel: Kernel, fit: [bool; N]) -> bool {
-    fit == [true; N] && OFF.load(Ordering::Relaxed) & (1 << kernel as u32) == 0
+    fit == [true; N] && !crate::is_reference_only() && OFF.load(Ordering::Relaxed) & (1 << kernel as u32) == 0
 }
 
 /// Whether shaders can take this tensor.
@@ -198,6 +198,10 @@ pub(crate) fn is_software(tensor: &CubeTensor) -> bool {
     // A browser tells nothing of the card behind it, and hardly ever offers anything else.
     cfg!(not(target_family = "wasm")) && tensor.client.properties().identity.physical.is_none()
 }
+
+/// Turns that all loops of one invocation may make together on a software adapter: Mesa's llvmpipe leaves its loops
+/// after 65,535, without a word.
+pub(crate) const SOFTWARE_TURNS: usize = 60_000;
 
 /// Dropout as shaders see it: whether there is any, its words of the table, and the numbers of the examples.
 #[derive(Debug, Clone)]

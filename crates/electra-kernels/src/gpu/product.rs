@@ -6,7 +6,7 @@
 use burn_wgpu::CubeTensor;
 
 use super::{
-    empty, is_software,
+    SOFTWARE_TURNS, empty, is_software,
     launch::Launch,
     matrix,
     shader::{Shader, shader},
@@ -54,6 +54,8 @@ pub(crate) struct Epilogue<'a> {
     pub(crate) accumulate: bool,
 }
 
+/// Invocations of a workgroup of the direct form: as many as a software adapter's vectors hold values.
+const LANES: usize = 8;
 const TILE: usize = 64;
 /// Length of k below which it is not worth cutting.
 const SHORTEST_PART: usize = 512;
@@ -63,7 +65,9 @@ const MANY_GROUPS: usize = 512;
 /// The form for a product of this size on the adapter of `like`.
 pub(crate) fn form(like: &CubeTensor, mode: Mode, m: usize, n: usize, k: usize) -> Form {
     if is_software(like) {
-        return Form::Direct;
+        // One turn takes 4 products where k divides, and the sums beside MODE 2 take one.
+        let turns = if mode == Mode::TransposedA || !k.is_multiple_of(4) { k } else { k / 4 };
+        return if turns <= SOFTWARE_TURNS { Form::Direct } else { Form::Staged(k.div_ceil(SOFTWARE_TURNS / 4)) };
     }
     let tiles = m.div_ceil(TILE) * n.div_ceil(TILE);
     // Only a weight's gradient has a long k and a small result, and it has no epilogue that parts could not wait for.
@@ -133,10 +137,11 @@ pub(crate) fn product_in(
             let along_k = mode != Mode::TransposedA;
             let vector_a = if along_k { k.is_multiple_of(4) } else { m.is_multiple_of(4) };
             let vector_b = if mode == Mode::TransposedB { vector_a } else { n.is_multiple_of(4) };
-            const LANES: usize = 8;
-            let rows = if m >= 8 || mode == Mode::TransposedA && vector_a { 8 } else { 1 };
+            // The largest tile that the matrix fills: an invocation's sums spill from registers to the stack, and that
+            // is still cheaper than more loads.
+            let rows = [16, 8, 4].into_iter().find(|&rows| rows <= m.max(if vector_a { 4 } else { 1 })).unwrap_or(1);
             // Columns of an invocation, singles or vectors: no more than the matrix has.
-            let (most, width) = if mode != Mode::TransposedB && vector_b { (2, n / 4) } else { (8, n) };
+            let (most, width) = if mode != Mode::TransposedB && vector_b { (4, n / 4) } else { (16, n) };
             let columns = most.min(width.div_ceil(LANES).next_power_of_two());
             let (row_blocks, column_blocks) = (m.div_ceil(rows), width.div_ceil(columns * LANES));
             let groups = row_blocks * column_blocks + has_sums * m.div_ceil(LANES);
@@ -145,6 +150,7 @@ pub(crate) fn product_in(
                 .define("COLUMNS", columns as i64)
                 .define("VECTOR_A", vector_a)
                 .define("VECTOR_B", vector_b)
+                .define("UNROLL", if k.is_multiple_of(4) { 4 } else { 1 })
                 .size(row_blocks)
                 .size(column_blocks)
                 .size(part)
