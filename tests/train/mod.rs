@@ -1,5 +1,6 @@
 //! Runs: what they learn, and that nothing is lost when they end early.
 
+mod adapter;
 mod diverge;
 mod learn;
 mod objectives;
