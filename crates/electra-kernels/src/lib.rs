@@ -17,6 +17,7 @@ pub mod layer_norm;
 pub mod linear;
 pub mod noise;
 mod shape;
+pub mod side_by_side;
 
 pub use attention::attention;
 pub use dropout::{Dropout, dropout};
@@ -25,6 +26,7 @@ pub use embedding::embedding;
 pub use gelu::gelu_linear;
 pub use layer_norm::{add_layer_norm, layer_norm};
 pub use linear::linear;
+pub use side_by_side::side_by_side;
 
 /// Runs `body(row, values)` over the rows of `values`, in parallel where there are threads.
 pub(crate) fn parallel_rows(values: &mut [f32], row_len: usize, body: impl Fn(usize, &mut [f32]) + Sync) {

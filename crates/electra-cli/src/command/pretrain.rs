@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
 use electra_kernels::device::{self, DeviceChoice, OpenDevice};
+use electra_kernels::side_by_side;
 use electra_model::pretraining::{DISCRIMINATOR, GENERATOR};
 use electra_train::pretrain::{
     self, Outcome, RUN_CONFIG, RunOptions, largest_tensor_bytes, memory_estimate, objective_of, resolve_micro_batch,
@@ -186,7 +187,8 @@ pub fn settle_micro_batch(config: &mut RunConfig, opened: &OpenDevice) {
     if config.train.micro_batch != MicroBatch::Auto {
         return;
     }
-    let mut size = resolve_micro_batch(config, if opened.is_gpu { GPU_BYTES } else { cpu_bytes() });
+    let memory = if opened.is_gpu { GPU_BYTES } else { cpu_bytes() };
+    let mut size = resolve_micro_batch(config, memory, side_by_side::width(&opened.device));
     if opened.is_gpu {
         // What every adapter can bind; larger tensors would have to be split.
         while size > 1 && largest_tensor_bytes(config, size) > BINDING_BYTES {

@@ -160,7 +160,7 @@ impl Merge {
                 let (key, expected) = match error.message() {
                     message if message.contains("auto") => ("train.micro_batch", "\"auto\" or a whole number"),
                     message if message.contains("sinusoidal") => {
-                        ("model.position_initializer", "\"normal\" or \"sinusoidal\"")
+                        ("model.position_initializer", "\"normal\", \"sinusoidal\" or \"neighbours\"")
                     }
                     _ => ("model.sharing", "\"embeddings\", \"none\" or \"all\""),
                 };
