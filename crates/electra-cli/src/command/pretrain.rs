@@ -195,8 +195,15 @@ pub fn settle_micro_batch(config: &mut RunConfig, opened: &OpenDevice) {
             size = size.div_ceil(2);
         }
     }
+    while !opened.is_gpu && size > 1 && size * config.train.sequence_length > CPU_TOKENS {
+        size = size.div_ceil(2);
+    }
     config.train.micro_batch = MicroBatch::Size(size);
 }
+
+/// Tokens of a micro-batch on the CPU: few enough for several to go side by side, whatever the number of cores, and
+/// for much of one to stay in a core's cache (docs/PERFORMANCE.md).
+const CPU_TOKENS: usize = 1024;
 
 /// No graphics interface says how much memory is free; this is what integrated and older cards have.
 const GPU_BYTES: f64 = 3e9;
@@ -272,6 +279,8 @@ fn dry_run(
     let flops_per_step =
         flops::training_step_flops(generator, discriminator, train.batch_size, train.sequence_length, masked);
     let memory = memory_estimate(config, micro_batch);
+    let at_a_time = train.batch_size.div_ceil(micro_batch).min(side_by_side::width(&opened.device));
+    let activations_bytes = at_a_time as f64 * memory.activations_bytes;
     let seconds_per_step = seconds_per_step::measure(config, data, &opened.device)?;
     let hours = seconds_per_step * train.steps as f64 / 3600.0;
 
@@ -295,10 +304,11 @@ fn dry_run(
     line(
         "memory",
         format!(
-            "{:.2} GB: {:.2} for weights and optimizer, {:.2} for activations (micro-batches of {micro_batch})",
-            memory.total_bytes() / 1e9,
+            "{:.2} GB: {:.2} for weights and optimizer, {:.2} for activations ({at_a_time} x {micro_batch} examples at a \
+             time)",
+            (memory.parameters_bytes + activations_bytes) / 1e9,
             memory.parameters_bytes / 1e9,
-            memory.activations_bytes / 1e9
+            activations_bytes / 1e9
         ),
     )?;
     line(
