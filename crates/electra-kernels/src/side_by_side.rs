@@ -5,13 +5,12 @@
 //! has a pool that no other piece enters: in a shared one, a thread that waits for the rest of its own loop would take
 //! up another piece in the middle of this one, under whatever locks this one holds.
 
-use burn::backend::DispatchDevice;
 use burn::tensor::Device;
 
 /// How many pieces `device` works on at the same time: the CPU's threads, elsewhere one.
 pub fn width(device: &Device) -> usize {
     #[cfg(not(target_family = "wasm"))]
-    if matches!(device.as_dispatch(), DispatchDevice::Flex(_)) {
+    if matches!(device.as_dispatch(), burn::backend::DispatchDevice::Flex(_)) {
         return rayon::current_num_threads();
     }
     let _ = device;
@@ -27,7 +26,7 @@ pub fn side_by_side<T: Sync, R: Send + Sync>(items: &[T], body: impl Fn(&T) -> R
 
     use rayon::{ThreadPool, ThreadPoolBuilder, current_num_threads};
 
-    /// Kept from step to step: threads are dear.
+    /// Kept from step to step: threads are dear. A batch's last wave, with fewer pieces, uses some of them.
     static POOLS: LazyLock<Mutex<Vec<ThreadPool>>> = LazyLock::new(Mutex::default);
 
     let count = items.len().min(current_num_threads());
@@ -39,8 +38,8 @@ pub fn side_by_side<T: Sync, R: Send + Sync>(items: &[T], body: impl Fn(&T) -> R
         Err(TryLockError::WouldBlock) => None,
     };
     let Some(mut pools) = pools else { return items.iter().map(body).collect() };
-    let threads = current_num_threads() / count;
-    if pools.len() != count || pools[0].current_num_threads() != threads {
+    if pools.len() < count {
+        let threads = current_num_threads() / count;
         let pool = |_| ThreadPoolBuilder::new().num_threads(threads).build().expect("threads can be started");
         *pools = (0..count).map(pool).collect();
     }
@@ -52,7 +51,7 @@ pub fn side_by_side<T: Sync, R: Send + Sync>(items: &[T], body: impl Fn(&T) -> R
         }
     };
     std::thread::scope(|scope| {
-        let others: Vec<_> = pools[1..].iter().map(|pool| scope.spawn(|| pool.install(work))).collect();
+        let others: Vec<_> = pools[1..count].iter().map(|pool| scope.spawn(|| pool.install(work))).collect();
         pools[0].install(work);
         for other in others {
             other.join().unwrap_or_else(|panic| resume_unwind(panic));

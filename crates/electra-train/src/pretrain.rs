@@ -631,3 +631,28 @@ pub fn largest_tensor_bytes(config: &RunConfig, micro_batch: usize) -> u64 {
     let table = networks.discriminator.vocab_size * networks.discriminator.embedding_size;
     4 * (micro_batch * tokens.max(masked * networks.discriminator.vocab_size)).max(table) as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use electra_model::ParameterSpec;
+
+    use super::*;
+    use crate::run_config::resolve;
+
+    #[test]
+    fn neighbours_are_looked_at_by_the_network_to_keep() {
+        for (objective, kept) in [("rtd", DISCRIMINATOR), ("mlm", GENERATOR)] {
+            let sets = [
+                format!("objective.name={objective}"),
+                "model.position_initializer=neighbours".to_owned(),
+                "model.sharing=none".to_owned(),
+            ];
+            let config = resolve(Some("first"), None, &sets).unwrap();
+            let layout = layout_of(&config, objective_of(&config, &config.objective).unwrap().as_ref());
+            let changed = |spec: &&ParameterSpec| matches!(spec.initializer, Initializer::Neighbours(..));
+            let names: Vec<&str> = layout.specs().iter().filter(changed).map(|spec| spec.name.as_str()).collect();
+            assert_eq!(names.len(), 5, "three tables, queries and keys: {names:?}");
+            assert!(names.iter().all(|name| name.starts_with(kept)), "{names:?}");
+        }
+    }
+}
