@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use burn::tensor::Device;
+use electra_kernels::side_by_side;
 use electra_train::pretrain::{TrainingData, layout_of, objective_of};
 use electra_train::run_config::{MicroBatch, RunConfig};
 use electra_train::{AdamConfig, trainer::Trainer};
@@ -20,8 +21,9 @@ pub fn measure(config: &RunConfig, data: &TrainingData, device: &Device) -> anyh
     let layout = layout_of(config, objective.as_ref());
     let adam = AdamConfig::from(&config.train);
     let mut trainer = Trainer::initialize(objective, &layout, adam, data.special, config.seed, micro_batch, device);
-    // One micro-batch, scaled to the batch.
-    let batch = data.train.batch(0).slice(0..micro_batch);
+    // As many micro-batches as run side by side, scaled to the batch.
+    let examples = (micro_batch * side_by_side::width(device)).min(config.train.batch_size);
+    let batch = data.train.batch(0).slice(0..examples);
     trainer.step(&batch, 0, 0.0);
     let started = Instant::now();
     let mut steps = 0;
@@ -30,5 +32,5 @@ pub fn measure(config: &RunConfig, data: &TrainingData, device: &Device) -> anyh
         steps += 1;
     }
     let seconds = started.elapsed().as_secs_f64() / steps as f64;
-    Ok(seconds * config.train.batch_size as f64 / micro_batch as f64)
+    Ok(seconds * config.train.batch_size as f64 / examples as f64)
 }

@@ -24,6 +24,7 @@ pub mod layer_norm;
 pub mod linear;
 pub mod noise;
 mod shape;
+pub mod side_by_side;
 
 pub use attention::attention;
 pub use gpu::{Kernel, set_enabled};
@@ -35,6 +36,7 @@ pub use gather::gather_positions;
 pub use gelu::gelu_linear;
 pub use layer_norm::{add_layer_norm, layer_norm};
 pub use linear::linear;
+pub use side_by_side::side_by_side;
 
 /// Whether only reference bodies run.
 static REFERENCE_ONLY: AtomicBool = AtomicBool::new(false);

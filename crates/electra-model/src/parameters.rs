@@ -10,6 +10,8 @@ use std::collections::HashMap;
 use burn::tensor::{Device, Tensor, TensorData};
 use electra_kernels::noise::NoiseKey;
 
+use crate::neighbours::{NeighbourPart, Neighbours};
+
 /// How a parameter gets its first value. electra-semantics.md, "Model", point 5.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Initializer {
@@ -21,6 +23,8 @@ pub enum Initializer {
     GlorotUniform,
     /// Row `position` of a table: sines and cosines of it (Vaswani et al. 2017, section 3.5), of this standard deviation.
     Sinusoidal(f64),
+    /// A part of a network that looks at neighbours from the start.
+    Neighbours(Neighbours, NeighbourPart),
 }
 
 /// Name, shape and first value of one parameter.
@@ -72,6 +76,9 @@ impl ParameterSpec {
                 // A sine's standard deviation is 1 / sqrt(2) of its amplitude.
                 (0..len).map(|i| (sinusoid(i / width, i % width, width) * deviation * 2f64.sqrt()) as f32).collect()
             }
+            Initializer::Neighbours(neighbours, part) => {
+                neighbours.values(part, len, self.shape[1], NoiseKey::new(seed).child_str(&self.name))
+            }
         }
     }
 }
@@ -82,7 +89,7 @@ fn sinusoid(position: usize, column: usize, width: usize) -> f64 {
 }
 
 /// A standard normal by Box and Muller, redrawn until it lies within two deviations.
-fn truncated_normal(key: NoiseKey, index: usize) -> f64 {
+pub(crate) fn truncated_normal(key: NoiseKey, index: usize) -> f64 {
     for attempt in 0.. {
         let radius = (-2.0 * (1.0 - key.uniform_f64(index as u64, 2 * attempt)).ln()).sqrt();
         let angle = std::f64::consts::TAU * key.uniform_f64(index as u64, 2 * attempt + 1);

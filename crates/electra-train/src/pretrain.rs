@@ -14,7 +14,7 @@ use burn::tensor::Device;
 use electra_data::{Batch, BatchSource, Prefetcher, SpecialTokens};
 use electra_model::objective::{self, NetworkKind};
 use electra_model::pretraining::{DISCRIMINATOR, GENERATOR};
-use electra_model::{Initializer, Layout, Objective, ObjectiveConfig, Parameters};
+use electra_model::{Initializer, Layout, Neighbours, Objective, ObjectiveConfig, Parameters};
 
 use crate::baseline::FrequencyDetector;
 use crate::checkpoint::{self, Checkpoint, TrainState};
@@ -109,6 +109,15 @@ pub fn layout_of(config: &RunConfig, objective: &dyn Objective) -> Layout {
             "embeddings.position_embeddings.weight",
             Initializer::Sinusoidal(config.model.initializer_range),
         ),
+        PositionInitializer::Neighbours => {
+            // The network to keep. A generator looks at the same positions, but has to find out where.
+            let prefix = match objective.networks().first() {
+                Some(NetworkKind::Generator) => GENERATOR,
+                _ => DISCRIMINATOR,
+            };
+            let neighbours = Neighbours::new(&config.model.discriminator()).expect("checked with the configuration");
+            neighbours.initialize(layout, prefix)
+        }
     }
 }
 
@@ -610,13 +619,17 @@ pub fn export_networks(
     Ok(exported)
 }
 
-/// The largest micro-batch whose step should fit in `memory_bytes`, by the estimate of [`flops::training_memory`].
+/// The largest micro-batch whose step should fit in `memory_bytes`, by the estimate of [`flops::training_memory`],
+/// where `width` of them are worked on at a time ([`electra_kernels::side_by_side::width`]).
 ///
 /// A power-of-two share of the batch, so that micro-batches are equal; at least one example.
-pub fn resolve_micro_batch(config: &RunConfig, memory_bytes: f64) -> usize {
-    let mut size = config.train.batch_size;
+pub fn resolve_micro_batch(config: &RunConfig, memory_bytes: f64, width: usize) -> usize {
+    let batch = config.train.batch_size;
+    let mut size = batch;
     while size > 1 {
-        if memory_estimate(config, size).total_bytes() <= memory_bytes {
+        let memory = memory_estimate(config, size);
+        let at_a_time = batch.div_ceil(size).min(width) as f64;
+        if memory.parameters_bytes + at_a_time * memory.activations_bytes <= memory_bytes {
             break;
         }
         size = size.div_ceil(2);
@@ -646,4 +659,29 @@ pub fn largest_tensor_bytes(config: &RunConfig, micro_batch: usize) -> u64 {
     let tokens = per_network(&networks.generator).max(per_network(&networks.discriminator));
     let table = networks.discriminator.vocab_size * networks.discriminator.embedding_size;
     4 * (micro_batch * tokens.max(masked * networks.discriminator.vocab_size)).max(table) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use electra_model::ParameterSpec;
+
+    use super::*;
+    use crate::run_config::resolve;
+
+    #[test]
+    fn neighbours_are_looked_at_by_the_network_to_keep() {
+        for (objective, kept) in [("rtd", DISCRIMINATOR), ("mlm", GENERATOR)] {
+            let sets = [
+                format!("objective.name={objective}"),
+                "model.position_initializer=neighbours".to_owned(),
+                "model.sharing=none".to_owned(),
+            ];
+            let config = resolve(Some("first"), None, &sets).unwrap();
+            let layout = layout_of(&config, objective_of(&config, &config.objective).unwrap().as_ref());
+            let changed = |spec: &&ParameterSpec| matches!(spec.initializer, Initializer::Neighbours(..));
+            let names: Vec<&str> = layout.specs().iter().filter(changed).map(|spec| spec.name.as_str()).collect();
+            assert_eq!(names.len(), 5, "three tables, queries and keys: {names:?}");
+            assert!(names.iter().all(|name| name.starts_with(kept)), "{names:?}");
+        }
+    }
 }

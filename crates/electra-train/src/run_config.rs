@@ -9,7 +9,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use electra_model::objective::{self, ObjectiveConfig};
-use electra_model::{ConfigError, ElectraConfig, PretrainingConfig, Sharing};
+use electra_model::{ConfigError, ElectraConfig, Neighbours, PretrainingConfig, Sharing};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
@@ -55,11 +55,11 @@ pub struct ModelConfig {
     /// Layers of the generator as a fraction of the discriminator's.
     pub generator_depth: f64,
     pub sharing: Sharing,
-    /// First values of the position tables.
+    /// First values of the position tables, and of the attention that reads them.
     pub position_initializer: PositionInitializer,
 }
 
-/// First values of the position tables.
+/// First values of the position tables, and of the attention that reads them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PositionInitializer {
@@ -67,8 +67,11 @@ pub enum PositionInitializer {
     #[default]
     Normal,
     /// Sines and cosines of the position, trained on from there: nearby positions look alike from the start, so that
-    /// attention to neighbours need not be learnt for each position by itself. For short runs (docs/LOG.md).
+    /// attention to neighbours need not be learnt for each position by itself.
     Sinusoidal,
+    /// Sines and cosines that tell neighbours apart, in columns of their own, and a first layer of the discriminator
+    /// whose heads look at the tokens beside each ([`Neighbours`]). For short runs (docs/LOG.md, 2026-11-25).
+    Neighbours,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -290,6 +293,13 @@ impl RunConfig {
             "model.sharing",
             &"\"all\"",
             "\"embeddings\" or \"none\", since a shared encoder needs generator_size = 1.0 and generator_depth = 1.0",
+        );
+        check(
+            model.position_initializer != PositionInitializer::Neighbours
+                || Neighbours::new(&model.discriminator()).is_some(),
+            "model.position_initializer",
+            &"\"neighbours\"",
+            "\"normal\" or \"sinusoidal\" where embedding_size is not hidden_size or a head is one column wide",
         );
         let probability = data.masking_probability;
         check(probability > 0.0 && probability < 1.0, "data.masking_probability", &probability, "between 0 and 1");

@@ -6,6 +6,7 @@
 
 use burn::tensor::{Device, Int, Tensor};
 use electra_data::{Batch, SpecialTokens};
+use electra_kernels::side_by_side::{self, side_by_side};
 use electra_model::{
     DeviceBatch, Layout, NoiseKey, Objective, Observations, Parameters, StepContext, objective::ParameterGroup,
 };
@@ -78,26 +79,32 @@ impl Trainer {
     pub fn submit(&mut self, batch: &Batch, step: u64, learning_rate: f64) -> PendingStep {
         let (parameters, on_device) = self.adam.move_to_device(self.parameters.clone());
         self.parameters = parameters;
-        let tracked = self.parameters.map(|_, _, value| Tensor::from_inner(value.clone()).require_grad());
         let device = self.device.clone().autodiff();
-        let key = NoiseKey::new(self.seed).child_str("step").child(step);
-
-        let mut gradients: Vec<Option<Tensor<1>>> = vec![None; tracked.specs().len()];
-        let mut seen = Vec::new();
-        for start in (0..batch.batch).step_by(self.micro_batch) {
-            let micro_batch = batch.slice(start..(start + self.micro_batch).min(batch.batch));
-            let context = StepContext {
-                key,
-                training: true,
-                total_masked: batch.masked_count() as f64,
-                total_tokens: batch.token_count() as f64,
-                samples: None,
-            };
-            let output = self.objective.step(&tracked, &DeviceBatch::new(&micro_batch, &device), &context);
-            let found = gradients_of(&tracked, &output.losses);
-            if on_device {
-                self.adam.add_gradients(found);
-            } else {
+        let context = StepContext {
+            key: NoiseKey::new(self.seed).child_str("step").child(step),
+            training: true,
+            total_masked: batch.masked_count() as f64,
+            total_tokens: batch.token_count() as f64,
+            samples: None,
+        };
+        let micro_batch = |start| batch.slice(start..(start + self.micro_batch).min(batch.batch));
+        let micro_batches: Vec<Batch> = (0..batch.batch).step_by(self.micro_batch).map(micro_batch).collect();
+        let run = |micro_batch: &Batch| {
+            // A graph of its own: micro-batches that share leaves would share a lock.
+            let tracked = self.parameters.map(|_, _, value| Tensor::from_inner(value.clone()).require_grad());
+            let output = self.objective.step(&tracked, &DeviceBatch::new(micro_batch, &device), &context);
+            (gradients_of(&tracked, &output.losses), output.observations)
+        };
+        let mut gradients: Vec<Option<Tensor<1>>> = vec![None; self.parameters.specs().len()];
+        let mut seen = Vec::with_capacity(micro_batches.len());
+        // As many at a time as run side by side, since each has gradients of its own; added in the batch's order.
+        for wave in micro_batches.chunks(side_by_side::width(&self.device)) {
+            for (found, observations) in side_by_side(wave, run) {
+                seen.push(observations);
+                if on_device {
+                    self.adam.add_gradients(found);
+                    continue;
+                }
                 for (sum, gradient) in gradients.iter_mut().zip(found) {
                     *sum = match (sum.take(), gradient) {
                         (Some(sum), Some(gradient)) => Some(sum + gradient),
@@ -105,8 +112,8 @@ impl Trainer {
                     };
                 }
             }
-            seen.push((output.observations, micro_batch));
         }
+        let seen: Vec<(Observations, Batch)> = seen.into_iter().zip(micro_batches).collect();
 
         let special = self.special;
         if on_device {

@@ -99,8 +99,8 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
 fn set_steps(config: &mut RunConfig, steps: u64) -> anyhow::Result<()> {
     config.train.steps = steps;
     config.train.warmup_steps = config.train.warmup_steps.min((steps / 10).max(1));
-    config.train.validate_every = (steps / 4).max(1);
-    config.train.checkpoint_every = (steps / 8).max(1);
+    config.train.validate_every = steps.div_ceil(4).max(1);
+    config.train.checkpoint_every = steps.div_ceil(8).max(1);
     Ok(config.validate()?)
 }
 

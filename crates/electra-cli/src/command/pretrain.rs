@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
 use electra_kernels::device::{self, DeviceChoice, OpenDevice};
+use electra_kernels::side_by_side;
 use electra_model::pretraining::{DISCRIMINATOR, GENERATOR};
 use electra_train::pretrain::{
     self, Outcome, RUN_CONFIG, RunOptions, largest_tensor_bytes, memory_estimate, objective_of, resolve_micro_batch,
@@ -186,15 +187,23 @@ pub fn settle_micro_batch(config: &mut RunConfig, opened: &OpenDevice) {
     if config.train.micro_batch != MicroBatch::Auto {
         return;
     }
-    let mut size = resolve_micro_batch(config, if opened.is_gpu { GPU_BYTES } else { cpu_bytes() });
+    let memory = if opened.is_gpu { GPU_BYTES } else { cpu_bytes() };
+    let mut size = resolve_micro_batch(config, memory, side_by_side::width(&opened.device));
     if opened.is_gpu {
         // What every adapter can bind; larger tensors would have to be split.
         while size > 1 && largest_tensor_bytes(config, size) > BINDING_BYTES {
             size = size.div_ceil(2);
         }
     }
+    while !opened.is_gpu && size > 1 && size * config.train.sequence_length > CPU_TOKENS {
+        size = size.div_ceil(2);
+    }
     config.train.micro_batch = MicroBatch::Size(size);
 }
+
+/// Tokens of a micro-batch on the CPU: few enough for several to go side by side, whatever the number of cores, and
+/// for much of one to stay in a core's cache (docs/PERFORMANCE.md).
+const CPU_TOKENS: usize = 1024;
 
 /// No graphics interface says how much memory is free; this is what integrated and older cards have.
 const GPU_BYTES: f64 = 3e9;
@@ -270,6 +279,8 @@ fn dry_run(
     let flops_per_step =
         flops::training_step_flops(generator, discriminator, train.batch_size, train.sequence_length, masked);
     let memory = memory_estimate(config, micro_batch);
+    let at_a_time = train.batch_size.div_ceil(micro_batch).min(side_by_side::width(&opened.device));
+    let activations_bytes = at_a_time as f64 * memory.activations_bytes;
     let seconds_per_step = seconds_per_step::measure(config, data, &opened.device)?;
     let hours = seconds_per_step * train.steps as f64 / 3600.0;
 
@@ -293,10 +304,11 @@ fn dry_run(
     line(
         "memory",
         format!(
-            "{:.2} GB: {:.2} for weights and optimizer, {:.2} for activations (micro-batches of {micro_batch})",
-            memory.total_bytes() / 1e9,
+            "{:.2} GB: {:.2} for weights and optimizer, {:.2} for activations ({at_a_time} x {micro_batch} examples at a \
+             time)",
+            (memory.parameters_bytes + activations_bytes) / 1e9,
             memory.parameters_bytes / 1e9,
-            memory.activations_bytes / 1e9
+            activations_bytes / 1e9
         ),
     )?;
     line(

@@ -160,7 +160,7 @@ impl Merge {
                 let (key, expected) = match error.message() {
                     message if message.contains("auto") => ("train.micro_batch", "\"auto\" or a whole number"),
                     message if message.contains("sinusoidal") => {
-                        ("model.position_initializer", "\"normal\" or \"sinusoidal\"")
+                        ("model.position_initializer", "\"normal\", \"sinusoidal\" or \"neighbours\"")
                     }
                     _ => ("model.sharing", "\"embeddings\", \"none\" or \"all\""),
                 };
@@ -430,12 +430,20 @@ mod tests {
             ("model.num_attention_heads=3", "a divisor of hidden_size"),
             ("model.hidden_size=0", "1 to 2147483647"),
             ("model.sharing=all", "generator_size = 1.0"),
+            ("model.position_initializer=random", "\"normal\", \"sinusoidal\" or \"neighbours\""),
             ("data.masking_probability=1", "between 0 and 1"),
         ] {
             let found = message(set(text));
             assert!(found.contains(expected) && found.contains("--set"), "{text}: {found}");
         }
         assert!(message(resolve(Some("smal"), None, &[])).contains("did you mean \"small\"?"));
+        // The first layer must see the positions' columns.
+        let projected = ["model.position_initializer=neighbours", "model.embedding_size=32"].map(String::from);
+        let text = message(resolve(Some("first"), None, &projected));
+        assert!(text.contains("position_initializer is \"neighbours\"") && text.contains("embedding_size"), "{text}");
+        // Sizes that are wrong by themselves are named first.
+        let no_heads = ["model.position_initializer=neighbours", "model.num_attention_heads=0"].map(String::from);
+        assert!(message(resolve(Some("first"), None, &no_heads)).contains("model.num_attention_heads is 0"));
     }
 
     #[test]
