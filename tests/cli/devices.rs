@@ -35,3 +35,16 @@ fn auto_is_never_a_software_adapter() {
         assert_ne!(report["auto"], format!("gpu:{}", adapter["number"]));
     }
 }
+
+#[test]
+fn every_adapter_computes_what_the_cpu_does() {
+    let stdout = run(["devices", "--verify", "--json"]).expect_success().stdout;
+    let report: Value = serde_json::from_str(&stdout).expect("one JSON object");
+    let verified = report["adapters"].as_array().expect("an array");
+    assert_eq!(verified.len(), adapters().len());
+    for adapter in verified {
+        let checks = adapter["checks"].as_array().expect("an array");
+        assert!(checks.len() > 20, "{checks:?}");
+        assert!(checks.iter().all(|check| check["passed"] == true), "{checks:?}");
+    }
+}

@@ -389,7 +389,10 @@ fn micro_batches_add_up_to_the_batch(device: &Device) {
         let (whole_loss, whole) = step(0..batch.batch);
         let parts: Vec<_> = (0..batch.batch).map(|row| step(row..row + 1)).collect();
         let loss: f32 = parts.iter().map(|part| part.0).sum();
-        assert!((loss - whole_loss).abs() <= 1e-6 * SLACK.get() as f32 * whole_loss, "{loss} in parts, {whole_loss} at once");
+        assert!(
+            (loss - whole_loss).abs() <= 1e-6 * SLACK.get() as f32 * whole_loss,
+            "{loss} in parts, {whole_loss} at once"
+        );
         for (i, spec) in parameters.specs().iter().enumerate() {
             let scale = whole[i].iter().fold(0.0f32, |scale, x| scale.max(x.abs()));
             let sum: Vec<f32> = (0..spec.len()).map(|j| parts.iter().map(|part| part.1[i][j]).sum()).collect();
@@ -596,7 +599,10 @@ fn fine_tuning_steps(device: &Device) {
             let (_, loss) = head.forward(&tracked, &tensors, &device);
             let found = f64::from(values(loss.clone())[0]);
             let golden = expected["loss"].as_f64().unwrap();
-            assert!((found - golden).abs() <= LOSS_TOLERANCE * SLACK.get(), "step {i}: loss {found} instead of {golden}");
+            assert!(
+                (found - golden).abs() <= LOSS_TOLERANCE * SLACK.get(),
+                "step {i}: loss {found} instead of {golden}"
+            );
             let gradients = gradients_of(&tracked, &[(loss, objective::ParameterGroup::All)]);
             let rate = lr_at(
                 i as u64,
@@ -712,7 +718,10 @@ fn formula_models(device: &Device) {
             let seen = output.observations;
             let total_loss = f64::from(values(seen.loss.unwrap())[0]);
             let golden = expected["total_loss"].as_f64().unwrap();
-            assert!((total_loss - golden).abs() <= LOSS_TOLERANCE * SLACK.get(), "step {i}: loss {total_loss} instead of {golden}");
+            assert!(
+                (total_loss - golden).abs() <= LOSS_TOLERANCE * SLACK.get(),
+                "step {i}: loss {total_loss} instead of {golden}"
+            );
             if i == 0 {
                 let logits = values(seen.discriminator_logits.unwrap());
                 let golden = tensors.floats_at("out.disc_logits", None);

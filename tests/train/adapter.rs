@@ -11,6 +11,7 @@ use electra_train::trainer::{TrainStep, Trainer};
 use electra_train::{AdamConfig, RunConfig, run_config, training_data};
 
 use crate::support::adapter::gpu;
+use crate::support::program;
 use crate::support::small_run::{SmallRun, metrics};
 
 fn run(config: &RunConfig, folder: &Path, device: Device, resume: bool) {
@@ -25,6 +26,7 @@ fn run(config: &RunConfig, folder: &Path, device: Device, resume: bool) {
         device_description: "a test's".to_owned(),
         stop: &stop,
         license: None,
+        profile: false,
     };
     pretrain(&config, data, &options, &mut |_| {}).unwrap();
 }
@@ -103,4 +105,29 @@ fn a_step_of_base_is_the_cpus() {
     close("generator's loss", found.metrics.generator_loss.unwrap(), expected.metrics.generator_loss.unwrap());
     close("gradient norm", found.gradient_norm, expected.gradient_norm);
     assert_eq!(found.metrics.sampled_correct, expected.metrics.sampled_correct);
+}
+
+/// `--device gpu --profile`, as a user starts it; a software adapter is checked, taken and warned of.
+#[test]
+fn a_run_says_where_its_time_goes() {
+    if gpu().is_none() {
+        return;
+    }
+    let small = SmallRun::new();
+    let mut arguments = small.arguments("profiled", &["train.steps=4"]);
+    let cpu = arguments.iter().position(|argument| argument == "cpu").unwrap();
+    arguments[cpu] = "gpu".to_owned();
+    arguments.push("--profile".to_owned());
+    program::run(arguments).expect_success();
+    let profile = std::fs::read(small.path("profiled/profile.json")).unwrap();
+    let profile: serde_json::Value = serde_json::from_slice(&profile).unwrap();
+    let kernels = profile["kernels"].as_array().unwrap();
+    let launches = |stem: &str| {
+        let kernel = kernels.iter().find(|kernel| kernel["kernel"] == format!("electra::{stem}"));
+        kernel.unwrap_or_else(|| panic!("{stem} is missing"))["launches"].as_u64().unwrap()
+    };
+    // Two networks of one layer, two micro-batches.
+    assert_eq!(launches("attention_fwd"), 4);
+    assert_eq!(launches("adam_update"), 1);
+    assert!(profile["launches"].as_u64().unwrap() > 50 && profile["seconds"].as_f64().unwrap() > 0.0);
 }

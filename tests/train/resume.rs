@@ -48,6 +48,7 @@ fn run_until(config: &RunConfig, folder: &Path, resume: bool, stop_after: Option
         device_description: "CPU".to_owned(),
         stop: &stop,
         license: None,
+        profile: false,
     };
     pretrain(&config, data, &options, &mut |event| {
         if let TrainEvent::Progress { step, .. } = event

@@ -10,6 +10,7 @@ mod model_folder;
 mod seconds_per_step;
 mod terminal;
 mod training_display;
+mod verification;
 
 use std::process::ExitCode;
 

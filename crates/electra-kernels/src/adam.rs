@@ -47,7 +47,11 @@ pub fn adam_update(tensors: AdamTensors, gradient: Tensor<1>, update: &AdamUpdat
     expect("adam: v [len]", tensors.v.dims(), shape);
     expect("adam: gradient [len]", gradient.dims(), shape);
     let all = [&tensors.parameter, &tensors.m, &tensors.v, &gradient];
-    if all.into_iter().all(on_flex) && !crate::is_reference_only() { fused(tensors, gradient, update) } else { reference(tensors, gradient, update) }
+    if all.into_iter().all(on_flex) && !crate::is_reference_only() {
+        fused(tensors, gradient, update)
+    } else {
+        reference(tensors, gradient, update)
+    }
 }
 
 /// Constants of an update that is decided on the device.

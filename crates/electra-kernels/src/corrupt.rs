@@ -33,7 +33,11 @@ pub fn corrupt(
             &gpu::ids(sampled_ids),
         );
         let (ids, is_replaced) = (gpu::id_tensor::<2>(ids), gpu::tensor::<2>(is_replaced));
-        return if is_autodiff { (Tensor::from_inner(ids), Tensor::from_inner(is_replaced)) } else { (ids, is_replaced) };
+        return if is_autodiff {
+            (Tensor::from_inner(ids), Tensor::from_inner(is_replaced))
+        } else {
+            (ids, is_replaced)
+        };
     }
     reference(original_ids, positions, weights, sampled_ids)
 }
@@ -52,7 +56,12 @@ pub fn reference(
     let positions = flat_positions(positions, seq);
     let used = weights.clone().greater_elem(0.0).int().reshape([slots]);
     let scatter = |values: Tensor<1, Int>| {
-        Tensor::<1, Int>::zeros([rows * seq], &device).select_assign(0, positions.clone(), values, IndexingUpdateOp::Add)
+        Tensor::<1, Int>::zeros([rows * seq], &device).select_assign(
+            0,
+            positions.clone(),
+            values,
+            IndexingUpdateOp::Add,
+        )
     };
     let count = scatter(used.clone());
     let sum = scatter(sampled_ids.clone().reshape([slots]) * used);

@@ -23,7 +23,8 @@ pub fn embeddings(
     ids: &Tensor<2, Int>,
     type_ids: &Tensor<2, Int>,
 ) -> Tensor<2> {
-    let ([batch, seq], [_, width], [longest, _], [kinds, _]) = (ids.dims(), words.dims(), positions.dims(), types.dims());
+    let ([batch, seq], [_, width], [longest, _], [kinds, _]) =
+        (ids.dims(), words.dims(), positions.dims(), types.dims());
     expect("embeddings: positions [max_positions, width]", positions.dims(), [longest, width]);
     expect("embeddings: types [types, width]", types.dims(), [kinds, width]);
     expect("embeddings: type_ids [batch, seq]", type_ids.dims(), [batch, seq]);
@@ -58,8 +59,7 @@ fn sum_of(
 ) -> Tensor<2> {
     let ([batch, seq], [_, width]) = (ids.dims(), words.dims());
     let tokens = batch * seq;
-    let of_tokens =
-        of(words, ids.clone().reshape([tokens])) + of(types, type_ids.clone().reshape([tokens]));
+    let of_tokens = of(words, ids.clone().reshape([tokens])) + of(types, type_ids.clone().reshape([tokens]));
     let positions = positions.slice(0..seq);
     (of_tokens.reshape([batch, seq, width]) + positions.unsqueeze()).reshape([tokens, width])
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub mod adam;
 pub mod attention;
+pub mod benchmark;
 pub mod corrupt;
 mod cpu;
 pub mod device;
@@ -25,15 +26,16 @@ pub mod linear;
 pub mod noise;
 mod shape;
 pub mod side_by_side;
+pub mod verify;
 
 pub use attention::attention;
-pub use gpu::{Kernel, set_enabled};
 pub use corrupt::corrupt;
 pub use dropout::{Dropout, dropout};
 pub use electra_loss::{MlmOutput, Sampling, mlm_logits, mlm_loss, rtd_loss};
 pub use embedding::embeddings;
 pub use gather::gather_positions;
 pub use gelu::gelu_linear;
+pub use gpu::{Kernel, set_enabled};
 pub use layer_norm::{add_layer_norm, layer_norm};
 pub use linear::linear;
 pub use side_by_side::side_by_side;

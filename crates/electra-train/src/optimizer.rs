@@ -167,9 +167,12 @@ impl Adam {
         let (m, v) = self.moments();
         let Some(device) = DeviceAdam::new(&values, &m, &v, self.updates()) else { return (parameters, false) };
         let views = device.parameters();
-        let parameters = parameters.map(|i, _, value| {
-            if value.is_autodiff() { Tensor::from_inner(views[i].clone()) } else { views[i].clone() }
-        });
+        let parameters =
+            parameters.map(
+                |i, _, value| {
+                    if value.is_autodiff() { Tensor::from_inner(views[i].clone()) } else { views[i].clone() }
+                },
+            );
         self.state = State::OnDevice(device);
         (parameters, true)
     }

@@ -12,9 +12,11 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use electra_data::{Batch, BatchSource, Prefetcher, SpecialTokens};
+use electra_kernels::launches::{self, KernelTime};
 use electra_model::objective::{self, NetworkKind};
 use electra_model::pretraining::{DISCRIMINATOR, GENERATOR};
 use electra_model::{Initializer, Layout, Neighbours, Objective, ObjectiveConfig, Parameters};
+use serde_json::json;
 
 use crate::baseline::FrequencyDetector;
 use crate::checkpoint::{self, Checkpoint, TrainState};
@@ -45,6 +47,9 @@ const PREFETCH_THREADS: usize = 2;
 /// run that breaks is stopped soon and Ctrl-C is answered.
 const STEPS_AHEAD: usize = 16;
 
+/// Steps before the one that is profiled: the first ones compile shaders and allocate.
+const STEPS_BEFORE_PROFILE: u64 = 2;
+
 /// The text a run learns from and is judged on.
 pub struct TrainingData {
     pub train: BatchSource,
@@ -73,6 +78,8 @@ pub struct RunOptions<'a> {
     /// Set it to save and stop after the step in hand.
     pub stop: &'a AtomicBool,
     pub license: Option<String>,
+    /// Time every launch of one step on a graphics adapter, and write them to profile.json.
+    pub profile: bool,
 }
 
 /// How a run ended.
@@ -222,7 +229,17 @@ pub fn pretrain(
             events(&TrainEvent::Notice { message: format!("step {step}: the phase \"{phase}\" begins") });
         }
         let learning_rate = lr_at(step, train.learning_rate, train.warmup_steps, train.steps);
-        pending.push_back((trainer.submit(&batch, step, learning_rate), batch));
+        if options.profile && step == first_step + STEPS_BEFORE_PROFILE {
+            // By itself: steps in flight would be timed with it.
+            settle(&mut pending, &mut progress, train.max_nonfinite_in_a_row, folder, events)?;
+            let (submitted, times) = launches::profile(|| trainer.submit(&batch, step, learning_rate));
+            pending.push_back((submitted, batch));
+            let path = folder.join("profile.json");
+            file::write_atomically(&path, &profile_json(step, &times))?;
+            events(&TrainEvent::Notice { message: format!("step {step}, kernel by kernel: {}", path.display()) });
+        } else {
+            pending.push_back((trainer.submit(&batch, step, learning_rate), batch));
+        }
         progress.step += 1;
         let step = progress.step;
         let last = step == train.steps;
@@ -295,6 +312,23 @@ pub fn pretrain(
     let interrupted = progress.step < train.steps;
     events(&TrainEvent::Finished { step: progress.step, seconds: started.elapsed().as_secs_f64(), interrupted });
     Ok(Outcome { step: progress.step, interrupted, validation: last_validation, exported, examples })
+}
+
+/// What profile.json holds: the kernels of one step, the dearest first. Empty on the CPU, which launches none.
+fn profile_json(step: u64, times: &[KernelTime]) -> Vec<u8> {
+    let kernels: Vec<_> = times
+        .iter()
+        .map(|time| {
+            json!({
+                "kernel": time.name, "launches": time.launches, "seconds": time.seconds,
+                "device_time": time.is_device_time,
+            })
+        })
+        .collect();
+    let launches: u64 = times.iter().map(|time| time.launches).sum();
+    let seconds: f64 = times.iter().map(|time| time.seconds).sum();
+    let profile = json!({ "step": step, "launches": launches, "seconds": seconds, "kernels": kernels });
+    serde_json::to_vec_pretty(&profile).expect("numbers and names are JSON")
 }
 
 /// Takes in what steps in flight have to say, in their order.

@@ -1,27 +1,30 @@
-//! `electra bench step`: what a training step costs on a device.
+//! `electra bench`: what a training step, and each of its operations, costs on a device.
 
 use std::time::Instant;
 
 use anyhow::bail;
 use electra_data::{Batch, MaskingConfig, SpecialTokens, choose_masked};
-use electra_kernels::device::{DeviceChoice, open};
-use electra_kernels::launches;
+use electra_kernels::device::DeviceChoice;
+use electra_kernels::{benchmark, launches};
 use electra_train::pretrain::{layout_of, objective_of};
 use electra_train::run_config::{self, MicroBatch};
 use electra_train::{AdamConfig, trainer::Trainer};
 use serde_json::json;
 
 use crate::terminal::Terminal;
+use crate::verification::open_checked;
 
 const EXAMPLES: &str = "\
 Examples:
   electra bench step --preset small --batch 8 --seq 128 --device cpu
   electra bench step --preset tiny --json | jq .tokens_per_second
+  electra bench step --preset tiny --device gpu --profile
+  electra bench kernels --preset small --batch 8 --device gpu
 
 Tokens are random, since only shapes matter; dropout is the preset's. tests/bench/joint_step.py runs PyTorch's step beside
 it in turns.";
 
-/// Measure the training step
+/// Measure the training step or its operations
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -32,6 +35,33 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum What {
     Step(Step),
+    Kernels(Kernels),
+}
+
+/// Time every operation beside its reference body and the device's best
+#[derive(Debug, clap::Args)]
+struct Kernels {
+    /// Sizes of the network
+    #[arg(long, default_value = "tiny")]
+    preset: String,
+    /// Examples [default: the preset's]
+    #[arg(long)]
+    batch: Option<usize>,
+    /// Tokens per example [default: the preset's]
+    #[arg(long)]
+    seq: Option<usize>,
+    /// Only operations whose name contains this
+    #[arg(long, default_value = "")]
+    only: String,
+    /// Runs of each, of which the fastest counts
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    runs: u64,
+    /// auto, cpu, gpu or gpu:N
+    #[arg(long, default_value_t = DeviceChoice::Auto)]
+    device: DeviceChoice,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 /// Time whole training steps: forward, backward, optimizer
@@ -67,15 +97,86 @@ struct Step {
 }
 
 pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
-    let What::Step(args) = args.what;
+    match args.what {
+        What::Step(args) => step(args, terminal),
+        What::Kernels(args) => kernels(args, terminal),
+    }
+}
+
+fn kernels(args: Kernels, terminal: &Terminal) -> anyhow::Result<()> {
+    let mut sets = Vec::new();
+    sets.extend(args.batch.map(|batch| format!("train.batch_size={batch}")));
+    sets.extend(args.seq.map(|seq| format!("train.sequence_length={seq}")));
+    let config = run_config::resolve(Some(&args.preset), None, &sets)?;
+    let opened = open_checked(args.device, terminal)?;
+    let network = config.model.discriminator();
+    let masking = MaskingConfig { probability: config.data.masking_probability, ..MaskingConfig::default() };
+    let shapes = benchmark::Shapes {
+        batch: config.train.batch_size,
+        seq: config.train.sequence_length,
+        hidden: network.hidden_size,
+        inner: network.intermediate_size,
+        heads: network.num_attention_heads,
+        vocab: network.vocab_size,
+        embedding: network.embedding_size,
+        masked: masking.max_masked(config.train.sequence_length),
+    };
+    let runs = args.runs as usize;
+    let best = benchmark::roofline(&opened.device, runs);
+    if !args.json {
+        terminal.result(format_args!(
+            "{}: a copy moves {:.1} GB/s, a product does {:.1} GFLOP/s\n{:<36} {:>19} {:>19} {:>8} {:>8}",
+            opened.description,
+            best.bytes_per_second / 1e9,
+            best.flops_per_second / 1e9,
+            "ms, forward + backward",
+            "ours",
+            "primitives",
+            "speedup",
+            "of best"
+        ))?;
+    }
+    let mut failure = None;
+    let timings = benchmark::kernels(&opened.device, &shapes, &args.only, runs, &best, &mut |timing| {
+        if args.json {
+            return;
+        }
+        let pair = |forward: f64, backward: f64| format!("{:.2} + {:.2}", forward * 1e3, backward * 1e3);
+        let printed = terminal.result(format_args!(
+            "{:<36} {:>19} {:>19} {:>7.1}x {:>7.0}%",
+            timing.name,
+            pair(timing.forward_seconds, timing.backward_seconds),
+            pair(timing.reference_forward_seconds, timing.reference_backward_seconds),
+            timing.speedup,
+            timing.share_of_roofline * 100.0
+        ));
+        failure = failure.take().or(printed.err());
+    });
+    if let Some(failure) = failure {
+        return Err(failure.into());
+    }
+    if timings.is_empty() {
+        bail!("--only {:?}: no operation has that in its name; leave --only out to see them all", args.only);
+    }
+    if args.json {
+        terminal.result(json!({
+            "backend": if opened.is_gpu { "wgpu" } else { "flex" },
+            "adapter": opened.description,
+            "preset": args.preset,
+            "shapes": shapes,
+            "roofline": best,
+            "kernels": timings,
+        }))?;
+    }
+    Ok(())
+}
+
+fn step(args: Step, terminal: &Terminal) -> anyhow::Result<()> {
     let mut sets = args.sets.clone();
     sets.extend(args.batch.map(|batch| format!("train.batch_size={batch}")));
     sets.extend(args.seq.map(|seq| format!("train.sequence_length={seq}")));
     let mut config = run_config::resolve(Some(&args.preset), None, &sets)?;
-    let opened = open(args.device)?;
-    if let Some(warning) = &opened.warning {
-        terminal.warn(warning);
-    }
+    let opened = open_checked(args.device, terminal)?;
     super::pretrain::settle_micro_batch(&mut config, &opened);
     let MicroBatch::Size(micro_batch) = config.train.micro_batch else { unreachable!("just settled") };
     let train = &config.train;

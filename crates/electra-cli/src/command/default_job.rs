@@ -18,7 +18,7 @@ use electra_train::run_config::{self, RunConfig};
 use electra_train::training_data;
 use electra_train::validate::JudgedToken;
 
-use super::pretrain::{open_device, settle_micro_batch, train};
+use super::pretrain::{Start, open_device, settle_micro_batch, train};
 use crate::seconds_per_step;
 use crate::terminal::{FAINT_STYLE, HEADING_STYLE, Terminal, Unit};
 
@@ -87,7 +87,7 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
         };
         set_steps(&mut config, steps as u64)?;
     }
-    let outcome = train(&config, data, &args.out, begun, None, None, &opened, terminal)?;
+    let outcome = train(&config, data, &args.out, Start { resume: begun, ..Start::default() }, &opened, terminal)?;
     if outcome.interrupted {
         terminal.note("Run the same command to go on.");
         return Ok(());

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Color, Effects, RgbColor, Style};
 use anyhow::Context;
-use electra_kernels::device::{DeviceChoice, open};
+use electra_kernels::device::DeviceChoice;
 use electra_train::detect::{Detector, TokenScore};
 use serde_json::json;
 
 use crate::model_folder;
 use crate::terminal::Terminal;
+use crate::verification::open_checked;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -37,10 +38,7 @@ pub struct Args {
 
 pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     let folder = model_folder::find(args.model.as_deref(), "discriminator")?;
-    let device = open(args.device)?;
-    if let Some(warning) = &device.warning {
-        terminal.warn(warning);
-    }
+    let device = open_checked(args.device, terminal)?;
     terminal.detail(format_args!("{} on {}", folder.display(), device.description));
     let detector = Detector::load(&folder, &device.device)?;
     let score = |text: &str| -> anyhow::Result<()> {

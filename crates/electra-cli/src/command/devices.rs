@@ -1,16 +1,21 @@
 //! `electra devices`: what this machine can train on, and what `auto` takes of it.
 
 use std::fmt::Write;
+use std::time::Instant;
 
-use electra_kernels::device::{AdapterInfo, DeviceChoice, adapters, automatic};
+use electra_kernels::device::{AdapterInfo, DeviceChoice, adapters, automatic, open};
+use electra_kernels::verify::{Extent, verify};
 use serde_json::json;
 
+use crate::RunFailed;
 use crate::terminal::{FAINT_STYLE, HEADING_STYLE, Terminal};
+use crate::verification;
 
 const EXAMPLES: &str = "\
 Examples:
   electra devices                       a listing to read
   electra devices --json | jq '.adapters[].name'
+  electra devices --verify              does every adapter compute what the CPU does? a report for bugs
   electra --device gpu:1                the default job on the second adapter
 
 A device is named auto, cpu, gpu or gpu:N. `auto` takes the best adapter with hardware behind it, else the CPU;
@@ -23,18 +28,92 @@ pub struct Args {
     /// Print one JSON object in place of the listing
     #[arg(long)]
     json: bool,
+    /// Compare every kernel on every adapter with the CPU, and end with 1 where one differs
+    #[arg(long)]
+    verify: bool,
 }
 
 pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     let adapters = adapters();
     let automatic = automatic(&adapters);
     let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get());
+    if args.verify {
+        return verify_all(&adapters, automatic, threads, args.json, terminal);
+    }
     if args.json {
         let choice = automatic.map_or(DeviceChoice::Cpu, DeviceChoice::GpuIndex);
         let report = json!({ "auto": choice, "cpu": { "threads": threads }, "adapters": adapters });
         terminal.result(serde_json::to_string_pretty(&report)?)?;
     } else {
         terminal.result(listing(&adapters, automatic, threads))?;
+    }
+    Ok(())
+}
+
+/// The report to paste into a bug: the adapters, and how far each kernel's numbers are from the CPU's.
+fn verify_all(
+    adapters: &[AdapterInfo],
+    automatic: Option<usize>,
+    threads: usize,
+    json: bool,
+    terminal: &Terminal,
+) -> anyhow::Result<()> {
+    let mut reports = Vec::new();
+    let mut failed = 0;
+    if !json {
+        terminal.result(format_args!(
+            "electra {}\n{}",
+            env!("CARGO_PKG_VERSION"),
+            listing(adapters, automatic, threads)
+        ))?;
+    }
+    for adapter in adapters {
+        let opened = open(DeviceChoice::GpuIndex(adapter.number))?;
+        if !json {
+            terminal
+                .result(format_args!("\n{HEADING_STYLE}gpu:{}{HEADING_STYLE:#} {}", adapter.number, adapter.name))?;
+        }
+        let mut failure = None;
+        let started = Instant::now();
+        let checks = verify(&opened.device, Extent::Full, &mut |check| {
+            if !json {
+                failure = failure.take().or(terminal.result(verification::line_of(check)).err());
+            }
+        });
+        if let Some(failure) = failure {
+            return Err(failure.into());
+        }
+        let wrong = checks.iter().filter(|check| !check.passed()).count();
+        failed += wrong;
+        if !json {
+            terminal.result(format_args!(
+                "  {} of {} cases agree with the CPU, in {:.0} s",
+                checks.len() - wrong,
+                checks.len(),
+                started.elapsed().as_secs_f64()
+            ))?;
+        }
+        let checks: Vec<_> = checks
+            .iter()
+            .map(|check| {
+                // An infinite error is no number in JSON.
+                let error = check.error.is_finite().then_some(check.error);
+                json!({
+                    "kernel": check.kernel, "case": check.case, "passed": check.passed(), "error": error,
+                    "tolerance": check.tolerance, "seconds": check.seconds,
+                })
+            })
+            .collect();
+        reports.push(json!({ "adapter": adapter, "checks": checks }));
+    }
+    if json {
+        let report = json!({ "version": env!("CARGO_PKG_VERSION"), "adapters": reports });
+        terminal.result(serde_json::to_string_pretty(&report)?)?;
+    } else if adapters.is_empty() {
+        terminal.result("There is nothing to compare.")?;
+    }
+    if failed > 0 {
+        return Err(RunFailed(format!("{failed} cases differ from the CPU's results")).into());
     }
     Ok(())
 }

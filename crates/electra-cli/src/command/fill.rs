@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use anyhow::anyhow;
-use electra_kernels::device::{DeviceChoice, open};
+use electra_kernels::device::DeviceChoice;
 use electra_train::detect::Filler;
 use serde_json::json;
 
 use crate::model_folder;
 use crate::terminal::{FAINT_STYLE, HEADING_STYLE, Terminal};
+use crate::verification::open_checked;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -37,10 +38,7 @@ pub struct Args {
 
 pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     let folder = model_folder::find(args.model.as_deref(), "generator")?;
-    let device = open(args.device)?;
-    if let Some(warning) = &device.warning {
-        terminal.warn(warning);
-    }
+    let device = open_checked(args.device, terminal)?;
     terminal.detail(format_args!("{} on {}", folder.display(), device.description));
     let filler = Filler::load(&folder, &device.device)?;
     let masks = filler.fill(&args.text, args.top_k as usize).map_err(|problem| anyhow!(problem))?;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
-use electra_kernels::device::{self, DeviceChoice, OpenDevice};
+use electra_kernels::device::{DeviceChoice, OpenDevice};
 use electra_kernels::side_by_side;
 use electra_model::pretraining::{DISCRIMINATOR, GENERATOR};
 use electra_train::pretrain::{
@@ -18,6 +18,7 @@ use crate::model_folder::RUNS;
 use crate::seconds_per_step;
 use crate::terminal::{HEADING_STYLE, Terminal};
 use crate::training_display::TrainingDisplay;
+use crate::verification;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -65,6 +66,9 @@ pub struct Args {
     /// Licence to name in the exported models' cards, such as apache-2.0
     #[arg(long)]
     license: Option<String>,
+    /// Write where one step's time goes on a graphics adapter, kernel by kernel, to profile.json in the run's folder
+    #[arg(long)]
+    profile: bool,
     /// Print parameters, FLOPs, memory and the time that a measured step predicts, and stop
     #[arg(long)]
     dry_run: bool,
@@ -88,7 +92,8 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     if args.dry_run {
         return dry_run(&config, &opened, &data, terminal);
     }
-    let outcome = train(&config, data, &folder, args.resume, args.init_from, args.license, &opened, terminal)?;
+    let start = Start { resume: args.resume, init_from: args.init_from, license: args.license, profile: args.profile };
+    let outcome = train(&config, data, &folder, start, &opened, terminal)?;
     for path in &outcome.exported {
         terminal.note(format_args!("exported {}", path.display()));
     }
@@ -174,12 +179,7 @@ pub fn check_folder(folder: &Path, resume: bool) -> anyhow::Result<()> {
 }
 
 pub fn open_device(config: &RunConfig, terminal: &Terminal) -> anyhow::Result<OpenDevice> {
-    let choice: DeviceChoice = config.device.parse()?;
-    let opened = device::open(choice)?;
-    if let Some(warning) = &opened.warning {
-        terminal.warn(warning);
-    }
-    Ok(opened)
+    verification::open_checked(config.device.parse()?, terminal)
 }
 
 /// Replaces `"auto"` by what fits the device, by estimate.
@@ -221,15 +221,21 @@ fn cpu_bytes() -> f64 {
     available.unwrap_or(4e9) / 2.0
 }
 
+/// What a user may ask of a run beside its configuration; the fields are [`RunOptions`]'.
+#[derive(Default)]
+pub struct Start {
+    pub resume: bool,
+    pub init_from: Option<PathBuf>,
+    pub license: Option<String>,
+    pub profile: bool,
+}
+
 /// Runs the training with Ctrl-C and SIGTERM saving, and its events on the terminal.
-#[expect(clippy::too_many_arguments, reason = "two callers, each with all of it at hand")]
 pub fn train(
     config: &RunConfig,
     data: pretrain::TrainingData,
     folder: &Path,
-    resume: bool,
-    init_from: Option<PathBuf>,
-    license: Option<String>,
+    start: Start,
     opened: &OpenDevice,
     terminal: &Terminal,
 ) -> anyhow::Result<Outcome> {
@@ -243,12 +249,13 @@ pub fn train(
     });
     let options = RunOptions {
         folder: folder.to_owned(),
-        resume,
-        init_from,
+        resume: start.resume,
+        init_from: start.init_from,
         device: opened.device.clone(),
         device_description: opened.description.clone(),
         stop: &STOP,
-        license,
+        license: start.license,
+        profile: start.profile,
     };
     let mut display = TrainingDisplay::new(terminal);
     pretrain::pretrain(config, data, &options, &mut |event| display.show(event)).map_err(|error| match error {

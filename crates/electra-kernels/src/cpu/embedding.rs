@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "embedding: id 5, expected one of 0..5")]
+    #[should_panic(expected = "embeddings: id 5, expected one of 0..5")]
     fn an_id_beyond_the_table_is_told() {
         let ids = Tensor::<1, Int>::from_data([0, 5], &Device::flex().autodiff());
         crate::embedding::look_up(leaf(&[0.0; 10], [5, 2]), ids);

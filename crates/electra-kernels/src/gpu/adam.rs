@@ -241,10 +241,15 @@ impl Arenas {
         for (arena, table) in self.arenas.iter_mut().zip(tables) {
             arena.rules = Some(upload(&arena.parameters, &table));
         }
-        let absent: Vec<CubeTensor> = rules.iter().zip(&self.places).filter(|(rule, _)| rule.is_none()).map(|(_, place)| {
-            let arena = &self.arenas[place.arena];
-            view(&arena.gradients, place.start, arena.length - place.start - place.length, [place.length])
-        }).collect();
+        let absent: Vec<CubeTensor> = rules
+            .iter()
+            .zip(&self.places)
+            .filter(|(rule, _)| rule.is_none())
+            .map(|(_, place)| {
+                let arena = &self.arenas[place.arena];
+                view(&arena.gradients, place.start, arena.length - place.start - place.length, [place.length])
+            })
+            .collect();
         for gradient in absent {
             let zeros = upload(&gradient, &vec![0.0; gradient.meta.shape().num_elements()]);
             let launch = Launch::new(&GATHER).buffer(&gradient).buffer(&zeros);

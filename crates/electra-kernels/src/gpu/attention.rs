@@ -142,7 +142,8 @@ mod tests {
             let (mask, site) = (mask.clone(), site.clone());
             move |operands: Vec<Tensor<2>>| {
                 let [q, k, v] = operands.try_into().unwrap();
-                let mask = Tensor::<2>::from_data(TensorData::new(mask.clone(), [batch, seq]), &q.device()).cast(q.dtype());
+                let mask =
+                    Tensor::<2>::from_data(TensorData::new(mask.clone(), [batch, seq]), &q.device()).cast(q.dtype());
                 attention(q, k, v, &mask, heads, Some(&site))
             }
         };

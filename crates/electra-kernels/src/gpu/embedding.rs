@@ -124,7 +124,8 @@ mod tests {
                 move |operands: Vec<Tensor<2>>| {
                     let [words, positions, types] = operands.try_into().unwrap();
                     let device = words.device();
-                    let ints = |ids: &[i32]| Tensor::<2, Int>::from_data(TensorData::new(ids.to_vec(), [batch, seq]), &device);
+                    let ints =
+                        |ids: &[i32]| Tensor::<2, Int>::from_data(TensorData::new(ids.to_vec(), [batch, seq]), &device);
                     body(words, positions, types, &ints(&ids), &ints(&kinds))
                 }
             };

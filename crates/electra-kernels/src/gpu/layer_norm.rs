@@ -3,7 +3,7 @@
 use burn_wgpu::CubeTensor;
 
 use super::{
-    Noise, SOFTWARE_TURNS, Operand, empty, is_software,
+    Noise, Operand, SOFTWARE_TURNS, empty, is_software,
     launch::Launch,
     matrix,
     product::sum_parts,
@@ -126,8 +126,7 @@ pub(crate) fn add_layer_norm(
     epsilon: f64,
 ) -> Operand {
     let body = |[x, branch, gamma, beta]: [CubeTensor; 4], _| {
-        let Normalized { y, z, stats } =
-            forward(&x, Some(&branch), noise.as_ref(), [&gamma, &beta], epsilon as f32);
+        let Normalized { y, z, stats } = forward(&x, Some(&branch), noise.as_ref(), [&gamma, &beta], epsilon as f32);
         (y, ([z, stats, gamma], noise), ())
     };
     fused([x, branch, gamma, beta], body, |([z, stats, gamma], noise), gradient, wanted| {

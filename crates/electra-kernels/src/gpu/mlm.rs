@@ -63,7 +63,8 @@ pub(crate) fn loss(
             let (inputs, logits) = (rows(&hidden, first, count), rows(&logits, 0, count));
             let epilogue = Epilogue { bias: Some(&bias), into: Some(logits.clone()), ..Epilogue::default() };
             product(Mode::TransposedB, &inputs, &table, epilogue);
-            let launch = Launch::new(&ROWS).buffer(&logits).buffer(targets).buffer(weights).buffer(&losses).buffer(&ids);
+            let launch =
+                Launch::new(&ROWS).buffer(&logits).buffer(targets).buffer(weights).buffer(&losses).buffer(&ids);
             let launch = launch
                 .define("SAMPLE", draw.is_some())
                 .define("GRADIENT", tracked)
@@ -138,8 +139,7 @@ mod tests {
         ((row * 31 + vocab - 1) % vocab) as i32
     }
 
-    type Loss =
-        fn(Tensor<2>, Tensor<2>, Tensor<1>, Tensor<1, Int>, Tensor<1>, f64, Option<&Sampling<'_>>) -> MlmOutput;
+    type Loss = fn(Tensor<2>, Tensor<2>, Tensor<1>, Tensor<1, Int>, Tensor<1>, f64, Option<&Sampling<'_>>) -> MlmOutput;
 
     /// Every third slot is unused.
     fn run(loss: Loss, operands: Vec<Tensor<2>>, sampling: Option<&Sampling<'_>>) -> MlmOutput {
@@ -160,11 +160,7 @@ mod tests {
     fn losses_and_gradients_match_the_reference() {
         for [rows, width, vocab] in sizes() {
             let operands = operands(&[[rows, width], [vocab, width], [1, vocab]]);
-            let body = |loss: Loss| {
-                move |operands: Vec<Tensor<2>>| {
-                    run(loss, operands, None).loss.reshape([1, 1])
-                }
-            };
+            let body = |loss: Loss| move |operands: Vec<Tensor<2>>| run(loss, operands, None).loss.reshape([1, 1]);
             let what = format!("mlm {rows} x {width} x {vocab}");
             assert_matches(&what, &operands, 3e-6, &body(crate::mlm_loss), &body(electra_loss::reference));
         }

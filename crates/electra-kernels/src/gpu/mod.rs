@@ -46,6 +46,8 @@ impl Dense for CubeTensor {
 
 /// What can be switched off by itself, since it has a reference body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(not(target_family = "wasm"), derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(not(target_family = "wasm"), serde(rename_all = "snake_case"))]
 pub enum Kernel {
     Adam,
     Attention,
@@ -57,15 +59,22 @@ pub enum Kernel {
 }
 
 impl Kernel {
-    pub const ALL: [Self; 7] = [
-        Self::Adam,
-        Self::Attention,
-        Self::Dropout,
-        Self::ElectraLoss,
-        Self::Embedding,
-        Self::LayerNorm,
-        Self::Linear,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Adam, Self::Attention, Self::Dropout, Self::ElectraLoss, Self::Embedding, Self::LayerNorm, Self::Linear];
+}
+
+impl std::fmt::Display for Kernel {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Adam => "adam",
+            Self::Attention => "attention",
+            Self::Dropout => "dropout",
+            Self::ElectraLoss => "electra_loss",
+            Self::Embedding => "embedding",
+            Self::LayerNorm => "layer_norm",
+            Self::Linear => "linear",
+        })
+    }
 }
 
 /// Bits of the kernels that are off.
@@ -163,12 +172,6 @@ pub(crate) fn tensor<const D: usize>(array: CubeTensor) -> Tensor<D> {
 /// An array of ids as a tensor of the public interface.
 pub(crate) fn id_tensor<const D: usize>(array: CubeTensor) -> Tensor<D, Int> {
     Tensor::from_primitive::<CubeBackend>(array)
-}
-
-/// The same values in another shape.
-pub(crate) fn reshaped<const D: usize>(tensor: &CubeTensor, shape: [usize; D]) -> CubeTensor {
-    let (client, device) = (tensor.client.clone(), tensor.device.clone());
-    CubeTensor::new_contiguous(client, device, Shape::from(shape), tensor.handle.clone(), tensor.dtype)
 }
 
 /// Rows `first..first + count` of a matrix, in place. They must begin where the adapter lets a binding begin.

@@ -97,13 +97,7 @@ fn dimensions(mode: Mode, a: &CubeTensor, b: &CubeTensor) -> [usize; 3] {
 }
 
 /// As [`product`], in a form of the caller's choice.
-pub(crate) fn product_in(
-    form: Form,
-    mode: Mode,
-    a: &CubeTensor,
-    b: &CubeTensor,
-    epilogue: Epilogue<'_>,
-) -> CubeTensor {
+pub(crate) fn product_in(form: Form, mode: Mode, a: &CubeTensor, b: &CubeTensor, epilogue: Epilogue<'_>) -> CubeTensor {
     let [m, n, k] = dimensions(mode, a, b);
     let Epilogue { bias, gelu, keep, slope, sums, into, accumulate } = epilogue;
     assert!(into.is_some() || !accumulate, "product: nothing to add to");
@@ -124,13 +118,7 @@ pub(crate) fn product_in(
             Some(sums) if parts == 1 => launch.buffer(sums),
             _ => launch,
         };
-        launch
-            .define("MODE", mode as i64)
-            .define("GELU", gelu)
-            .define("ACCUMULATE", accumulate)
-            .size(m)
-            .size(n)
-            .size(k)
+        launch.define("MODE", mode as i64).define("GELU", gelu).define("ACCUMULATE", accumulate).size(m).size(n).size(k)
     };
     match form {
         Form::Direct => {
@@ -289,7 +277,11 @@ mod tests {
                 close(run(Epilogue { slope: Some(&z_), ..Epilogue::default() }), &slopes, "slope");
                 let into = on(&z, [m, n]);
                 let sum: Vec<f64> = with_bias.iter().zip(&z).map(|(x, z)| x + z).collect();
-                close(run(Epilogue { bias: Some(&bias_), into: Some(into), accumulate: true, ..Epilogue::default() }), &sum, "into");
+                close(
+                    run(Epilogue { bias: Some(&bias_), into: Some(into), accumulate: true, ..Epilogue::default() }),
+                    &sum,
+                    "into",
+                );
             }
             // A weight's gradient with its bias's.
             let (a, b) = (random(5, k * m), random(6, k * n));
@@ -297,7 +289,13 @@ mod tests {
             let expected: Vec<f64> = (0..m).map(|row| (0..k).map(|p| a[p * m + row]).sum()).collect();
             for form in [Form::Direct, Form::Staged(1), Form::Staged(2)] {
                 let sums = empty(&a_, [m]);
-                let found = product_in(form, Mode::TransposedA, &a_, &b_, Epilogue { sums: Some(&sums), ..Epilogue::default() });
+                let found = product_in(
+                    form,
+                    Mode::TransposedA,
+                    &a_,
+                    &b_,
+                    Epilogue { sums: Some(&sums), ..Epilogue::default() },
+                );
                 assert!(error(&download(found), &exact(Mode::TransposedA, &a, &b, [m, n, k])) < 2e-6, "{form:?}");
                 let error = error(&download(sums), &expected);
                 assert!(error < 2e-6, "{form:?} sums: {error}");

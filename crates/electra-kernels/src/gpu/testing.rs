@@ -48,7 +48,11 @@ pub(crate) type Operands = Vec<(Vec<f64>, [usize; 2])>;
 
 /// Random operands of these shapes.
 pub(crate) fn operands(shapes: &[[usize; 2]]) -> Operands {
-    shapes.iter().enumerate().map(|(i, &[rows, columns])| (random(i as u64 + 1, rows * columns), [rows, columns])).collect()
+    shapes
+        .iter()
+        .enumerate()
+        .map(|(i, &[rows, columns])| (random(i as u64 + 1, rows * columns), [rows, columns]))
+        .collect()
 }
 
 /// The result of `operation` and the gradients of all operands, for a loss that weighs each value of the result
@@ -112,11 +116,7 @@ pub(crate) fn assert_matches(
 }
 
 /// Asserts that the oracle's gradients are those of finite differences, in f64.
-pub(crate) fn assert_differentiates(
-    what: &str,
-    operands: &Operands,
-    oracle: &dyn Fn(Vec<Tensor<2>>) -> Tensor<2>,
-) {
+pub(crate) fn assert_differentiates(what: &str, operands: &Operands, oracle: &dyn Fn(Vec<Tensor<2>>) -> Tensor<2>) {
     let gradients = run(&Device::flex(), DType::F64, operands, oracle);
     let weights = random(99, gradients[0].len());
     let loss = |operands: &Operands| {
@@ -133,7 +133,10 @@ pub(crate) fn assert_differentiates(
             };
             let difference = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
             let error = (difference - gradient).abs();
-            assert!(error < 1e-6 * gradient.abs().max(1.0), "{what}: operand {operand}, {index}: {gradient} and {difference}");
+            assert!(
+                error < 1e-6 * gradient.abs().max(1.0),
+                "{what}: operand {operand}, {index}: {gradient} and {difference}"
+            );
         }
     }
 }
@@ -181,6 +184,6 @@ pub(crate) fn upload(device: &Device, values: &[f64], shape: [usize; 2]) -> Cube
 /// The values of an array.
 pub(crate) fn download(array: CubeTensor) -> Vec<f64> {
     let length = array.meta.shape().num_elements();
-    let tensor = super::reshaped(&array, [length]);
-    Tensor::<1>::from_primitive::<burn_wgpu::CubeBackend>(tensor).into_data().iter::<f64>().collect()
+    let flat = super::view(&array, 0, 0, [length]);
+    super::tensor::<1>(flat).into_data().iter::<f64>().collect()
 }

@@ -19,8 +19,8 @@ pub(super) fn check(name: &str, source: &str) {
         return;
     }
     let fail = |what: &str, problem: String| -> ! { panic!("{name}: {what}: {problem}\n{}", numbered(source)) };
-    let module = naga::front::wgsl::parse_str(source)
-        .unwrap_or_else(|error| fail("WGSL", error.emit_to_string(source)));
+    let module =
+        naga::front::wgsl::parse_str(source).unwrap_or_else(|error| fail("WGSL", error.emit_to_string(source)));
     // What every browser offers: no capability beyond the standard's.
     let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
         .validate(&module)
