@@ -250,6 +250,7 @@ fn context(batch: &Batch, samples: &[i32], device: &Device) -> StepContext {
         training: false,
         total_masked: batch.masked_count() as f64,
         total_tokens: batch.token_count() as f64,
+        recompute: false,
         samples: Some(Tensor::from_data(
             TensorData::new(samples.to_vec(), [samples.len() / batch.max_masked, batch.max_masked]),
             device,

@@ -73,6 +73,7 @@ fn context(batch: &Batch, samples: Option<Tensor<2, Int>>) -> StepContext {
         training: true,
         total_masked: batch.masked_count() as f64,
         total_tokens: batch.token_count() as f64,
+        recompute: false,
         samples,
     }
 }

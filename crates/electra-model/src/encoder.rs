@@ -6,7 +6,8 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use electra_kernels::{
-    Dropout, add_layer_norm, attention, dropout, embeddings, gelu_linear, layer_norm, linear, noise::NoiseKey,
+    Dropout, EncoderLayer, LayerSettings, dropout, embeddings, encoder_layer, gelu_linear, layer_norm, linear,
+    noise::NoiseKey,
 };
 
 use crate::{
@@ -79,7 +80,9 @@ pub struct Encoder {
     token_type_embeddings: Tensor<2>,
     embeddings_layer_norm: LayerNorm,
     embeddings_project: Option<Dense>,
-    layers: Vec<Layer>,
+    layers: Vec<EncoderLayer>,
+    /// Keep each layer's input alone for the backward pass ([`LayerSettings::recompute`]).
+    pub recompute: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -121,22 +124,6 @@ impl LayerNorm {
     pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         layer_norm(x, self.gamma.clone(), self.beta.clone(), self.epsilon)
     }
-
-    fn forward_residual(&self, x: Tensor<2>, branch: Tensor<2>, dropout: Option<&Dropout<'_>>) -> Tensor<2> {
-        add_layer_norm(x, branch, dropout, self.gamma.clone(), self.beta.clone(), self.epsilon)
-    }
-}
-
-#[derive(Debug, Clone)]
-struct Layer {
-    query: Dense,
-    key: Dense,
-    value: Dense,
-    attention_output: Dense,
-    attention_layer_norm: LayerNorm,
-    intermediate: Dense,
-    output: Dense,
-    output_layer_norm: LayerNorm,
 }
 
 /// The specs of a dense layer: truncated-normal or Glorot weight `[out, in]`, zero bias.
@@ -196,10 +183,10 @@ impl Encoder {
         let table = |name: &str| parameters.get(&format!("{prefix}embeddings.{name}.weight"));
         let layers = (0..config.num_hidden_layers)
             .map(|layer| {
-                let dense = |part: &str| Dense::bind(parameters, &format!("{prefix}encoder.layer.{layer}.{part}"));
-                let norm =
-                    |part: &str| LayerNorm::bind(parameters, &format!("{prefix}encoder.layer.{layer}.{part}"), epsilon);
-                Layer {
+                let name = |part: &str, end: &str| format!("{prefix}encoder.layer.{layer}.{part}.{end}");
+                let dense = |part: &str| (parameters.get(&name(part, "weight")), parameters.get(&name(part, "bias")));
+                let norm = |part: &str| (parameters.get(&name(part, "weight")), parameters.get(&name(part, "bias")));
+                EncoderLayer {
                     query: dense("attention.self.query"),
                     key: dense("attention.self.key"),
                     value: dense("attention.self.value"),
@@ -221,6 +208,7 @@ impl Encoder {
                 .has_projection()
                 .then(|| Dense::bind(parameters, &format!("{prefix}embeddings_project"))),
             layers,
+            recompute: false,
         }
     }
 
@@ -264,25 +252,17 @@ impl Encoder {
         let mut hidden_states = vec![hidden.clone()];
         for (index, layer) in self.layers.iter().enumerate() {
             let number = index + 1;
-            let attended = attention(
-                layer.query.forward(hidden.clone()),
-                layer.key.forward(hidden.clone()),
-                layer.value.forward(hidden.clone()),
-                &input.attention_mask,
-                config.num_attention_heads,
-                drop(number, Site::AttentionProbabilities, config.attention_probs_dropout_prob).as_ref(),
-            );
-            hidden = layer.attention_layer_norm.forward_residual(
-                hidden,
-                layer.attention_output.forward(attended),
-                drop(number, Site::AttentionOutput, config.hidden_dropout_prob).as_ref(),
-            );
-            let expanded = layer.intermediate.forward_gelu(hidden.clone());
-            hidden = layer.output_layer_norm.forward_residual(
-                hidden,
-                layer.output.forward(expanded),
-                drop(number, Site::Output, config.hidden_dropout_prob).as_ref(),
-            );
+            let settings = LayerSettings {
+                heads: config.num_attention_heads,
+                epsilon: config.layer_norm_eps,
+                recompute: self.recompute,
+                dropout: [
+                    drop(number, Site::AttentionProbabilities, config.attention_probs_dropout_prob),
+                    drop(number, Site::AttentionOutput, config.hidden_dropout_prob),
+                    drop(number, Site::Output, config.hidden_dropout_prob),
+                ],
+            };
+            hidden = encoder_layer(hidden, &input.attention_mask, layer, &settings);
             hidden_states.push(hidden.clone());
         }
         EncoderOutput { last_hidden: hidden, hidden_states }

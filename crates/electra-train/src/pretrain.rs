@@ -174,6 +174,7 @@ pub fn pretrain(
             (trainer, Progress::default())
         }
     };
+    trainer.recompute = config.train.recompute;
     // Not before all that was given has been read: a start that fails leaves the folder empty.
     config.save(&folder.join(RUN_CONFIG))?;
     let validation = Validation {

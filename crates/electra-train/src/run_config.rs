@@ -93,6 +93,8 @@ pub struct TrainConfig {
     pub batch_size: usize,
     /// Sequences per forward pass; `"auto"` finds what fits, once, and is replaced by the number found.
     pub micro_batch: MicroBatch,
+    /// Keep each encoder layer's input alone for the backward pass, on a graphics adapter: less memory, more time.
+    pub recompute: bool,
     /// Tokens per sequence, [CLS] and [SEP] included.
     pub sequence_length: usize,
     /// Peak of the schedule.
@@ -203,6 +205,7 @@ impl Default for TrainConfig {
             steps: 1_000_000,
             batch_size: 128,
             micro_batch: MicroBatch::Auto,
+            recompute: false,
             sequence_length: 128,
             learning_rate: 5e-4,
             warmup_steps: 10_000,

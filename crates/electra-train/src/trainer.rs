@@ -18,6 +18,8 @@ use crate::optimizer::{Adam, AdamConfig, PendingReport};
 pub struct Trainer {
     pub parameters: Parameters,
     pub adam: Adam,
+    /// Keep each encoder layer's input alone for the backward pass: less memory on a graphics adapter, more time.
+    pub recompute: bool,
     objective: Box<dyn Objective>,
     special: SpecialTokens,
     seed: u64,
@@ -48,7 +50,16 @@ impl Trainer {
         micro_batch: usize,
         device: &Device,
     ) -> Self {
-        Self { parameters, adam, objective, special, seed, micro_batch: micro_batch.max(1), device: device.clone() }
+        Self {
+            parameters,
+            adam,
+            recompute: false,
+            objective,
+            special,
+            seed,
+            micro_batch: micro_batch.max(1),
+            device: device.clone(),
+        }
     }
 
     /// A trainer with fresh parameters of `layout`.
@@ -85,6 +96,7 @@ impl Trainer {
             training: true,
             total_masked: batch.masked_count() as f64,
             total_tokens: batch.token_count() as f64,
+            recompute: self.recompute,
             samples: None,
         };
         let micro_batch = |start| batch.slice(start..(start + self.micro_batch).min(batch.batch));

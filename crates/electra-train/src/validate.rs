@@ -66,6 +66,7 @@ impl Validation {
             training: false,
             total_masked: batch.masked_count() as f64,
             total_tokens: batch.token_count() as f64,
+            recompute: false,
             samples: None,
         }
     }

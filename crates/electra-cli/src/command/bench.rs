@@ -85,6 +85,9 @@ struct Step {
     /// Show where a step's time goes, kernel by kernel
     #[arg(long)]
     profile: bool,
+    /// Keep each encoder layer's input alone for the backward pass
+    #[arg(long)]
+    recompute: bool,
     /// Leave out the step of Burn's primitives, which is timed in turns with ours
     #[arg(long)]
     no_plain: bool,
@@ -175,6 +178,7 @@ fn step(args: Step, terminal: &Terminal) -> anyhow::Result<()> {
     let mut sets = args.sets.clone();
     sets.extend(args.batch.map(|batch| format!("train.batch_size={batch}")));
     sets.extend(args.seq.map(|seq| format!("train.sequence_length={seq}")));
+    sets.extend(args.recompute.then(|| "train.recompute=true".to_owned()));
     let mut config = run_config::resolve(Some(&args.preset), None, &sets)?;
     let opened = open_checked(args.device, terminal)?;
     super::pretrain::settle_micro_batch(&mut config, &opened);
@@ -199,7 +203,10 @@ fn step(args: Step, terminal: &Terminal) -> anyhow::Result<()> {
     let trainer = || -> anyhow::Result<Trainer> {
         let objective = objective_of(&config, &config.objective)?;
         let adam = AdamConfig::from(train);
-        Ok(Trainer::initialize(objective, &layout, adam, special, config.seed, micro_batch, &opened.device))
+        let mut trainer =
+            Trainer::initialize(objective, &layout, adam, special, config.seed, micro_batch, &opened.device);
+        trainer.recompute = train.recompute;
+        Ok(trainer)
     };
     let mut custom = Timed::new(trainer()?, false);
     for _ in 0..2 {

@@ -57,6 +57,9 @@ pub struct Args {
     /// Examples per forward pass: a number, or `auto` for what fits by estimate [default: the preset's, `auto`]
     #[arg(long, value_name = "N|auto")]
     micro_batch: Option<String>,
+    /// Keep each encoder layer's input alone for the backward pass, on a graphics adapter: less memory, more time
+    #[arg(long)]
+    recompute: bool,
     /// Go on from the newest whole checkpoint in the run's folder
     #[arg(long)]
     resume: bool,
@@ -108,6 +111,7 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
 fn resolve(args: &Args) -> anyhow::Result<RunConfig> {
     let mut sets = args.sets.clone();
     sets.extend(args.micro_batch.as_ref().map(|size| format!("train.micro_batch={size}")));
+    sets.extend(args.recompute.then(|| "train.recompute=true".to_owned()));
     let saved = if args.resume { saved_config(args)? } else { None };
     let mut config = match (&args.config, &saved) {
         // The run's own configuration, unless another one is named.

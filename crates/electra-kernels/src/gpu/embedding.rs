@@ -115,7 +115,7 @@ mod tests {
         {
             let operands = operands(&[[vocab, width], [positions, width], [types, width]]);
             // Ids 0 and vocab - 1 among them, and one that many tokens share.
-            let id = |i: usize| if i % 3 == 0 { vocab as i32 - 1 } else { (i * 7919 % vocab) as i32 };
+            let id = |i: usize| if i.is_multiple_of(3) { vocab as i32 - 1 } else { (i * 7919 % vocab) as i32 };
             let ids: Vec<i32> = (0..batch * seq).map(id).collect();
             let kinds: Vec<i32> = (0..batch * seq).map(|i| (i % seq * types / seq) as i32).collect();
             type Body = fn(Tensor<2>, Tensor<2>, Tensor<2>, &Tensor<2, Int>, &Tensor<2, Int>) -> Tensor<2>;

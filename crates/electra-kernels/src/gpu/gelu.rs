@@ -11,6 +11,11 @@ use super::{
 
 static GELU: Shader = shader!("gelu");
 
+/// `gelu(z)`, `[rows, columns]`.
+pub(crate) fn apply(z: &CubeTensor) -> CubeTensor {
+    run(z, None)
+}
+
 /// `gradient * gelu'(z)`, `[rows, columns]`.
 pub(crate) fn through(z: &CubeTensor, gradient: &CubeTensor) -> CubeTensor {
     run(z, Some(gradient))

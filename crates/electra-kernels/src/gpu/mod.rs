@@ -12,6 +12,7 @@ pub(crate) mod attention;
 pub(crate) mod corrupt;
 pub(crate) mod dropout;
 pub(crate) mod embedding;
+pub(crate) mod encoder_layer;
 pub(crate) mod gather;
 pub(crate) mod gelu;
 pub(crate) mod launch;

@@ -44,7 +44,8 @@ impl Objective for MaskedLanguageModeling {
     }
 
     fn step(&self, parameters: &Parameters, batch: &DeviceBatch, context: &StepContext) -> StepOutput {
-        let network = Generator::bind(&self.network, parameters, GENERATOR);
+        let mut network = Generator::bind(&self.network, parameters, GENERATOR);
+        network.encoder.recompute = context.recompute;
         let noise = context
             .training
             .then(|| EncoderNoise { key: context.key.child(noise_site::GENERATOR), examples: &batch.example_numbers });

@@ -55,6 +55,8 @@ pub struct StepContext {
     pub total_masked: f64,
     /// Tokens in the whole batch, padding excluded.
     pub total_tokens: f64,
+    /// Keep each encoder layer's input alone for the backward pass, and run the layer again there.
+    pub recompute: bool,
     /// Replacements to use in place of drawn ones, `[batch, max_masked]`: what the golden fixtures recorded, or
     /// what somebody picked by hand.
     pub samples: Option<Tensor<2, Int>>,

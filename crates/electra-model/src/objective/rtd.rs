@@ -44,8 +44,10 @@ impl Objective for ReplacedTokenDetection {
     }
 
     fn step(&self, parameters: &Parameters, batch: &DeviceBatch, context: &StepContext) -> StepOutput {
-        let generator = Generator::bind(&self.networks.generator, parameters, GENERATOR);
-        let discriminator = Discriminator::bind(&self.networks.discriminator, parameters, DISCRIMINATOR);
+        let mut generator = Generator::bind(&self.networks.generator, parameters, GENERATOR);
+        let mut discriminator = Discriminator::bind(&self.networks.discriminator, parameters, DISCRIMINATOR);
+        generator.encoder.recompute = context.recompute;
+        discriminator.encoder.recompute = context.recompute;
         let examples = &batch.example_numbers;
         let noise = |site| context.training.then(|| EncoderNoise { key: context.key.child(site), examples });
 
