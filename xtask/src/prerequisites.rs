@@ -27,7 +27,7 @@ pub fn install(is_wanted: &dyn Fn(&str) -> bool) -> Result<(), String> {
     if is_wanted("platforms") {
         needs.extend(platforms::TARGETS.iter().map(|target| rust_target(target)));
     }
-    if is_wanted("tests") {
+    if is_wanted("tests") || is_wanted("bounds") {
         needs.push(graphics_adapter());
     }
     if is_wanted("dependencies") {

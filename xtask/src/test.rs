@@ -17,10 +17,11 @@ struct Check {
 }
 
 /// In the order in which mistakes are found cheapest.
-const CHECKS: [Check; 7] = [
+const CHECKS: [Check; 8] = [
     Check { name: "format", about: "rustfmt has nothing to change", body: format },
     Check { name: "build", about: "the program and all tests compile", body: build },
     Check { name: "tests", about: "all tests pass", body: tests },
+    Check { name: "bounds", about: "no shader reads or writes beyond its arrays", body: bounds },
     Check { name: "lint", about: "clippy has nothing to say", body: lint },
     Check { name: "web", about: "the page's crate compiles for WebAssembly", body: web },
     Check { name: "platforms", about: "Electra type-checks for Windows and macOS", body: platforms::check },
@@ -40,7 +41,7 @@ pub fn run(names: &[&str]) -> ExitCode {
     let mut stages = vec![time("prerequisites", || prerequisites::install(&wanted))];
     let mut builds = true;
     for check in CHECKS.iter().filter(|check| wanted(check.name)) {
-        let body = if check.name == "tests" && !builds {
+        let body = if ["tests", "bounds"].contains(&check.name) && !builds {
             || Err("not run, since the build failed".into())
         } else {
             check.body
@@ -62,6 +63,12 @@ fn build() -> Result<(), String> {
 
 fn tests() -> Result<(), String> {
     run_command(&mut cargo(&["test", "--release", "--workspace", "--locked", "--no-fail-fast"]))
+}
+
+/// The tests of the shaders once more, each launch repeated with every access confined to its array.
+fn bounds() -> Result<(), String> {
+    let mut command = cargo(&["test", "--release", "--locked", "--package", "electra-kernels", "--lib", "gpu::"]);
+    run_command(command.env("ELECTRA_CHECK_BOUNDS", "1"))
 }
 
 fn lint() -> Result<(), String> {

@@ -290,6 +290,15 @@ fn register(found: &Found) -> Result<Device, String> {
     Device::wgpu_options().setup(setup).init().map_err(|error| error.to_string())
 }
 
+/// A wgpu device beside Burn's on the best adapter, for tests.
+#[cfg(test)]
+pub(crate) fn test_device() -> (wgpu::Device, wgpu::Queue) {
+    let number = best(&adapters()).expect("there is an adapter, since tests use it").number;
+    let adapter = &found()[number].adapter;
+    let descriptor = wgpu::DeviceDescriptor { required_limits: adapter.limits(), ..wgpu::DeviceDescriptor::default() };
+    cubecl::future::block_on(adapter.request_device(&descriptor)).expect("an adapter opens twice")
+}
+
 /// An adapter and the instance it came from, which must outlive it.
 struct Found {
     instance: wgpu::Instance,

@@ -32,7 +32,7 @@ pub struct EncoderLayer {
 pub struct LayerSettings<'a> {
     pub heads: usize,
     pub epsilon: f64,
-    /// Keep the layer's input alone for the backward pass, and run the layer again there: less memory, a third more time.
+    /// Keep the layer's input alone for the backward pass, and run the layer again there: less memory, up to a third more time.
     /// On graphics adapters; elsewhere everything is kept.
     pub recompute: bool,
     /// Of the attention's probabilities, of its output, and of the feed-forward's output.

@@ -73,7 +73,7 @@ pub struct StepReport {
 pub enum PendingReport {
     Ready(StepReport),
     /// `[2]`: norm, and 1 where the update was made.
-    OnDevice(Tensor<1>),
+    OnDevice(Box<Tensor<1>>),
 }
 
 impl PendingReport {
@@ -120,7 +120,7 @@ enum State {
     /// Tensor by tensor, the norm on the host.
     Separate { m: Vec<Tensor<1>>, v: Vec<Tensor<1>>, updates: u64 },
     /// A graphics adapter's own.
-    OnDevice(DeviceAdam),
+    OnDevice(Box<DeviceAdam>),
 }
 
 impl Adam {
@@ -173,7 +173,7 @@ impl Adam {
                     if value.is_autodiff() { Tensor::from_inner(views[i].clone()) } else { views[i].clone() }
                 },
             );
-        self.state = State::OnDevice(device);
+        self.state = State::OnDevice(Box::new(device));
         (parameters, true)
     }
 
@@ -208,7 +208,7 @@ impl Adam {
             clip_norm: self.config.clip_norm,
             bias_correction: self.config.bias_correction,
         };
-        PendingReport::OnDevice(device.update(loss, &rules, &update))
+        PendingReport::OnDevice(Box::new(device.update(loss, &rules, &update)))
     }
 
     /// One update. `gradients` are in the parameters' order, flat, of the joint loss; a parameter with `None` is left

@@ -127,17 +127,24 @@ impl<'a> Launch<'a> {
         let mut words = Vec::with_capacity(self.sizes.len() + 2);
         words.push(count);
         words.extend(self.sizes);
-        let sizes = words.chunks(2).map(|pair| u64::from(pair[0]) | u64::from(*pair.get(1).unwrap_or(&0)) << 32);
+        let pair = |pair: &[u32]| u64::from(pair[0]) | u64::from(*pair.get(1).unwrap_or(&0)) << 32;
+        let sizes: Vec<u64> = words.chunks(2).map(pair).collect();
+        let grid = [width, count.div_ceil(width)];
         let arguments = KernelArguments::new()
             .with_buffers(self.buffers.iter().map(|buffer| buffer.handle.clone().binding()).collect())
-            .with_info(MetadataBindingInfo::custom(sizes.collect()));
+            .with_info(MetadataBindingInfo::custom(sizes.clone()));
         let mut defines = self.defines;
         defines.push(("WORKGROUP", i64::from(workgroup)));
         defines.push(("BUFFERS", self.buffers.len() as i64));
         #[cfg(all(test, not(target_family = "wasm")))]
-        super::translate::check(self.shader.name, &self.shader.expand(&defines));
+        let launched = {
+            super::translate::check(self.shader.name, &self.shader.expand(&defines));
+            super::bounds::before(&self.buffers, || self.shader.expand(&defines), &sizes, grid)
+        };
         let kernel = Kernel { shader: self.shader, defines, workgroup };
-        client.launch(Box::new(kernel), CubeCount::Static(width, count.div_ceil(width), 1), arguments);
+        client.launch(Box::new(kernel), CubeCount::Static(grid[0], grid[1], 1), arguments);
+        #[cfg(all(test, not(target_family = "wasm")))]
+        super::bounds::after(self.shader.name, launched, &self.buffers);
         #[cfg(not(target_family = "wasm"))]
         if is_software(self.buffers[0]) {
             wait_now_and_then(&client);

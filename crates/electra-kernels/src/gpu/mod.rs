@@ -9,6 +9,8 @@
 
 pub(crate) mod adam;
 pub(crate) mod attention;
+#[cfg(all(test, not(target_family = "wasm")))]
+mod bounds;
 pub(crate) mod corrupt;
 pub(crate) mod dropout;
 pub(crate) mod embedding;
