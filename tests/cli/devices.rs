@@ -48,3 +48,20 @@ fn every_adapter_computes_what_the_cpu_does() {
         assert!(checks.iter().all(|check| check["passed"] == true), "{checks:?}");
     }
 }
+
+#[test]
+fn a_parameter_beyond_the_largest_binding_is_refused() {
+    let Some(adapter) = adapters().into_iter().next() else { return };
+    let limit = adapter.limits.max_storage_binding_bytes;
+    if limit > 1 << 31 {
+        eprintln!("not run: {} binds {limit} bytes", adapter.name);
+        return;
+    }
+    // One row more than fits, of the feed-forward's first matrix.
+    let inner = format!("model.intermediate_size={}", limit / (4 * 64) + 1);
+    run(["bench", "step", "--preset", "nano", "--device", "gpu:0", "--set", &inner]).expect_bad_input(&[
+        "dense.weight",
+        "at most",
+        "--device cpu",
+    ]);
+}

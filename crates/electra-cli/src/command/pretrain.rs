@@ -91,6 +91,7 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     }
     let data = training_data::open(&mut config)?;
     let opened = open_device(&config, terminal)?;
+    check_tables(&config, &opened)?;
     settle_micro_batch(&mut config, &opened);
     if args.dry_run {
         return dry_run(&config, &opened, &data, terminal);
@@ -186,6 +187,25 @@ pub fn open_device(config: &RunConfig, terminal: &Terminal) -> anyhow::Result<Op
     verification::open_checked(config.device.parse()?, terminal)
 }
 
+/// Refuses a network with a parameter that no kernel of this adapter could take.
+pub fn check_tables(config: &RunConfig, opened: &OpenDevice) -> anyhow::Result<()> {
+    let layout = objective_of(config, &config.objective)?.layout();
+    let Some(largest) = layout.specs().iter().max_by_key(|spec| spec.len()) else { return Ok(()) };
+    let bytes = 4 * largest.len() as u64;
+    if bytes > opened.max_binding_bytes {
+        bail!(
+            "{} has {:.0} MB, but a kernel on {} takes arrays of at most {:.0} MB\n\
+             use --device cpu or an adapter with larger bindings (`electra devices` lists them), or a smaller vocabulary or \
+             embedding",
+            largest.name,
+            bytes as f64 / 1e6,
+            opened.description,
+            opened.max_binding_bytes as f64 / 1e6
+        );
+    }
+    Ok(())
+}
+
 /// Replaces `"auto"` by what fits the device, by estimate.
 pub fn settle_micro_batch(config: &mut RunConfig, opened: &OpenDevice) {
     if config.train.micro_batch != MicroBatch::Auto {
@@ -194,8 +214,7 @@ pub fn settle_micro_batch(config: &mut RunConfig, opened: &OpenDevice) {
     let memory = if opened.is_gpu { GPU_BYTES } else { cpu_bytes() };
     let mut size = resolve_micro_batch(config, memory, side_by_side::width(&opened.device));
     if opened.is_gpu {
-        // What every adapter can bind; larger tensors would have to be split.
-        while size > 1 && largest_tensor_bytes(config, size) > BINDING_BYTES {
+        while size > 1 && largest_tensor_bytes(config, size) > opened.max_binding_bytes {
             size = size.div_ceil(2);
         }
     }
@@ -211,8 +230,6 @@ const CPU_TOKENS: usize = 1024;
 
 /// No graphics interface says how much memory is free; this is what integrated and older cards have.
 const GPU_BYTES: f64 = 3e9;
-/// WebGPU's default limit on one binding.
-const BINDING_BYTES: u64 = 128 << 20;
 
 /// Half of the memory that is free now.
 fn cpu_bytes() -> f64 {
