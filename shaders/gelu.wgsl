@@ -3,22 +3,41 @@
 // Pairs with crates/electra-kernels/src/gpu/gelu.rs
 //#include launch
 //#include gelu
-@group(0) @binding(0) var<storage, read_write> z: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+//#include part
+@group(0) @binding(0) var<storage, read_write> z: array<Part>;
+@group(0) @binding(1) var<storage, read_write> y: array<Part>;
 //#if SLOPE
-@group(0) @binding(2) var<storage, read_write> dy: array<f32>;
+@group(0) @binding(2) var<storage, read_write> dy: array<Part>;
+//#end
+
+//#if VECTOR
+fn of_part(z: Part) -> Part {
+//#if SLOPE
+    return Part(gelu_slope(z.x), gelu_slope(z.y), gelu_slope(z.z), gelu_slope(z.w));
+//#else
+    return Part(gelu(z.x), gelu(z.y), gelu(z.z), gelu(z.w));
+//#end
+}
+//#else
+fn of_part(z: Part) -> Part {
+//#if SLOPE
+    return gelu_slope(z);
+//#else
+    return gelu(z);
+//#end
+}
 //#end
 
 @compute @workgroup_size({{WORKGROUP}}, 1, 1)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
-    let index = workgroup_number(id, grid) * WORKGROUP + lane;
-    if (index >= sizes[1]) {
+    let part = workgroup_number(id, grid) * WORKGROUP + lane;
+    if (part >= sizes[1]) {
         return;
     }
 //#if SLOPE
-    y[index] = dy[index] * gelu_slope(z[index]);
+    y[part] = dy[part] * of_part(z[part]);
 //#else
-    y[index] = gelu(z[index]);
+    y[part] = of_part(z[part]);
 //#end
 }

@@ -24,8 +24,9 @@ pub(crate) fn through(z: &CubeTensor, gradient: &CubeTensor) -> CubeTensor {
 fn run(z: &CubeTensor, gradient: Option<&CubeTensor>) -> CubeTensor {
     let [rows, columns] = matrix(z);
     let result = empty(z, [rows, columns]);
-    let launch = Launch::new(&GELU).buffer(z).buffer(&result).optional("SLOPE", gradient);
-    let length = rows * columns;
-    launch.size(length).run(64, length.div_ceil(64));
+    let is_vector = (rows * columns).is_multiple_of(4);
+    let launch = Launch::new(&GELU).define("VECTOR", is_vector).buffer(z).buffer(&result).optional("SLOPE", gradient);
+    let parts = rows * columns / if is_vector { 4 } else { 1 };
+    launch.size(parts).run(64, parts.div_ceil(64));
     result
 }

@@ -43,7 +43,13 @@ pub(crate) fn forward(
     let [rows, hidden] = matrix(x);
     let (y, stats) = (empty(x, [rows, hidden]), empty(x, [rows, 2]));
     let z = if branch.is_some() { empty(x, [rows, hidden]) } else { x.clone() };
-    let launch = Launch::new(&FORWARD).buffer(x).buffer(gamma).buffer(beta).buffer(&y).buffer(&stats);
+    let launch = Launch::new(&FORWARD)
+        .define("VECTOR", hidden.is_multiple_of(4))
+        .buffer(x)
+        .buffer(gamma)
+        .buffer(beta)
+        .buffer(&y)
+        .buffer(&stats);
     let launch = launch.optional("BRANCH", branch);
     let launch = if branch.is_some() { launch.buffer(&z) } else { launch };
     with_noise(launch.size(hidden).float(epsilon), noise, rows).run(workgroup(x), rows);
@@ -70,7 +76,13 @@ pub(crate) fn backward(
     let [rows, hidden] = matrix(z);
     let of_z = empty(z, [rows, hidden]);
     let of_branch = noise.map(|_| empty(z, [rows, hidden]));
-    let launch = Launch::new(&BACKWARD).buffer(gradient).buffer(z).buffer(gamma).buffer(stats).buffer(&of_z);
+    let launch = Launch::new(&BACKWARD)
+        .define("VECTOR", hidden.is_multiple_of(4))
+        .buffer(gradient)
+        .buffer(z)
+        .buffer(gamma)
+        .buffer(stats)
+        .buffer(&of_z);
     let launch = of_branch.iter().fold(launch, |launch, of_branch| launch.buffer(of_branch));
     with_noise(launch.size(hidden).word(0), noise, rows).run(workgroup(z), rows);
     let of_branch = of_branch.unwrap_or_else(|| of_z.clone());
