@@ -11,10 +11,25 @@ use burn::backend::autodiff::{
     grads::Gradients,
     ops::{Backward, Ops, OpsKind},
 };
-use burn::backend::{Autodiff, Backend, tensor::FloatTensor};
+use burn::backend::{Autodiff, Backend, DispatchDevice, tensor::FloatTensor};
+use burn::tensor::{DType, GradientCheckpointingStrategy, Tensor};
 
 /// The backend that differentiates `B`.
 pub(crate) type Differentiable<B> = Autodiff<B, NoCheckpointing>;
+
+/// Whether a tensor of f32 lies on a device for which `is` holds, with or without a graph around it.
+pub(crate) fn is_f32_on<const D: usize>(tensor: &Tensor<D>, is: fn(&DispatchDevice) -> bool) -> bool {
+    let device = tensor.device();
+    let lies_there = match device.as_dispatch() {
+        DispatchDevice::Autodiff(device) => {
+            // Recomputing instead of keeping is the graph's business, node by node: primitives know how.
+            let keeps = device.gradient_checkpointing_strategy() == GradientCheckpointingStrategy::Disabled;
+            keeps && is(device)
+        }
+        device => is(device),
+    };
+    lies_there && tensor.dtype() == DType::F32
+}
 
 /// A tensor that can be made to have its values side by side.
 pub(crate) trait Dense {
@@ -31,10 +46,10 @@ macro_rules! into_tensor {
     ($backend:ty) => {
         impl Operand<$backend> {
             /// The tensor back again.
-            pub(crate) fn into_tensor<const D: usize>(self) -> burn::tensor::Tensor<D> {
+            pub(crate) fn into_tensor<const D: usize>(self) -> Tensor<D> {
                 match self {
-                    Self::Plain(tensor) => burn::tensor::Tensor::from_primitive::<$backend>(tensor),
-                    Self::Tracked(tensor) => burn::tensor::Tensor::from_primitive::<Differentiable<$backend>>(tensor),
+                    Self::Plain(tensor) => Tensor::from_primitive::<$backend>(tensor),
+                    Self::Tracked(tensor) => Tensor::from_primitive::<Differentiable<$backend>>(tensor),
                 }
             }
         }

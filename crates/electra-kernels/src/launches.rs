@@ -1,10 +1,12 @@
 //! What is launched on graphics adapters: the count of a step, and the proof that it was our kernels that ran.
+#![cfg(not(target_family = "wasm"))]
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use cubecl::logging::{Duration, LaunchObservation, LaunchObserver, TimingMethod, TimingRequest};
+use serde::Serialize;
 
 thread_local! {
     /// Launches of this thread, while somebody wants to know.
@@ -39,13 +41,15 @@ pub fn record<R>(body: impl FnOnce() -> R) -> (R, Vec<&'static str>) {
 }
 
 /// What all launches of one kernel took.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct KernelTime {
     /// As in [`record`].
+    #[serde(rename = "kernel")]
     pub name: &'static str,
     pub launches: u64,
     pub seconds: f64,
     /// Whether the device's own clock measured; else it is the host's, with the launch and the wait in it.
+    #[serde(rename = "device_time")]
     pub is_device_time: bool,
 }
 

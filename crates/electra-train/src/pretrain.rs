@@ -317,18 +317,9 @@ pub fn pretrain(
 
 /// What profile.json holds: the kernels of one step, the dearest first. Empty on the CPU, which launches none.
 fn profile_json(step: u64, times: &[KernelTime]) -> Vec<u8> {
-    let kernels: Vec<_> = times
-        .iter()
-        .map(|time| {
-            json!({
-                "kernel": time.name, "launches": time.launches, "seconds": time.seconds,
-                "device_time": time.is_device_time,
-            })
-        })
-        .collect();
     let launches: u64 = times.iter().map(|time| time.launches).sum();
     let seconds: f64 = times.iter().map(|time| time.seconds).sum();
-    let profile = json!({ "step": step, "launches": launches, "seconds": seconds, "kernels": kernels });
+    let profile = json!({ "step": step, "launches": launches, "seconds": seconds, "kernels": times });
     serde_json::to_vec_pretty(&profile).expect("numbers and names are JSON")
 }
 

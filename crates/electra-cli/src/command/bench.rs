@@ -231,11 +231,10 @@ fn step(args: Step, terminal: &Terminal) -> anyhow::Result<()> {
         }
     }
     electra_kernels::set_reference_only(false);
-    let dispatches = custom.dispatches;
-    let profile = if args.profile { launches::profile(|| custom.step(&batch)).1 } else { Vec::new() };
-    custom.seconds.truncate(args.steps as usize);
-    let median = custom.median();
+    let (median, dispatches) = (custom.median(), custom.dispatches);
+    let fastest = custom.seconds[0];
     let plain_median = plain.as_mut().map(Timed::median);
+    let profile = if args.profile { launches::profile(|| custom.step(&batch)).1 } else { Vec::new() };
     let tokens = (train.batch_size * train.sequence_length) as f64;
     if args.json {
         terminal.result(json!({
@@ -247,19 +246,14 @@ fn step(args: Step, terminal: &Terminal) -> anyhow::Result<()> {
             "micro_batch": micro_batch,
             "parameters": layout.parameter_count(),
             "seconds_per_step": median,
-            "fastest_seconds_per_step": custom.seconds[0],
+            "fastest_seconds_per_step": fastest,
             "tokens_per_second": tokens / median,
             "plain_tokens_per_second": plain_median.map(|seconds| tokens / seconds),
             "speedup": plain_median.map(|seconds| seconds / median),
             "dispatches": dispatches,
             "plain_dispatches": plain.as_ref().map(|plain| plain.dispatches),
             "peak_device_bytes": peak_device_bytes,
-            "profile": profile.iter().map(|time| json!({
-                "kernel": time.name,
-                "launches": time.launches,
-                "seconds": time.seconds,
-                "device_time": time.is_device_time,
-            })).collect::<Vec<_>>(),
+            "profile": profile,
         }))?;
     } else {
         terminal.result(format_args!(
@@ -267,7 +261,7 @@ fn step(args: Step, terminal: &Terminal) -> anyhow::Result<()> {
             args.preset,
             train.batch_size,
             train.sequence_length,
-            custom.seconds[0],
+            fastest,
             tokens / median,
             opened.description
         ))?;

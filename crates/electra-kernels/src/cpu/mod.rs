@@ -23,7 +23,7 @@ pub(crate) mod rtd;
 pub(crate) mod testing;
 
 use burn::backend::{DispatchDevice, Flex};
-use burn::tensor::{DType, GradientCheckpointingStrategy, Int, Tensor};
+use burn::tensor::{Int, Tensor};
 use burn_flex::FlexTensor;
 use math::vectorised;
 
@@ -43,17 +43,7 @@ impl graph::Dense for FlexTensor {
 
 /// Whether fused bodies can take this tensor.
 pub(crate) fn is_cpu<const D: usize>(tensor: &Tensor<D>) -> bool {
-    let device = tensor.device();
-    let flex = match device.as_dispatch() {
-        DispatchDevice::Flex(_) => true,
-        DispatchDevice::Autodiff(device) => {
-            // Recomputing instead of keeping is the graph's business, node by node: primitives know how.
-            let keeps = device.gradient_checkpointing_strategy() == GradientCheckpointingStrategy::Disabled;
-            keeps && matches!(**device, DispatchDevice::Flex(_))
-        }
-        _ => false,
-    };
-    flex && tensor.dtype() == DType::F32 && !crate::is_reference_only()
+    !crate::is_reference_only() && graph::is_f32_on(tensor, |device| matches!(device, DispatchDevice::Flex(_)))
 }
 
 /// The operand in a tensor for which [`is_cpu`] holds.

@@ -86,11 +86,7 @@ impl Arenas {
             places.push(Place { arena, start: lengths[arena], length });
             lengths[arena] = (lengths[arena] + length).next_multiple_of(BLOCK);
         }
-        let zeros = |length: usize| {
-            let handle = like.client.create_from_slice(&vec![0; 4 * length]);
-            let (client, device) = (like.client.clone(), like.device.clone());
-            CubeTensor::new_contiguous(client, device, Shape::from([length]), handle, DType::F32)
-        };
+        let zeros = |length: usize| upload(like, &vec![0.0; length]);
         let arenas = lengths.into_iter().map(|length| Arena {
             length,
             parameters: zeros(length),
@@ -241,21 +237,11 @@ impl Arenas {
         for (arena, table) in self.arenas.iter_mut().zip(tables) {
             arena.rules = Some(upload(&arena.parameters, &table));
         }
-        let absent: Vec<CubeTensor> = rules
-            .iter()
-            .zip(&self.places)
-            .filter(|(rule, _)| rule.is_none())
-            .map(|(_, place)| {
-                let arena = &self.arenas[place.arena];
-                view(&arena.gradients, place.start, arena.length - place.start - place.length, [place.length])
-            })
-            .collect();
-        for gradient in absent {
-            let zeros = upload(&gradient, &vec![0.0; gradient.meta.shape().num_elements()]);
-            let launch = Launch::new(&GATHER).buffer(&gradient).buffer(&zeros);
-            let length = gradient.meta.shape().num_elements();
-            launch.size(0).size(length).size(0).define("COUNT", 1).define("ADD", 0).run(64, length.div_ceil(64));
-        }
+        let zeros_for = |(rule, place): (&Option<Rule>, &Place)| {
+            rule.is_none().then(|| upload(&self.state, &vec![0.0; place.length]))
+        };
+        let zeros: Vec<_> = rules.iter().zip(&self.places).map(zeros_for).collect();
+        self.put_gradients(&zeros, false);
         self.rules = rules;
     }
 }

@@ -12,6 +12,7 @@ use super::{
     attention::{self, Shape},
     empty, gelu,
     layer_norm::{self, Normalized},
+    linear::{self, parameter_gradients},
     matrix,
     product::{Epilogue, Mode, product},
 };
@@ -55,8 +56,7 @@ struct Kept {
 }
 
 fn dense(x: &CubeTensor, parameters: &[CubeTensor], at: usize) -> CubeTensor {
-    let epilogue = Epilogue { bias: Some(&parameters[at + 1]), ..Epilogue::default() };
-    product(Mode::TransposedB, x, &parameters[at], epilogue)
+    linear::forward(x, &parameters[at], &parameters[at + 1])
 }
 
 fn pair(parameters: &[CubeTensor], at: usize) -> [&CubeTensor; 2] {
@@ -85,8 +85,7 @@ fn forward(x: &CubeTensor, p: &[CubeTensor], settings: &Settings) -> (CubeTensor
     let first = layer_norm::forward(x, Some(&branch), first_noise.as_ref(), pair(p, FIRST_NORM), settings.epsilon);
     drop(branch);
     let inner = empty(x, [tokens, matrix(&p[UP])[0]]);
-    let epilogue = Epilogue { bias: Some(&p[UP + 1]), gelu: true, keep: Some(&inner), ..Epilogue::default() };
-    let expanded = product(Mode::TransposedB, &first.y, &p[UP], epilogue);
+    let expanded = linear::forward_gelu(&first.y, &p[UP], &p[UP + 1], Some(&inner));
     let branch = dense(&expanded, p, DOWN);
     drop(expanded);
     let norm = pair(p, SECOND_NORM);
@@ -108,12 +107,6 @@ fn backward(
     let [_, first_noise, second_noise] = &settings.noise;
     let Kept { q, k, v, attended, attention_rows, first: [first, first_stats], second: [second, second_stats], inner } =
         kept;
-    // A dense layer's weight and bias, from the gradient of its result and its input.
-    let parameters_of = |gradient: &CubeTensor, input: &CubeTensor| {
-        let sums = empty(gradient, [matrix(gradient)[1]]);
-        let epilogue = Epilogue { sums: Some(&sums), ..Epilogue::default() };
-        [product(Mode::TransposedA, gradient, input, epilogue), sums]
-    };
     let onto = |sum: CubeTensor, gradient: &CubeTensor, weight: &CubeTensor| {
         let epilogue = Epilogue { into: Some(sum), accumulate: true, ..Epilogue::default() };
         product(Mode::Plain, gradient, weight, epilogue)
@@ -122,11 +115,11 @@ fn backward(
     let gamma = &p[SECOND_NORM];
     let [of_first_y, of_branch] = layer_norm::backward(gradient, &second, &second_stats, gamma, second_noise.as_ref());
     let second_norm = layer_norm::backward_parameters(gradient, &second, &second_stats);
-    let down = parameters_of(&of_branch, &gelu::apply(&inner));
+    let down = parameter_gradients(&gelu::apply(&inner), &of_branch);
     let of_inner = product(Mode::Plain, &of_branch, &p[DOWN], Epilogue { slope: Some(&inner), ..Epilogue::default() });
     drop((of_branch, inner, second));
     let first_y = layer_norm::forward(&first, None, None, pair(p, FIRST_NORM), settings.epsilon).y;
-    let up = parameters_of(&of_inner, &first_y);
+    let up = parameter_gradients(&first_y, &of_inner);
     drop(first_y);
     let of_first_y = onto(of_first_y, &of_inner, &p[UP]);
     drop(of_inner);
@@ -135,7 +128,7 @@ fn backward(
     let [of_x, of_branch] = layer_norm::backward(&of_first_y, &first, &first_stats, gamma, first_noise.as_ref());
     let first_norm = layer_norm::backward_parameters(&of_first_y, &first, &first_stats);
     drop((of_first_y, first));
-    let output = parameters_of(&of_branch, &attended);
+    let output = parameter_gradients(&attended, &of_branch);
     let of_attended = product(Mode::Plain, &of_branch, &p[OUTPUT], Epilogue::default());
     drop(of_branch);
     let results = [&q, &k, &v].map(|x| empty(x, matrix(x)));
@@ -143,7 +136,7 @@ fn backward(
     let shape = shape_of(settings, hidden);
     let (operands, kept) = ([&q, &k, &v], [&attended, &attention_rows]);
     attention::backward(&shape, operands, &settings.mask, kept, &of_attended, [of_q, of_k, of_v]);
-    let [query, key, value] = [of_q, of_k, of_v].map(|gradient| parameters_of(gradient, x));
+    let [query, key, value] = [of_q, of_k, of_v].map(|gradient| parameter_gradients(x, gradient));
     // Where nothing was dropped the branch's gradient is the sum's own array; nobody reads it any more.
     let of_x = [(of_q, QUERY), (of_k, KEY), (of_v, VALUE)]
         .into_iter()

@@ -10,22 +10,17 @@ use crate::graph::fused;
 
 /// `x W^T + b`.
 pub(crate) fn linear(x: Operand, weight: Operand, bias: Operand) -> Operand {
-    let forward = |[x, weight, bias]: [CubeTensor; 3], _| {
-        let y = product(Mode::TransposedB, &x, &weight, Epilogue { bias: Some(&bias), ..Epilogue::default() });
-        (y, (x, weight), ())
-    };
-    fused([x, weight, bias], forward, |(x, weight), gradient, wanted| gradients(&x, &weight, &gradient, wanted)).0
+    let body = |[x, weight, bias]: [CubeTensor; 3], _| (forward(&x, &weight, &bias), (x, weight), ());
+    fused([x, weight, bias], body, |(x, weight), gradient, wanted| gradients(&x, &weight, &gradient, wanted)).0
 }
 
 /// `gelu(x W^T + b)`. Keeps the values before GELU; its result is the next operation's to keep.
 pub(crate) fn gelu_linear(x: Operand, weight: Operand, bias: Operand) -> Operand {
-    let forward = |[x, weight, bias]: [CubeTensor; 3], tracked: bool| {
+    let body = |[x, weight, bias]: [CubeTensor; 3], tracked: bool| {
         let z = tracked.then(|| empty(&x, [matrix(&x)[0], matrix(&weight)[0]]));
-        let epilogue = Epilogue { bias: Some(&bias), gelu: true, keep: z.as_ref(), ..Epilogue::default() };
-        let y = product(Mode::TransposedB, &x, &weight, epilogue);
-        (y, (x, weight, z), ())
+        (forward_gelu(&x, &weight, &bias, z.as_ref()), (x, weight, z), ())
     };
-    fused([x, weight, bias], forward, |(x, weight, z), gradient, wanted| {
+    fused([x, weight, bias], body, |(x, weight, z), gradient, wanted| {
         let z = z.expect("kept, since a gradient is wanted");
         let gradient = super::gelu::through(&z, &gradient);
         gradients(&x, &weight, &gradient, wanted)
@@ -33,19 +28,35 @@ pub(crate) fn gelu_linear(x: Operand, weight: Operand, bias: Operand) -> Operand
     .0
 }
 
-/// `dX = dY W`, `dW = dY^T X` and `db`, the sums of dY's columns, made on the way to dW.
-pub(crate) fn gradients(
+/// `x W^T + b`.
+pub(crate) fn forward(x: &CubeTensor, weight: &CubeTensor, bias: &CubeTensor) -> CubeTensor {
+    product(Mode::TransposedB, x, weight, Epilogue { bias: Some(bias), ..Epilogue::default() })
+}
+
+/// `gelu(x W^T + b)`; the values before GELU go to `keep`.
+pub(crate) fn forward_gelu(
     x: &CubeTensor,
     weight: &CubeTensor,
-    gradient: &CubeTensor,
-    wanted: [bool; 3],
-) -> [Option<CubeTensor>; 3] {
+    bias: &CubeTensor,
+    keep: Option<&CubeTensor>,
+) -> CubeTensor {
+    let epilogue = Epilogue { bias: Some(bias), gelu: true, keep, ..Epilogue::default() };
+    product(Mode::TransposedB, x, weight, epilogue)
+}
+
+/// `dW = dY^T X`, and `db`, the sums of dY's columns, made on the way.
+pub(crate) fn parameter_gradients(x: &CubeTensor, gradient: &CubeTensor) -> [CubeTensor; 2] {
+    let sums = empty(gradient, [matrix(gradient)[1]]);
+    let epilogue = Epilogue { sums: Some(&sums), ..Epilogue::default() };
+    [product(Mode::TransposedA, gradient, x, epilogue), sums]
+}
+
+/// `dX = dY W` and the parameters' gradients.
+fn gradients(x: &CubeTensor, weight: &CubeTensor, gradient: &CubeTensor, wanted: [bool; 3]) -> [Option<CubeTensor>; 3] {
     let of_x = wanted[0].then(|| product(Mode::Plain, gradient, weight, Epilogue::default()));
     let [of_weight, of_bias] = if wanted[1] || wanted[2] {
-        let sums = empty(x, [matrix(weight)[0]]);
-        let epilogue = Epilogue { sums: Some(&sums), ..Epilogue::default() };
-        let of_weight = product(Mode::TransposedA, gradient, x, epilogue);
-        [wanted[1].then_some(of_weight), wanted[2].then_some(sums)]
+        let [of_weight, of_bias] = parameter_gradients(x, gradient);
+        [wanted[1].then_some(of_weight), wanted[2].then_some(of_bias)]
     } else {
         [None, None]
     };

@@ -34,7 +34,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use burn::backend::DispatchDevice;
-use burn::tensor::{DType, GradientCheckpointingStrategy, Int, Shape, Tensor};
+use burn::tensor::{DType, Int, Shape, Tensor};
 use burn_wgpu::{CubeBackend, CubeTensor, into_contiguous};
 
 use crate::graph::{self, Dense, Differentiable};
@@ -100,16 +100,7 @@ pub(crate) fn runs<const N: usize>(kernel: Kernel, fit: [bool; N]) -> bool {
 
 /// Whether shaders can take this tensor.
 pub(crate) fn is_gpu<const D: usize>(tensor: &Tensor<D>) -> bool {
-    let device = tensor.device();
-    let gpu = match device.as_dispatch() {
-        DispatchDevice::Cube(_) => true,
-        DispatchDevice::Autodiff(device) => {
-            let keeps = device.gradient_checkpointing_strategy() == GradientCheckpointingStrategy::Disabled;
-            keeps && matches!(**device, DispatchDevice::Cube(_))
-        }
-        _ => false,
-    };
-    gpu && tensor.dtype() == DType::F32
+    graph::is_f32_on(tensor, |device| matches!(device, DispatchDevice::Cube(_)))
 }
 
 /// The operand in a tensor for which [`is_gpu`] holds.

@@ -12,8 +12,8 @@ use super::{
     shader::{Shader, shader},
 };
 
-pub(crate) static DIRECT: Shader = shader!("product_direct");
-pub(crate) static STAGED: Shader = shader!("product_staged");
+static DIRECT: Shader = shader!("product_direct");
+static STAGED: Shader = shader!("product_staged");
 static SUM_PARTS: Shader = shader!("sum_parts");
 
 /// How the operands lie; the result is always `[m, n]`.
@@ -106,6 +106,8 @@ pub(crate) fn product_in(form: Form, mode: Mode, a: &CubeTensor, b: &CubeTensor,
         return result;
     }
     let parts = if let Form::Staged(parts) = form { parts } else { 1 };
+    let is_bare = bias.is_none() && keep.is_none() && slope.is_none() && !gelu;
+    assert!(parts == 1 || is_bare, "product: parts of k are only added up, so nothing can follow them on the way");
     let has_sums = usize::from(sums.is_some());
     let split = (parts > 1).then(|| empty(a, [parts, m * n + has_sums * m]));
     // A multiple of the staged form's depth, so that only the last part has a ragged end.
