@@ -35,11 +35,13 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
         let row_length = at.k / {{1 + 3 * VECTOR_A}}u;
 //#end
 //#if MODE != 2
+        let a_stride = at.a_stride / {{1 + 3 * VECTOR_A}}u;
 //#for i in 0..ROWS
-        let a_at{{i}} = min(first_row + {{i}}u, at.m - 1u) * row_length;
+        let a_at{{i}} = min(first_row + {{i}}u, at.m - 1u) * a_stride;
 //#end
 //#else
         let a_width = at.m / {{1 + 3 * VECTOR_A}}u;
+        let a_stride = at.a_stride / {{1 + 3 * VECTOR_A}}u;
 //#for i in 0..ROWS / (1 + 3 * VECTOR_A)
         let a_at{{i}} = min(first_row / {{1 + 3 * VECTOR_A}}u + {{i}}u, a_width - 1u);
 //#end
@@ -96,7 +98,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
         for (var p = 0u; p < at.k; p += {{UNROLL}}u) {
 //#for k in 0..UNROLL
 //#for i in 0..ROWS / (1 + 3 * VECTOR_A)
-            let a{{k}}_{{i}} = a[(p + {{k}}u) * a_width + a_at{{i}}];
+            let a{{k}}_{{i}} = a[(p + {{k}}u) * a_stride + a_at{{i}}];
 //#end
 //#for j in 0..COLUMNS
             let b{{k}}_{{j}} = b[(p + {{k}}u) * width + b_at{{j}}];

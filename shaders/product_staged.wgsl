@@ -45,11 +45,11 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#if MODE == 2
             let a_row = index % TILE;
             let a_depth = index / TILE;
-            let a_from = (depth + a_depth) * at.m + first_row + a_row;
+            let a_from = (depth + a_depth) * at.a_stride + first_row + a_row;
 //#else
             let a_row = index / DEPTH;
             let a_depth = index % DEPTH;
-            let a_from = (first_row + a_row) * at.k + depth + a_depth;
+            let a_from = (first_row + a_row) * at.a_stride + depth + a_depth;
 //#end
             var value = 0.0;
             if (first_row + a_row < at.m && depth + a_depth < last) {

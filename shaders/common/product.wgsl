@@ -38,10 +38,13 @@ struct Sizes {
     row_blocks: u32,
     column_blocks: u32,
     part: u32,
+    // How far apart the rows of A lie, and those of the result.
+    a_stride: u32,
+    result_stride: u32,
 }
 
 fn read_sizes() -> Sizes {
-    return Sizes(sizes[1], sizes[2], sizes[3], sizes[4], sizes[5], sizes[6]);
+    return Sizes(sizes[1], sizes[2], sizes[3], sizes[4], sizes[5], sizes[6], sizes[7], sizes[8]);
 }
 
 fn finish(at: Sizes, row: u32, column: u32, split: u32, sum: f32) {
@@ -51,7 +54,7 @@ fn finish(at: Sizes, row: u32, column: u32, split: u32, sum: f32) {
 //#if SPLIT > 1
     result[split * (at.m * at.n + {{SUMS}}u * at.m) + row * at.n + column] = sum;
 //#else
-    let index = row * at.n + column;
+    let index = row * at.result_stride + column;
     var value = sum;
 //#if BIAS
     value += bias[column];
@@ -82,10 +85,10 @@ fn column_sums(at: Sizes, column: u32, split: u32) {
     var sum = 0.0;
     for (var k = split * at.part; k < last; k++) {
 //#if VECTOR_A
-        let index = k * at.m + column;
+        let index = k * at.a_stride + column;
         sum += a[index / 4u][index % 4u];
 //#else
-        sum += a[k * at.m + column];
+        sum += a[k * at.a_stride + column];
 //#end
     }
 //#if SPLIT > 1

@@ -27,6 +27,7 @@ pub mod linear;
 pub mod noise;
 mod shape;
 pub mod side_by_side;
+mod table;
 pub mod verify;
 
 pub use attention::attention;
@@ -41,6 +42,7 @@ pub use gpu::{Kernel, set_enabled};
 pub use layer_norm::{add_layer_norm, layer_norm};
 pub use linear::linear;
 pub use side_by_side::side_by_side;
+pub use table::{Table, largest_array};
 
 /// Whether only reference bodies run.
 static REFERENCE_ONLY: AtomicBool = AtomicBool::new(false);

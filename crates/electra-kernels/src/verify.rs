@@ -11,7 +11,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::Serialize;
 
 use crate::{
-    Dropout, Kernel, Sampling, adam, add_layer_norm, attention, corrupt, dropout, embeddings, gather_positions,
+    Dropout, Kernel, Sampling, Table, adam, add_layer_norm, attention, corrupt, dropout, embeddings, gather_positions,
     gelu_linear, linear, mlm_loss, noise::NoiseKey, rtd_loss, set_enabled,
 };
 
@@ -190,6 +190,17 @@ fn cases(extent: Extent) -> Vec<Case> {
             })
         };
         let case = format!("embeddings {batch} x {seq}, vocabulary {vocab} x {width}");
+        cases.push((Kernel::Embedding, case, Box::new(body)));
+        let body = move |device: &Device| {
+            let shapes = [[64, width], [vocab, width], [seq, width], [2, width]];
+            differentiate(device, &shapes, |operands, device| {
+                let [first, rest, positions, types] = operands.try_into().expect("four operands");
+                let words = Table::new(vec![first, rest]);
+                let ids_of = |below| ids(batch, seq, below, device);
+                embeddings(words, positions, types, &ids_of(64 + vocab), &ids_of(2))
+            })
+        };
+        let case = format!("embeddings {batch} x {seq}, vocabulary 64 + {vocab} x {width}");
         cases.push((Kernel::Embedding, case, Box::new(body)));
         let body = move |device: &Device| {
             let slots = seq.div_ceil(6);

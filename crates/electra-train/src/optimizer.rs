@@ -110,7 +110,7 @@ impl PendingReport {
 #[derive(Debug, Clone)]
 pub struct Adam {
     config: AdamConfig,
-    /// Factor of the learning rate, one per parameter.
+    /// Factor of the learning rate, one per parameter's piece, as all else here.
     scales: Vec<f64>,
     state: State,
 }
@@ -135,7 +135,7 @@ impl Adam {
     /// ([`crate::layerwise_multiplier`]).
     #[must_use]
     pub fn with_learning_rate_scales(mut self, layout: &Layout, scale: impl Fn(&str) -> f64) -> Self {
-        self.scales = layout.specs().iter().map(|spec| scale(&spec.name)).collect();
+        self.scales = layout.pieces().map(|(spec, _)| scale(&spec.name)).collect();
         self
     }
 
@@ -195,10 +195,9 @@ impl Adam {
     pub fn submit(&mut self, layout: &Layout, loss: &Tensor<1>, learning_rate: f64) -> PendingReport {
         let State::OnDevice(device) = &mut self.state else { panic!("the optimizer is not on a graphics adapter") };
         let rules: Vec<ParameterRule> = layout
-            .specs()
-            .iter()
+            .pieces()
             .zip(&self.scales)
-            .map(|(spec, &factor)| ParameterRule { factor, weight_decay: self.config.decay_of(spec) })
+            .map(|((spec, _), &factor)| ParameterRule { factor, weight_decay: self.config.decay_of(spec) })
             .collect();
         let update = DeviceUpdate {
             learning_rate,
@@ -311,17 +310,14 @@ impl Adam {
 
     /// Moments on the host, `m.NAME` and `v.NAME`, for a checkpoint.
     pub fn to_host(&self, layout: &Layout) -> Vec<HostTensor> {
-        let read = |letter: &str, values: &[Tensor<1>]| -> Vec<HostTensor> {
-            let specs = layout.specs().iter().zip(values);
-            specs.map(|(spec, value)| host::to_host(format!("{letter}.{}", spec.name), spec, value)).collect()
-        };
         let (m, v) = self.moments();
-        let mut tensors = read("m", &m);
-        tensors.extend(read("v", &v));
+        let mut tensors = host::to_host(layout, &m, "m.");
+        tensors.extend(host::to_host(layout, &v, "v."));
         tensors
     }
 
-    /// The optimizer that [`Adam::to_host`] wrote, after `updates` updates.
+    /// The optimizer that [`Adam::to_host`] wrote, after `updates` updates, for parameters of `layout` as `device` has
+    /// them.
     ///
     /// # Errors
     /// A moment is missing, has another shape or belongs to no parameter; `path` is the file they came from.
@@ -335,12 +331,10 @@ impl Adam {
     ) -> Result<Self> {
         let device = device.clone().inner();
         let (m, v): (Vec<_>, Vec<_>) = tensors.into_iter().partition(|tensor| tensor.name.starts_with("m."));
-        let read = |tensors, prefix| -> Result<Vec<Tensor<1>>> {
-            let values = host::take(layout, tensors, path, prefix)?;
-            Ok(values.into_iter().map(|values| host::to_device(values, &device)).collect())
-        };
+        let layout = layout.clone().cut_for(&device);
+        let read = |tensors, prefix| host::pieces_from_host(&layout, tensors, path, prefix, &device);
         let state = State::Separate { m: read(m, "m.")?, v: read(v, "v.")?, updates };
-        Ok(Self { config, scales: vec![1.0; layout.specs().len()], state })
+        Ok(Self { config, scales: vec![1.0; layout.pieces().len()], state })
     }
 }
 

@@ -560,7 +560,8 @@ fn initial_parameters(source: &Path, config: &RunConfig, fresh: &Parameters, dev
         let problem = format!("it holds no tensor for \"{}\"", spec.name);
         return Err(Error::invalid(source, problem, "give [model] the sizes in its config.json files"));
     }
-    Ok(fresh.map(|_, spec, _| host::to_device(values.remove(&spec.name).expect("checked above"), device)))
+    let layout = fresh.layout();
+    Ok(Parameters::from_values(layout, device, |spec| values.remove(&spec.name).expect("checked above")))
 }
 
 /// The model card of a saved checkpoint, with its validation row where metrics.jsonl has one.
@@ -673,18 +674,15 @@ pub fn memory_estimate(config: &RunConfig, micro_batch: usize) -> flops::MemoryE
     flops::training_memory(&trained, parameters, micro_batch, sequence_length, config.data.masking_probability)
 }
 
-/// Bytes of the largest single tensor of a step: adapters bound what a kernel may bind.
-pub fn largest_tensor_bytes(config: &RunConfig, micro_batch: usize) -> u64 {
+/// Bytes of the largest array that a micro-batch makes, where kernels of ours run: adapters bound what one may bind. Word
+/// tables and logits come in pieces and are none of it.
+pub fn largest_activation_bytes(config: &RunConfig, micro_batch: usize) -> u64 {
     let networks = config.model.networks();
-    let seq = config.train.sequence_length;
-    let masked = ((config.data.masking_probability + 0.005) * seq as f64) as usize;
-    let per_network = |network: &electra_model::ElectraConfig| {
-        let widest = network.intermediate_size.max(network.hidden_size).max(network.embedding_size);
-        seq * widest.max(network.num_attention_heads * seq)
+    let widest = |network: &electra_model::ElectraConfig| {
+        network.intermediate_size.max(network.hidden_size).max(network.embedding_size)
     };
-    let tokens = per_network(&networks.generator).max(per_network(&networks.discriminator));
-    let table = networks.discriminator.vocab_size * networks.discriminator.embedding_size;
-    4 * (micro_batch * tokens.max(masked * networks.discriminator.vocab_size)).max(table) as u64
+    let width = widest(&networks.generator).max(widest(&networks.discriminator));
+    4 * (micro_batch * config.train.sequence_length * width) as u64
 }
 
 #[cfg(test)]

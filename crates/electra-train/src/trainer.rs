@@ -107,7 +107,7 @@ impl Trainer {
             let output = self.objective.step(&tracked, &DeviceBatch::new(micro_batch, &device), &context);
             (gradients_of(&tracked, &output.losses), output.observations)
         };
-        let mut gradients: Vec<Option<Tensor<1>>> = vec![None; self.parameters.specs().len()];
+        let mut gradients: Vec<Option<Tensor<1>>> = vec![None; self.parameters.values().len()];
         let mut seen = Vec::with_capacity(micro_batches.len());
         // As many at a time as run side by side, since each has gradients of its own; added in the batch's order.
         for wave in micro_batches.chunks(side_by_side::width(&self.device)) {
@@ -186,10 +186,10 @@ fn metrics_of(seen: Vec<(Observations, Batch)>, special: SpecialTokens) -> StepM
     metrics
 }
 
-/// Gradients of `losses`, each with respect to its group, added up: in the parameters' order, flat, without autodiff.
+/// Gradients of `losses`, each with respect to its group, added up: in the order of the parameters' values, flat, without autodiff.
 /// `None` for a parameter that no loss reaches.
 pub fn gradients_of(parameters: &Parameters, losses: &[(Tensor<1>, ParameterGroup)]) -> Vec<Option<Tensor<1>>> {
-    let mut sums: Vec<Option<Tensor<1>>> = vec![None; parameters.specs().len()];
+    let mut sums: Vec<Option<Tensor<1>>> = vec![None; parameters.values().len()];
     for (loss, group) in losses {
         let mut gradients = loss.backward();
         for (sum, (spec, value)) in sums.iter_mut().zip(parameters.iter()) {

@@ -181,8 +181,8 @@ fn step(args: Step, terminal: &Terminal) -> anyhow::Result<()> {
     sets.extend(args.recompute.then(|| "train.recompute=true".to_owned()));
     let mut config = run_config::resolve(Some(&args.preset), None, &sets)?;
     let opened = open_checked(args.device, terminal)?;
-    super::pretrain::check_tables(&config, &opened)?;
     super::pretrain::settle_micro_batch(&mut config, &opened);
+    super::pretrain::check_arrays(&config, &opened)?;
     let MicroBatch::Size(micro_batch) = config.train.micro_batch else { unreachable!("just settled") };
     let train = &config.train;
     let special = SpecialTokens { pad: 0, unknown: 1, cls: 2, sep: 3, mask: 4 };

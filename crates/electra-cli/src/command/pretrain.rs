@@ -8,7 +8,7 @@ use electra_kernels::device::{DeviceChoice, OpenDevice};
 use electra_kernels::side_by_side;
 use electra_model::pretraining::{DISCRIMINATOR, GENERATOR};
 use electra_train::pretrain::{
-    self, Outcome, RUN_CONFIG, RunOptions, largest_tensor_bytes, memory_estimate, objective_of, resolve_micro_batch,
+    self, Outcome, RUN_CONFIG, RunOptions, largest_activation_bytes, memory_estimate, objective_of, resolve_micro_batch,
 };
 use electra_train::run_config::{self, MicroBatch, RunConfig};
 use electra_train::{checkpoint, flops, training_data};
@@ -91,8 +91,8 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     }
     let data = training_data::open(&mut config)?;
     let opened = open_device(&config, terminal)?;
-    check_tables(&config, &opened)?;
     settle_micro_batch(&mut config, &opened);
+    check_arrays(&config, &opened)?;
     if args.dry_run {
         return dry_run(&config, &opened, &data, terminal);
     }
@@ -187,20 +187,38 @@ pub fn open_device(config: &RunConfig, terminal: &Terminal) -> anyhow::Result<Op
     verification::open_checked(config.device.parse()?, terminal)
 }
 
-/// Refuses a network with a parameter that no kernel of this adapter could take.
-pub fn check_tables(config: &RunConfig, opened: &OpenDevice) -> anyhow::Result<()> {
+/// Refuses what no kernel of this adapter could take: a parameter that cannot be cut, or activations of one micro-batch.
+/// Word tables lie in pieces ([`electra_model::Layout::cut_for`]).
+pub fn check_arrays(config: &RunConfig, opened: &OpenDevice) -> anyhow::Result<()> {
+    let limit = opened.max_binding_bytes;
     let layout = objective_of(config, &config.objective)?.layout();
-    let Some(largest) = layout.specs().iter().max_by_key(|spec| spec.len()) else { return Ok(()) };
-    let bytes = 4 * largest.len() as u64;
-    if bytes > opened.max_binding_bytes {
+    let whole = layout.specs().iter().filter(|spec| !spec.can_be_cut()).max_by_key(|spec| spec.len());
+    let megabytes = |bytes: u64| format!("{:.0} MB", bytes as f64 / 1e6);
+    let remedy = "use --device cpu or an adapter with larger bindings (`electra devices` lists them), or";
+    if let Some(largest) = whole.filter(|spec| 4 * spec.len() as u64 > limit) {
         bail!(
-            "{} has {:.0} MB, but a kernel on {} takes arrays of at most {:.0} MB\n\
-             use --device cpu or an adapter with larger bindings (`electra devices` lists them), or a smaller vocabulary or \
-             embedding",
+            "{} has {}, but a kernel on {} takes arrays of at most {}\n{remedy} a smaller network",
             largest.name,
-            bytes as f64 / 1e6,
+            megabytes(4 * largest.len() as u64),
             opened.description,
-            opened.max_binding_bytes as f64 / 1e6
+            megabytes(limit)
+        );
+    }
+    let most = (limit / largest_activation_bytes(config, 1).max(1)) as usize;
+    let MicroBatch::Size(micro_batch) = config.train.micro_batch else { return Ok(()) };
+    // Never more than the batch, whatever was asked for.
+    let micro_batch = micro_batch.min(config.train.batch_size);
+    if micro_batch > most {
+        bail!(
+            "the activations of {micro_batch} x {} tokens are larger than the {} that a kernel on {} takes at once\n{}",
+            config.train.sequence_length,
+            megabytes(limit),
+            opened.description,
+            if most > 0 {
+                format!("use --micro-batch {most} or less: the batch stays whole, it is worked on in parts")
+            } else {
+                format!("{remedy} shorter sequences")
+            }
         );
     }
     Ok(())
@@ -214,7 +232,7 @@ pub fn settle_micro_batch(config: &mut RunConfig, opened: &OpenDevice) {
     let memory = if opened.is_gpu { GPU_BYTES } else { cpu_bytes() };
     let mut size = resolve_micro_batch(config, memory, side_by_side::width(&opened.device));
     if opened.is_gpu {
-        while size > 1 && largest_tensor_bytes(config, size) > opened.max_binding_bytes {
+        while size > 1 && largest_activation_bytes(config, size) > opened.max_binding_bytes {
             size = size.div_ceil(2);
         }
     }

@@ -10,6 +10,7 @@ use super::{
     launch::Launch,
     matrix,
     shader::{Shader, shader},
+    stride,
 };
 
 static DIRECT: Shader = shader!("product_direct");
@@ -48,7 +49,7 @@ pub(crate) struct Epilogue<'a> {
     pub(crate) slope: Option<&'a CubeTensor>,
     /// `[m]`: where the sums of A's columns go ([`Mode::TransposedA`] only).
     pub(crate) sums: Option<&'a CubeTensor>,
-    /// `[m, n]`: where the result goes, else a new array.
+    /// `[m, n]`: where the result goes, else a new array. Its rows may lie further apart than they are long, as A's may.
     pub(crate) into: Option<CubeTensor>,
     /// The result, and the sums, are added to what is there.
     pub(crate) accumulate: bool,
@@ -105,9 +106,13 @@ pub(crate) fn product_in(form: Form, mode: Mode, a: &CubeTensor, b: &CubeTensor,
     if m == 0 || n == 0 {
         return result;
     }
+    let (a_stride, result_stride) = (stride(a), stride(&result));
+    assert_eq!(stride(b), matrix(b)[1], "product: the rows of B lie side by side");
     let parts = if let Form::Staged(parts) = form { parts } else { 1 };
     let is_bare = bias.is_none() && keep.is_none() && slope.is_none() && !gelu;
     assert!(parts == 1 || is_bare, "product: parts of k are only added up, so nothing can follow them on the way");
+    let is_dense = result_stride == n;
+    assert!(is_dense || (parts == 1 && keep.is_none() && slope.is_none()), "product: rows apart in the result alone");
     let has_sums = usize::from(sums.is_some());
     let split = (parts > 1).then(|| empty(a, [parts, m * n + has_sums * m]));
     // A multiple of the staged form's depth, so that only the last part has a ragged end.
@@ -125,7 +130,8 @@ pub(crate) fn product_in(form: Form, mode: Mode, a: &CubeTensor, b: &CubeTensor,
     match form {
         Form::Direct => {
             let along_k = mode != Mode::TransposedA;
-            let vector_a = if along_k { k.is_multiple_of(4) } else { m.is_multiple_of(4) };
+            let length = if along_k { k } else { m };
+            let vector_a = length.is_multiple_of(4) && a_stride.is_multiple_of(4);
             let vector_b = if mode == Mode::TransposedB { vector_a } else { n.is_multiple_of(4) };
             // The largest tile that the matrix fills: an invocation's sums spill from registers to the stack, and that
             // is still cheaper than more loads.
@@ -144,6 +150,8 @@ pub(crate) fn product_in(form: Form, mode: Mode, a: &CubeTensor, b: &CubeTensor,
                 .size(row_blocks)
                 .size(column_blocks)
                 .size(part)
+                .size(a_stride)
+                .size(result_stride)
                 .run(LANES as u32, groups);
         }
         Form::Staged(_) => {
@@ -155,6 +163,8 @@ pub(crate) fn product_in(form: Form, mode: Mode, a: &CubeTensor, b: &CubeTensor,
                 .size(row_blocks)
                 .size(column_blocks)
                 .size(part)
+                .size(a_stride)
+                .size(result_stride)
                 .run(TILE as u32, groups);
         }
     }
@@ -188,6 +198,7 @@ pub(crate) fn sum_parts(
 #[cfg(all(test, not(target_family = "wasm")))]
 mod tests {
     use super::*;
+    use crate::gpu::columns;
     use crate::gpu::testing::{assert_canaries, device, download, error, random, upload};
 
     /// `[m, n, k]`: 1, primes, one past a tile, multiples of 4 and not.
@@ -254,6 +265,43 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn rows_may_lie_apart() {
+        let Some(device) = device() else { return };
+        let on = |values: &[f64], shape| upload(&device, values, shape);
+        for [m, n, k] in [[9, 64, 64], [5, 64, 7], [70, 64, 12]] {
+            for wide in [192, 193] {
+                // A among other columns.
+                for mode in [Mode::Plain, Mode::TransposedA] {
+                    let [[rows, own], of_b] = shapes(mode, [m, n, k]);
+                    let (all, b) = (random(1, rows * wide), random(2, n * k));
+                    let a: Vec<f64> = (0..rows * own).map(|i| all[i / own * wide + 64 + i % own]).collect();
+                    let (all, b_) = (on(&all, [rows, wide]), on(&b, of_b));
+                    for form in [Form::Direct, Form::Staged(1), Form::Staged(2)] {
+                        let found = product_in(form, mode, &columns(&all, 64, own), &b_, Epilogue::default());
+                        let error = error(&download(found), &exact(mode, &a, &b, [m, n, k]));
+                        assert!(error < 2e-6, "{form:?} {mode:?} {m} x {n} x {k} of {wide}: {error}");
+                    }
+                }
+                // The result among other columns, which stay as they are.
+                let (a, b, before) = (random(1, m * k), random(2, n * k), random(3, m * wide));
+                let mut expected = before.clone();
+                for (i, value) in exact(Mode::TransposedB, &a, &b, [m, n, k]).into_iter().enumerate() {
+                    expected[i / n * wide + 64 + i % n] = value;
+                }
+                for form in [Form::Direct, Form::Staged(1)] {
+                    let all = on(&before, [m, wide]);
+                    let into = Some(columns(&all, 64, n));
+                    let epilogue = Epilogue { into, ..Epilogue::default() };
+                    product_in(form, Mode::TransposedB, &on(&a, [m, k]), &on(&b, [n, k]), epilogue);
+                    let error = error(&download(all), &expected);
+                    assert!(error < 2e-6, "{form:?} into columns {m} x {n} x {k} of {wide}: {error}");
+                }
+            }
+        }
+        assert_canaries("rows apart");
     }
 
     #[test]
