@@ -4,21 +4,27 @@
 //   MODE 2: A [k, m], B [k, n]    (dW = dy^T x)
 // Epilogues, in this order: + bias[column]; keep z, then GELU; * GELU'(z); + what the result held before.
 // SUMS (MODE 2): beside the product, sums[row] = sum over k of A, the bias's gradient, by workgroups of its own.
+// HALF: what is read of A and B is rounded to f16; sums stay f32.
 // SPLIT > 1: k is cut into SPLIT parts, part s writes its own [m, n] and [m]; sum_parts.wgsl adds them in order.
+//#if HALF
+enable f16;
+//#end
 //#include launch
 //#if GELU || SLOPE
 //#include gelu
 //#end
 //#if VECTOR_A
-@group(0) @binding(0) var<storage, read_write> a: array<vec4<f32>>;
+alias A = vec4<f32>;
 //#else
-@group(0) @binding(0) var<storage, read_write> a: array<f32>;
+alias A = f32;
 //#end
 //#if VECTOR_B
-@group(0) @binding(1) var<storage, read_write> b: array<vec4<f32>>;
+alias B = vec4<f32>;
 //#else
-@group(0) @binding(1) var<storage, read_write> b: array<f32>;
+alias B = f32;
 //#end
+@group(0) @binding(0) var<storage, read_write> a: array<A>;
+@group(0) @binding(1) var<storage, read_write> b: array<B>;
 @group(0) @binding(2) var<storage, read_write> result: array<f32>;
 //#if BIAS
 @group(0) @binding(3) var<storage, read_write> bias: array<f32>;

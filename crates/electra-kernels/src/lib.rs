@@ -25,6 +25,7 @@ pub mod launches;
 pub mod layer_norm;
 pub mod linear;
 pub mod noise;
+pub mod precision;
 mod shape;
 pub mod side_by_side;
 mod table;
@@ -41,6 +42,7 @@ pub use gelu::gelu_linear;
 pub use gpu::{Kernel, set_enabled};
 pub use layer_norm::{add_layer_norm, layer_norm};
 pub use linear::linear;
+pub use precision::{Precision, with_precision};
 pub use side_by_side::side_by_side;
 pub use table::{Table, largest_array};
 

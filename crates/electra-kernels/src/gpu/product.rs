@@ -12,6 +12,7 @@ use super::{
     shader::{Shader, shader},
     stride,
 };
+use crate::precision::{self, Precision};
 
 static DIRECT: Shader = shader!("product_direct");
 static STAGED: Shader = shader!("product_staged");
@@ -125,6 +126,7 @@ pub(crate) fn product_in(form: Form, mode: Mode, a: &CubeTensor, b: &CubeTensor,
             Some(sums) if parts == 1 => launch.buffer(sums),
             _ => launch,
         };
+        let launch = launch.define("HALF", precision::current() == Precision::F16);
         launch.define("MODE", mode as i64).define("GELU", gelu).define("ACCUMULATE", accumulate).size(m).size(n).size(k)
     };
     match form {
@@ -200,6 +202,7 @@ mod tests {
     use super::*;
     use crate::gpu::columns;
     use crate::gpu::testing::{assert_canaries, device, download, error, random, upload};
+    use crate::with_precision;
 
     /// `[m, n, k]`: 1, primes, one past a tile, multiples of 4 and not.
     const SIZES: [[usize; 3]; 9] = [
@@ -265,6 +268,33 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn half_precision_rounds_what_it_reads_and_nothing_else() {
+        let Some(device) = device() else { return };
+        let rounded =
+            |values: &[f64]| -> Vec<f64> { values.iter().map(|&x| half::f16::from_f64(x).to_f64()).collect() };
+        for [m, n, k] in [[7, 5, 3], [9, 68, 16], [65, 37, 100], [3, 256, 1100]] {
+            for mode in [Mode::TransposedB, Mode::Plain, Mode::TransposedA] {
+                let [of_a, of_b] = shapes(mode, [m, n, k]);
+                let (a, b) = (random(1, m * k), random(2, n * k));
+                let expected = exact(mode, &rounded(&a), &rounded(&b), [m, n, k]);
+                let (a, b) = (upload(&device, &a, of_a), upload(&device, &b, of_b));
+                for form in [Form::Direct, Form::Staged(1), Form::Staged(3)] {
+                    let run = || product_in(form, mode, &a, &b, Epilogue::default());
+                    let error = error(&download(with_precision(Precision::F16, run)), &expected);
+                    assert!(error < 2e-6, "{form:?} {mode:?} {m} x {n} x {k}: {error}");
+                }
+            }
+        }
+        // What f16 cannot hold becomes infinite, so that nobody takes it for a number.
+        let (huge, one) = (upload(&device, &[7e4, 1.0], [1, 2]), upload(&device, &[1.0, 1.0], [1, 2]));
+        for form in [Form::Direct, Form::Staged(1)] {
+            let run = || product_in(form, Mode::TransposedB, &huge, &one, Epilogue::default());
+            assert_eq!(download(with_precision(Precision::F16, run)), [f64::INFINITY], "{form:?}");
+        }
+        assert_canaries("half precision");
     }
 
     #[test]
