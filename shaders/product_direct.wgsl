@@ -16,11 +16,11 @@ alias HalfB = vec4<f16>;
 //#else
 alias HalfB = f16;
 //#end
-fn read_a(index: u32) -> A { return A(HalfA(a[index])); }
-fn read_b(index: u32) -> B { return B(HalfB(b[index])); }
+fn read_a(index: u32) -> ValueA { return ValueA(HalfA(a[index])); }
+fn read_b(index: u32) -> ValueB { return ValueB(HalfB(b[index])); }
 //#else
-fn read_a(index: u32) -> A { return a[index]; }
-fn read_b(index: u32) -> B { return b[index]; }
+fn read_a(index: u32) -> ValueA { return a[index]; }
+fn read_b(index: u32) -> ValueB { return b[index]; }
 //#end
 
 //#if MODE != 0 && VECTOR_B

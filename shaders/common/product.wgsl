@@ -1,4 +1,4 @@
-// What both forms of the matrix product share: bindings, sizes, and what becomes of a sum of products.
+// What the forms of the matrix product share: bindings, sizes, and what becomes of a sum of products.
 //   MODE 0: A [m, k], B [n, k]    (y = x W^T)
 //   MODE 1: A [m, k], B [k, n]    (dx = dy W)
 //   MODE 2: A [k, m], B [k, n]    (dW = dy^T x)
@@ -14,17 +14,17 @@ enable f16;
 //#include gelu
 //#end
 //#if VECTOR_A
-alias A = vec4<f32>;
+alias ValueA = vec4<f32>;
 //#else
-alias A = f32;
+alias ValueA = f32;
 //#end
 //#if VECTOR_B
-alias B = vec4<f32>;
+alias ValueB = vec4<f32>;
 //#else
-alias B = f32;
+alias ValueB = f32;
 //#end
-@group(0) @binding(0) var<storage, read_write> a: array<A>;
-@group(0) @binding(1) var<storage, read_write> b: array<B>;
+@group(0) @binding(0) var<storage, read_write> a: array<ValueA>;
+@group(0) @binding(1) var<storage, read_write> b: array<ValueB>;
 @group(0) @binding(2) var<storage, read_write> result: array<f32>;
 //#if BIAS
 @group(0) @binding(3) var<storage, read_write> bias: array<f32>;

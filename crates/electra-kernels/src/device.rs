@@ -19,6 +19,8 @@ use burn::tensor::wgpu::{WgpuSetup, wgpu};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::gpu::units::{self, Units};
+
 /// The user's word for a device: `auto`, `cpu`, `gpu` or `gpu:N`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -154,6 +156,8 @@ pub struct AdapterFeatures {
     pub timestamps: bool,
     /// Matrix products of whole subgroups (tensor cores).
     pub cooperative_matrix: bool,
+    /// Rows and columns of the matrices that products in half precision give them, where they take f16 and add up in f32.
+    pub matrix_unit: Option<usize>,
     /// Atomic addition of f32.
     pub float_atomics: bool,
 }
@@ -291,7 +295,41 @@ fn register(found: &Found) -> Result<Device, String> {
         queue,
         backend: found.adapter.get_info().backend,
     };
-    Device::wgpu_options().setup(setup).init().map_err(|error| error.to_string())
+    let device = Device::wgpu_options().setup(setup).init().map_err(|error| error.to_string())?;
+    if let Some(units) = units_of(found) {
+        units::register(&device, units);
+    }
+    Ok(device)
+}
+
+/// The adapter's matrix units, where kernels can use them.
+fn units_of(found: &Found) -> Option<Units> {
+    let needed =
+        wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SHADER_F16 | wgpu::Features::SUBGROUP;
+    if !found.adapter.features().contains(needed) {
+        return None;
+    }
+    let (info, limits) = (found.adapter.get_info(), found.adapter.limits());
+    let subgroups = [info.subgroup_min_size as usize, info.subgroup_max_size as usize];
+    let most_lanes = limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x) as usize;
+    let workgroup_bytes = limits.max_compute_workgroup_storage_size as usize;
+    fitting_sizes(&found.adapter.cooperative_matrix_properties())
+        .into_iter()
+        .map(|size| Units { size, subgroups, is_emulated: false })
+        .find(|units| units.fit(most_lanes, workgroup_bytes))
+}
+
+/// Of `offered`, the sizes of square matrices of f16 with sums in f32, larger ones first: they read less for a product.
+fn fitting_sizes(offered: &[wgpu::CooperativeMatrixProperties]) -> Vec<usize> {
+    let fits = |of: &&wgpu::CooperativeMatrixProperties| {
+        of.m_size == of.n_size
+            && of.m_size == of.k_size
+            && of.ab_type == wgpu::CooperativeScalarType::F16
+            && of.cr_type == wgpu::CooperativeScalarType::F32
+    };
+    let mut sizes: Vec<usize> = offered.iter().filter(fits).map(|of| of.m_size as usize).collect();
+    sizes.sort_unstable_by(|one, other| other.cmp(one));
+    sizes
 }
 
 /// A wgpu device beside Burn's on the best adapter, for tests.
@@ -299,7 +337,12 @@ fn register(found: &Found) -> Result<Device, String> {
 pub(crate) fn test_device() -> (wgpu::Device, wgpu::Queue) {
     let number = best(&adapters()).expect("there is an adapter, since tests use it").number;
     let adapter = &found()[number].adapter;
-    let descriptor = wgpu::DeviceDescriptor { required_limits: adapter.limits(), ..wgpu::DeviceDescriptor::default() };
+    let descriptor = wgpu::DeviceDescriptor {
+        // What products in half precision are tested with.
+        required_features: adapter.features() & wgpu::Features::SHADER_F16,
+        required_limits: adapter.limits(),
+        ..wgpu::DeviceDescriptor::default()
+    };
     cubecl::future::block_on(adapter.request_device(&descriptor)).expect("an adapter opens twice")
 }
 
@@ -365,6 +408,7 @@ fn describe(number: usize, found: &Found) -> AdapterInfo {
             subgroups: features.contains(wgpu::Features::SUBGROUP),
             timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
             cooperative_matrix: features.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
+            matrix_unit: units_of(found).map(|units| units.size),
             float_atomics: features.contains(wgpu::Features::SHADER_FLOAT32_ATOMIC),
         },
     }
@@ -414,6 +458,7 @@ mod tests {
                 subgroups: false,
                 timestamps: false,
                 cooperative_matrix: false,
+                matrix_unit: None,
                 float_atomics: false,
             },
         }
@@ -440,6 +485,22 @@ mod tests {
         assert_eq!(automatic(&all[..1]), None);
         assert_eq!(best(&all[..1]).map(|adapter| adapter.number), Some(0));
         assert_eq!(automatic(&[]), None);
+    }
+
+    #[test]
+    fn the_largest_square_matrices_of_f16_with_sums_in_f32_are_taken() {
+        use wgpu::CooperativeScalarType::{F16, F32};
+        let of = |[m_size, n_size, k_size]: [u32; 3], ab_type, cr_type| wgpu::CooperativeMatrixProperties {
+            m_size,
+            n_size,
+            k_size,
+            ab_type,
+            cr_type,
+            saturating_accumulation: false,
+        };
+        assert_eq!(fitting_sizes(&[of([8; 3], F32, F32), of([16; 3], F16, F16), of([16, 8, 16], F16, F32)]), [0; 0]);
+        assert_eq!(fitting_sizes(&[of([8; 3], F32, F32), of([8; 3], F16, F32)]), [8]);
+        assert_eq!(fitting_sizes(&[of([8; 3], F16, F32), of([16; 3], F16, F32)]), [16, 8]);
     }
 
     #[test]

@@ -10,9 +10,13 @@ use std::time::Instant;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::Serialize;
 
+use crate::gpu::{
+    self,
+    product::{Epilogue, Form, Mode, product_in},
+};
 use crate::{
-    Dropout, Kernel, Sampling, Table, adam, add_layer_norm, attention, corrupt, dropout, embeddings, gather_positions,
-    gelu_linear, linear, mlm_loss, noise::NoiseKey, rtd_loss, set_enabled,
+    Dropout, Kernel, Precision, Sampling, Table, adam, add_layer_norm, attention, corrupt, dropout, embeddings,
+    gather_positions, gelu_linear, linear, mlm_loss, noise::NoiseKey, rtd_loss, set_enabled, with_precision,
 };
 
 /// What one kernel made of one case.
@@ -46,19 +50,35 @@ pub enum Extent {
 /// f32 sums in other orders, and functions that WGSL rounds loosely: what a healthy adapter stays far below.
 const TOLERANCE: f64 = 1e-4;
 
+/// Products whose operands only the adapter rounds to f16: by at most 2^-10 each, where an adapter rounds towards zero.
+const HALF_TOLERANCE: f64 = 5e-3;
+
 type Arrays = Vec<Vec<f64>>;
-type Case = (Kernel, String, Box<dyn Fn(&Device) -> Arrays>);
+type Body = Box<dyn Fn(&Device) -> Arrays>;
+type Case = (Kernel, String, Body);
+
+/// A case with what else may differ from one to the next.
+struct Prepared {
+    kernel: Kernel,
+    case: String,
+    tolerance: f64,
+    body: Body,
+    /// What gives the expected arrays on the adapter itself, where it is not `body` on the CPU.
+    twin: Option<Body>,
+}
 
 /// Runs the cases on `device` and on the CPU, calling `done` after each.
 pub fn verify(device: &Device, extent: Extent, done: &mut dyn FnMut(&Check)) -> Vec<Check> {
     let mut checks = Vec::new();
-    for (kernel, case, body) in cases(extent) {
+    let plain = |(kernel, case, body)| Prepared { kernel, case, tolerance: TOLERANCE, body, twin: None };
+    for case in cases(extent).into_iter().map(plain).chain(half_cases(device, extent)) {
+        let Prepared { kernel, case, tolerance, body, twin } = case;
         let started = Instant::now();
         let found = body(device);
         let seconds = started.elapsed().as_secs_f64();
-        let expected = body(&Device::flex());
+        let expected = twin.map_or_else(|| body(&Device::flex()), |twin| twin(device));
         let worst = found.iter().zip(&expected).map(|(found, expected)| error(found, expected)).fold(0.0, f64::max);
-        let check = Check { kernel, case, error: worst, tolerance: TOLERANCE, seconds };
+        let check = Check { kernel, case, error: worst, tolerance, seconds };
         done(&check);
         checks.push(check);
     }
@@ -250,6 +270,66 @@ fn cases(extent: Extent) -> Vec<Case> {
     cases
 }
 
+/// Products in half precision: beside the CPU's, which rounds nothing, where the adapter offers them, and on matrix units
+/// beside the form that runs everywhere, where it has units.
+fn half_cases(device: &Device, extent: Extent) -> Vec<Prepared> {
+    if !gpu::has_f16(device) {
+        return Vec::new();
+    }
+    let full = extent == Extent::Full;
+    let mut cases = Vec::new();
+    let more: &[[usize; 3]] = if full { &[[1, 1, 1], [128, 256, 64], [65, 512, 1]] } else { &[] };
+    for &[rows, inputs, outputs] in [[33, 37, 19]].iter().chain(more) {
+        let body = move |device: &Device| {
+            with_precision(Precision::F16, || {
+                differentiate(device, &[[rows, inputs], [outputs, inputs], [1, outputs]], |operands, _| {
+                    let [x, weight, bias] = operands.try_into().expect("three operands");
+                    linear(x, weight, bias.reshape([outputs]))
+                })
+            })
+        };
+        let case = format!("linear in half precision {rows} x {inputs} -> {outputs}");
+        let tolerance = HALF_TOLERANCE;
+        cases.push(Prepared { kernel: Kernel::Linear, case, tolerance, body: Box::new(body), twin: None });
+    }
+    let Some(units) = gpu::units::of(&gpu::constant(&Tensor::<1>::zeros([1], device))) else { return cases };
+    let more: &[[usize; 3]] = if full { &[[1, 1, 1], [128, 64, 256], [700, 130, 37], [65, 64, 1100]] } else { &[] };
+    for &sizes in [[67, 132, 100]].iter().chain(more) {
+        let [m, n, k] = sizes;
+        // Both round alike, and differ by the order of their sums.
+        cases.push(Prepared {
+            kernel: Kernel::MatrixUnits,
+            case: format!("products on matrix units of {0} x {0}, {m} x {n} x {k}", units.size),
+            tolerance: TOLERANCE,
+            body: Box::new(move |device| half_products(device, sizes, &|parts| Form::Matrix { units, parts })),
+            twin: Some(Box::new(move |device| half_products(device, sizes, &Form::Staged))),
+        });
+    }
+    cases
+}
+
+/// What a dense layer with GELU makes of products in half precision: its results, the values before GELU, and the gradients
+/// of input, weight and bias.
+fn half_products(device: &Device, [m, n, k]: [usize; 3], form: &dyn Fn(usize) -> Form) -> Arrays {
+    let matrix = |seed, [rows, columns]: [usize; 2]| {
+        let data = TensorData::new(values(seed, rows * columns), [rows, columns]);
+        gpu::constant(&Tensor::<2>::from_data(data, device))
+    };
+    let (x, weight, bias, dy) = (matrix(1, [m, k]), matrix(2, [n, k]), matrix(3, [1, n]), matrix(4, [m, n]));
+    let (z, of_bias) = (gpu::empty(&x, [m, n]), gpu::empty(&x, [n, 1]));
+    let found = with_precision(Precision::F16, || {
+        let forward = Epilogue { bias: Some(&bias), gelu: true, keep: Some(&z), ..Epilogue::default() };
+        let to_input = Epilogue::default();
+        let to_weight = Epilogue { sums: Some(&of_bias), ..Epilogue::default() };
+        [
+            product_in(form(1), Mode::TransposedB, &x, &weight, forward),
+            product_in(form(1), Mode::Plain, &dy, &weight, to_input),
+            product_in(form(2), Mode::TransposedA, &dy, &x, to_weight),
+        ]
+    });
+    found.into_iter().chain([z, of_bias]).map(|array| host(gpu::tensor::<2>(array))).collect()
+}
+
 /// Parameters and moments after two updates, by arenas where the device has them and tensor by tensor elsewhere.
 fn adam_steps(length: usize, device: &Device) -> Arrays {
     let tensor = |seed| Tensor::<1>::from_data(TensorData::new(values(seed, length), [length]), device);
@@ -295,11 +375,28 @@ mod tests {
         let checks = verify(&device, Extent::Full, &mut |_| {});
         let kernels: Vec<Kernel> =
             Kernel::ALL.into_iter().filter(|kernel| checks.iter().any(|check| check.kernel == *kernel)).collect();
-        assert_eq!(kernels, Kernel::ALL, "every kernel has a case");
+        let has_units = gpu::units::of(&gpu::constant(&Tensor::<1>::zeros([1], &device))).is_some();
+        let all = Kernel::ALL.into_iter().filter(|&kernel| kernel != Kernel::MatrixUnits || has_units);
+        assert_eq!(kernels, all.collect::<Vec<_>>(), "every kernel has a case");
+        if gpu::has_f16(&device) {
+            assert!(checks.iter().any(|check| check.case.starts_with("linear in half precision")));
+        }
         let failed: Vec<&Check> = checks.iter().filter(|check| !check.passed()).collect();
         assert!(failed.is_empty(), "{failed:?}");
         // Were the kernels off, the primitives would have passed.
         assert_eq!(switch_off_failed(&checks), []);
+    }
+
+    #[test]
+    fn units_are_held_against_the_portable_form() {
+        let Some(device) = device() else { return };
+        let units = gpu::units::Units { size: 16, subgroups: [32, 32], is_emulated: true };
+        let found = half_products(&device, [67, 68, 100], &|parts| Form::Matrix { units, parts });
+        let expected = half_products(&device, [67, 68, 100], &Form::Staged);
+        assert_eq!(found.len(), 5);
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!(error(found, expected) <= TOLERANCE);
+        }
     }
 
     #[test]

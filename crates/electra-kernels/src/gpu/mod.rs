@@ -28,6 +28,7 @@ pub(crate) mod shader;
 pub(crate) mod testing;
 #[cfg(all(test, not(target_family = "wasm")))]
 mod translate;
+pub(crate) mod units;
 
 #[cfg(all(test, not(target_family = "wasm")))]
 use std::sync::atomic::AtomicBool;
@@ -47,7 +48,7 @@ impl Dense for CubeTensor {
     }
 }
 
-/// What can be switched off by itself, since it has a reference body.
+/// What can be switched off by itself, since it has a reference body, or another form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(not(target_family = "wasm"), derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(not(target_family = "wasm"), serde(rename_all = "snake_case"))]
@@ -59,11 +60,21 @@ pub enum Kernel {
     Embedding,
     LayerNorm,
     Linear,
+    /// Products in half precision on matrix units; without it, those that run everywhere.
+    MatrixUnits,
 }
 
 impl Kernel {
-    pub const ALL: [Self; 7] =
-        [Self::Adam, Self::Attention, Self::Dropout, Self::ElectraLoss, Self::Embedding, Self::LayerNorm, Self::Linear];
+    pub const ALL: [Self; 8] = [
+        Self::Adam,
+        Self::Attention,
+        Self::Dropout,
+        Self::ElectraLoss,
+        Self::Embedding,
+        Self::LayerNorm,
+        Self::Linear,
+        Self::MatrixUnits,
+    ];
 }
 
 impl std::fmt::Display for Kernel {
@@ -76,6 +87,7 @@ impl std::fmt::Display for Kernel {
             Self::Embedding => "embedding",
             Self::LayerNorm => "layer_norm",
             Self::Linear => "linear",
+            Self::MatrixUnits => "matrix_units",
         })
     }
 }
@@ -123,6 +135,14 @@ pub(crate) fn constant<const D: usize>(tensor: &Tensor<D>) -> CubeTensor {
 pub(crate) fn largest_array(device: &Device) -> usize {
     let properties = constant(&Tensor::<1>::zeros([1], device)).client.properties().clone();
     properties.memory.max_page_size as usize / 4
+}
+
+/// Whether shaders on `device` can compute in half precision.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn has_f16(device: &Device) -> bool {
+    let probe = Tensor::<1>::zeros([1], device);
+    let f16 = cubecl::ir::ElemType::Float(cubecl::ir::FloatKind::F16);
+    is_gpu(&probe) && constant(&probe).client.properties().supports_type(f16)
 }
 
 /// Ids as i32.

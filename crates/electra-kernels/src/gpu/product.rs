@@ -1,21 +1,24 @@
 //! Matrix products, with what precedes and follows them in a network done on the way.
 //!
-//! Two forms: `product_direct` for software adapters, `product_staged` for cards. The measurements behind them stand in
-//! docs/PERFORMANCE.md.
+//! Three forms: `product_direct` for software adapters, `product_staged` for cards, and `product_matrix` for products in half
+//! precision on cards with matrix units, where the second is its portable twin: the same roundings, sums in another order. The
+//! measurements behind the first two stand in docs/PERFORMANCE.md.
 
 use burn_wgpu::CubeTensor;
 
 use super::{
-    SOFTWARE_TURNS, empty, is_software,
+    Kernel, SOFTWARE_TURNS, empty, is_software,
     launch::Launch,
-    matrix,
+    matrix, runs,
     shader::{Shader, shader},
     stride,
+    units::{self, Units},
 };
 use crate::precision::{self, Precision};
 
 static DIRECT: Shader = shader!("product_direct");
 static STAGED: Shader = shader!("product_staged");
+pub(super) static MATRIX: Shader = shader!("product_matrix");
 static SUM_PARTS: Shader = shader!("sum_parts");
 
 /// How the operands lie; the result is always `[m, n]`.
@@ -29,12 +32,18 @@ pub(crate) enum Mode {
     TransposedA = 2,
 }
 
-/// Which of the two forms runs.
+/// Which of the forms runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     Direct,
     /// With `k` cut into so many parts.
     Staged(usize),
+    /// On matrix units, in half precision only.
+    Matrix {
+        units: Units,
+        /// Into so many `k` is cut.
+        parts: usize,
+    },
 }
 
 /// What becomes of the sums of products.
@@ -58,7 +67,8 @@ pub(crate) struct Epilogue<'a> {
 
 /// Invocations of a workgroup of the direct form: as many as a software adapter's vectors hold values.
 const LANES: usize = 8;
-const TILE: usize = 64;
+/// Results of a workgroup of the other forms, along either side.
+const TILE: usize = units::TILE;
 /// Length of k below which it is not worth cutting.
 const SHORTEST_PART: usize = 512;
 /// Workgroups that keep a large card busy.
@@ -74,7 +84,11 @@ pub(crate) fn form(like: &CubeTensor, mode: Mode, m: usize, n: usize, k: usize) 
     let tiles = m.div_ceil(TILE) * n.div_ceil(TILE);
     // Only a weight's gradient has a long k and a small result, and it has no epilogue that parts could not wait for.
     let parts = if mode == Mode::TransposedA { (MANY_GROUPS / tiles).min(k / SHORTEST_PART).max(1) } else { 1 };
-    Form::Staged(parts)
+    let units = if precision::current() == Precision::F16 { units::of(like) } else { None };
+    match units {
+        Some(units) if runs(Kernel::MatrixUnits, []) => Form::Matrix { units, parts },
+        _ => Form::Staged(parts),
+    }
 }
 
 /// `A B` in `mode`, through `epilogue`.
@@ -109,15 +123,23 @@ pub(crate) fn product_in(form: Form, mode: Mode, a: &CubeTensor, b: &CubeTensor,
     }
     let (a_stride, result_stride) = (stride(a), stride(&result));
     assert_eq!(stride(b), matrix(b)[1], "product: the rows of B lie side by side");
-    let parts = if let Form::Staged(parts) = form { parts } else { 1 };
+    let parts = match form {
+        Form::Direct => 1,
+        Form::Staged(parts) | Form::Matrix { parts, .. } => parts,
+    };
+    let is_half = precision::current() == Precision::F16;
     let is_bare = bias.is_none() && keep.is_none() && slope.is_none() && !gelu;
     assert!(parts == 1 || is_bare, "product: parts of k are only added up, so nothing can follow them on the way");
     let is_dense = result_stride == n;
     assert!(is_dense || (parts == 1 && keep.is_none() && slope.is_none()), "product: rows apart in the result alone");
     let has_sums = usize::from(sums.is_some());
     let split = (parts > 1).then(|| empty(a, [parts, m * n + has_sums * m]));
-    // A multiple of the staged form's depth, so that only the last part has a ragged end.
-    let part = k.div_ceil(parts).next_multiple_of(16);
+    // A multiple of the forms' depths, so that only the last part has a ragged end.
+    let part = k.div_ceil(parts).next_multiple_of(32);
+    // What lies side by side can be read in fours where rows begin at multiples of four.
+    let side_by_side = if mode == Mode::TransposedA { m } else { k };
+    let vector_a = side_by_side.is_multiple_of(4) && a_stride.is_multiple_of(4);
+    let vector_b = if mode == Mode::TransposedB { k } else { n }.is_multiple_of(4);
     let launch = |shader| {
         let launch = Launch::new(shader).buffer(a).buffer(b).buffer(split.as_ref().unwrap_or(&result));
         let launch = launch.optional("BIAS", bias).optional("KEEP", keep).optional("SLOPE", slope);
@@ -126,15 +148,13 @@ pub(crate) fn product_in(form: Form, mode: Mode, a: &CubeTensor, b: &CubeTensor,
             Some(sums) if parts == 1 => launch.buffer(sums),
             _ => launch,
         };
-        let launch = launch.define("HALF", precision::current() == Precision::F16);
+        let launch = launch.define("HALF", is_half);
         launch.define("MODE", mode as i64).define("GELU", gelu).define("ACCUMULATE", accumulate).size(m).size(n).size(k)
     };
     match form {
         Form::Direct => {
-            let along_k = mode != Mode::TransposedA;
-            let length = if along_k { k } else { m };
-            let vector_a = length.is_multiple_of(4) && a_stride.is_multiple_of(4);
-            let vector_b = if mode == Mode::TransposedB { vector_a } else { n.is_multiple_of(4) };
+            // Along k both are read alike.
+            let vector_b = if mode == Mode::TransposedB { vector_a } else { vector_b };
             // The largest tile that the matrix fills: an invocation's sums spill from registers to the stack, and that
             // is still cheaper than more loads.
             let rows = [16, 8, 4].into_iter().find(|&rows| rows <= m.max(if vector_a { 4 } else { 1 })).unwrap_or(1);
@@ -169,6 +189,24 @@ pub(crate) fn product_in(form: Form, mode: Mode, a: &CubeTensor, b: &CubeTensor,
                 .size(result_stride)
                 .run(TILE as u32, groups);
         }
+        Form::Matrix { units, .. } => {
+            assert!(is_half, "product: matrix units take half precision");
+            let (row_blocks, column_blocks) = (m.div_ceil(TILE), n.div_ceil(TILE));
+            let groups = (row_blocks * column_blocks + has_sums * m.div_ceil(units.lanes())) * parts;
+            launch(&MATRIX)
+                .define("VECTOR_A", vector_a)
+                .define("VECTOR_B", vector_b)
+                .define("SIZE", units.size as i64)
+                .define("STRIPS", units.most_subgroups() as i64)
+                .define("EMULATED", units.is_emulated)
+                .define("SUBGROUP", units.subgroups[0] as i64)
+                .size(row_blocks)
+                .size(column_blocks)
+                .size(part)
+                .size(a_stride)
+                .size(result_stride)
+                .run(units.lanes() as u32, groups);
+        }
     }
     if let Some(split) = &split {
         sum_parts(split, &result, sums, parts, accumulate);
@@ -198,7 +236,7 @@ pub(crate) fn sum_parts(
 }
 
 #[cfg(all(test, not(target_family = "wasm")))]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::gpu::columns;
     use crate::gpu::testing::{assert_canaries, device, download, error, random, upload};
@@ -218,7 +256,7 @@ mod tests {
     ];
 
     /// The product in f64, before the epilogue.
-    fn exact(mode: Mode, a: &[f64], b: &[f64], [m, n, k]: [usize; 3]) -> Vec<f64> {
+    pub(in crate::gpu) fn exact(mode: Mode, a: &[f64], b: &[f64], [m, n, k]: [usize; 3]) -> Vec<f64> {
         let mut result = vec![0.0; m * n];
         for row in 0..m {
             for column in 0..n {
@@ -234,15 +272,15 @@ mod tests {
         result
     }
 
-    fn gelu(z: f64) -> f64 {
+    pub(in crate::gpu) fn gelu(z: f64) -> f64 {
         z * 0.5 * libm::erfc(-z / 2f64.sqrt())
     }
 
-    fn gelu_slope(z: f64) -> f64 {
+    pub(in crate::gpu) fn gelu_slope(z: f64) -> f64 {
         0.5 * libm::erfc(-z / 2f64.sqrt()) + z * (-0.5 * z * z).exp() / std::f64::consts::TAU.sqrt()
     }
 
-    fn shapes(mode: Mode, [m, n, k]: [usize; 3]) -> [[usize; 2]; 2] {
+    pub(in crate::gpu) fn shapes(mode: Mode, [m, n, k]: [usize; 3]) -> [[usize; 2]; 2] {
         match mode {
             Mode::TransposedB => [[m, k], [n, k]],
             Mode::Plain => [[m, k], [k, n]],

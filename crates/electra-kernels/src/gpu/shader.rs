@@ -67,8 +67,18 @@ macro_rules! common {
 }
 
 /// What `//#include` finds.
-const COMMON: &[(&str, &str)] =
-    common!["attention", "gelu", "launch", "noise", "noise_part", "part", "product", "reduce"];
+const COMMON: &[(&str, &str)] = common![
+    "attention",
+    "gelu",
+    "launch",
+    "matrix_emulated",
+    "matrix_units",
+    "noise",
+    "noise_part",
+    "part",
+    "product",
+    "reduce"
+];
 
 fn expand(shader: &Shader, lines: &[&str], scope: &mut Vec<Define>, output: &mut String) {
     let mut index = 0;

@@ -2,7 +2,8 @@
 //!
 //! Burn's runtime reports a shader that does not compile only when its results are read, and a driver of another
 //! platform may refuse what this one takes. So in tests each new text first goes through naga's validation and its
-//! writers of SPIR-V (Vulkan), MSL (Metal) and HLSL (DirectX 12), on the thread that launches it.
+//! writers of SPIR-V (Vulkan), MSL (Metal) and HLSL (DirectX 12), on the thread that launches it. Cooperative matrices have
+//! no HLSL: naga's writer knows none, and no adapter of DirectX 12 is said to have them.
 
 use std::collections::HashSet;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -26,17 +27,28 @@ pub(super) fn check(name: &str, source: &str) {
     if source.contains("enable f16;") {
         capabilities |= Capabilities::SHADER_FLOAT16;
     }
+    // wgpu allows subgroups with no word of the text's.
+    let has_matrices = source.contains("enable wgpu_cooperative_matrix;");
+    if has_matrices {
+        capabilities |= Capabilities::COOPERATIVE_MATRIX | Capabilities::SUBGROUP;
+    }
     let info = Validator::new(ValidationFlags::all(), capabilities)
         .validate(&module)
         .unwrap_or_else(|error| fail("validation", error.emit_to_string(source)));
     spv::write_vec(&module, &info, &spv::Options::default(), None)
         .unwrap_or_else(|error| fail("SPIR-V", error.to_string()));
-    to_msl(&module, &info).unwrap_or_else(|error| fail("MSL", error));
+    to_msl(&module, &info, has_matrices).unwrap_or_else(|error| fail("MSL", error));
+    if has_matrices {
+        return;
+    }
     to_hlsl(&module, &info).unwrap_or_else(|error| fail("HLSL", error));
 }
 
-fn to_msl(module: &naga::Module, info: &ModuleInfo) -> Result<(), String> {
-    let options = msl::Options { fake_missing_bindings: true, ..msl::Options::default() };
+fn to_msl(module: &naga::Module, info: &ModuleInfo, has_matrices: bool) -> Result<(), String> {
+    let default = msl::Options::default();
+    // The first version that has such matrices; wgpu asks the device for it.
+    let lang_version = if has_matrices { (2, 3) } else { default.lang_version };
+    let options = msl::Options { fake_missing_bindings: true, lang_version, ..default };
     msl::write_string(module, info, &options, &msl::PipelineOptions::default())
         .map(drop)
         .map_err(|error| error.to_string())
@@ -54,4 +66,48 @@ fn to_hlsl(module: &naga::Module, info: &ModuleInfo) -> Result<(), String> {
 
 fn numbered(source: &str) -> String {
     source.lines().enumerate().map(|(number, line)| format!("{:4} {line}\n", number + 1)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `common/matrix_units.wgsl` relies on, and no adapter here could show.
+    #[test]
+    fn t_means_rows_side_by_side() {
+        let text = |load: &str| {
+            format!(
+                "enable f16; enable wgpu_cooperative_matrix;
+                var<workgroup> tile: array<f16, 64>;
+                var<workgroup> sums: array<f32, 64>;
+                @compute @workgroup_size(32)
+                fn main() {{
+                    let a = {load}<coop_mat8x8<f16, A>>(&tile[0], 8u);
+                    let b = {load}<coop_mat8x8<f16, B>>(&tile[0], 8u);
+                    let c = {load}<coop_mat8x8<f32, C>>(&sums[0], 8u);
+                    coopStoreT(coopMultiplyAdd(a, b, c), &sums[0], 8u);
+                }}"
+            )
+        };
+        for (load, layout, transposes) in [("coopLoadT", 0, "false"), ("coopLoad", 1, "true")] {
+            let module = naga::front::wgsl::parse_str(&text(load)).unwrap();
+            let info = Validator::new(ValidationFlags::all(), Capabilities::all()).validate(&module).unwrap();
+            // Of SPIR-V: OpCooperativeMatrixLoadKHR with RowMajorKHR (0) or ColumnMajorKHR (1), a constant's id.
+            let words = spv::write_vec(&module, &info, &spv::Options::default(), None).unwrap();
+            let (mut constants, mut layouts, mut rest) = (std::collections::HashMap::new(), Vec::new(), &words[5..]);
+            while let Some(&first) = rest.first() {
+                let (length, operation) = ((first >> 16) as usize, first & 0xffff);
+                match operation {
+                    43 => drop(constants.insert(rest[2], rest[3])),
+                    4457 => layouts.push(constants[&rest[4]]),
+                    _ => {}
+                }
+                rest = &rest[length..];
+            }
+            assert_eq!(layouts, [layout; 3], "{load}");
+            let options = msl::Options { lang_version: (2, 3), fake_missing_bindings: true, ..msl::Options::default() };
+            let (text, _) = msl::write_string(&module, &info, &options, &msl::PipelineOptions::default()).unwrap();
+            assert_eq!(text.matches(&format!("8u, {transposes})")).count(), 3, "{load}: {text}");
+        }
+    }
 }

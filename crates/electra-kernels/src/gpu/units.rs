@@ -1,0 +1,305 @@
+//! The matrix units of adapters (tensor cores): instructions by which a whole subgroup multiplies small matrices of f16 and
+//! adds up in f32.
+//!
+//! Which sizes there are only the adapter itself can tell, and a tensor knows no more than its device. So whoever opens a
+//! device says here what it has ([`register`]), and products ask ([`of`]).
+// Browsers have no such instructions, so that nobody registers any there.
+#![cfg_attr(target_family = "wasm", allow(dead_code))]
+
+use std::sync::{PoisonError, RwLock};
+
+use burn::tensor::{Device, Tensor};
+use burn_wgpu::CubeTensor;
+
+/// The units of an adapter, as `product_matrix.wgsl` needs to know them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Units {
+    /// Rows, columns and depth of the matrices: 8 or 16, which are what WGSL has types for.
+    pub(crate) size: usize,
+    /// Invocations of the narrowest and of the widest subgroup.
+    pub(crate) subgroups: [usize; 2],
+    /// Whether plain WGSL takes their place, for tests. Such units are never registered.
+    pub(crate) is_emulated: bool,
+}
+
+/// Results that a workgroup computes, along either side.
+pub(crate) const TILE: usize = 64;
+/// Subgroups that a tile is divided among.
+const QUARTERS: usize = 4;
+
+impl Units {
+    /// Invocations of a workgroup: enough for four subgroups, whatever width the driver gives them.
+    pub(crate) fn lanes(&self) -> usize {
+        QUARTERS * self.subgroups[1]
+    }
+
+    /// Subgroups that a workgroup has at most.
+    pub(crate) fn most_subgroups(&self) -> usize {
+        self.lanes() / self.subgroups[0]
+    }
+
+    /// Whether the shader can be had for these: a workgroup's invocations share a tile's 2,048 values evenly, and its memory
+    /// holds two tiles of f16 (rows of 32 + 8 values) and a strip of 256 results (rows of 256 / size + 4) a subgroup.
+    pub(crate) fn fit(&self, most_lanes: usize, workgroup_bytes: usize) -> bool {
+        let [narrowest, widest] = self.subgroups;
+        let has_type = matches!(self.size, 8 | 16);
+        has_type
+            && narrowest.is_power_of_two()
+            && widest.is_power_of_two()
+            && narrowest <= widest
+            && self.lanes() <= most_lanes.min(512)
+            && 2 * 2 * TILE * 40 + self.most_subgroups() * 4 * (256 + 4 * self.size) <= workgroup_bytes
+    }
+}
+
+static KNOWN: RwLock<Vec<(cubecl::Device, Units)>> = RwLock::new(Vec::new());
+
+/// Says what units the adapter of `device` has.
+pub(crate) fn register(device: &Device, units: Units) {
+    let device = super::constant(&Tensor::<1>::zeros([1], device)).device;
+    KNOWN.write().unwrap_or_else(PoisonError::into_inner).push((device, units));
+}
+
+/// The units of the adapter that holds `array`; `None` where there are none of use.
+pub(crate) fn of(array: &CubeTensor) -> Option<Units> {
+    let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
+    known.iter().find(|(device, _)| *device == array.device).map(|(_, units)| *units)
+}
+
+#[cfg(all(test, not(target_family = "wasm")))]
+mod tests {
+    use super::*;
+    use crate::gpu::product::{Epilogue, Form, MATRIX, Mode, product_in, tests::*};
+    use crate::gpu::shader::Define;
+    use crate::gpu::testing::{assert_canaries, device, download, error, random, upload};
+    use crate::gpu::{columns, empty, translate};
+    use crate::{Precision, with_precision};
+
+    /// Units of both sizes in plain WGSL, also with subgroups half as wide as they might be, and the adapter's own, if any.
+    fn units(array: &CubeTensor) -> Vec<Units> {
+        let emulated = |size, narrowest| Units { size, subgroups: [narrowest, 32], is_emulated: true };
+        [emulated(16, 32), emulated(8, 32), emulated(16, 16)].into_iter().chain(of(array)).collect()
+    }
+
+    /// Values that f16 holds, so that the product of them is exact.
+    fn halves(seed: u64, length: usize) -> Vec<f64> {
+        random(seed, length).into_iter().map(|x| half::f16::from_f64(x).to_f64()).collect()
+    }
+
+    fn run(
+        units: Units,
+        parts: usize,
+        mode: Mode,
+        a: &CubeTensor,
+        b: &CubeTensor,
+        epilogue: Epilogue<'_>,
+    ) -> CubeTensor {
+        with_precision(Precision::F16, || product_in(Form::Matrix { units, parts }, mode, a, b, epilogue))
+    }
+
+    #[test]
+    fn every_mode_is_the_product_at_awkward_sizes() {
+        let Some(device) = device() else { return };
+        for [m, n, k] in
+            [[1, 1, 1], [7, 5, 3], [9, 65, 17], [64, 64, 64], [65, 37, 100], [130, 1, 36], [12, 132, 128], [3, 68, 900]]
+        {
+            for mode in [Mode::TransposedB, Mode::Plain, Mode::TransposedA] {
+                let [of_a, of_b] = shapes(mode, [m, n, k]);
+                let (a, b) = (halves(1, m * k), halves(2, n * k));
+                let expected = exact(mode, &a, &b, [m, n, k]);
+                let (a, b) = (upload(&device, &a, of_a), upload(&device, &b, of_b));
+                for units in units(&a) {
+                    // Every variant takes a second to compile: k is cut where it is long.
+                    for parts in if k > 128 { vec![1, 3] } else { vec![1] } {
+                        let what = format!("{units:?} in {parts} {mode:?} {m} x {n} x {k}");
+                        let error = error(&download(run(units, parts, mode, &a, &b, Epilogue::default())), &expected);
+                        assert!(error < 2e-6, "{what}: {error}");
+                        assert_canaries(&what);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn operands_are_rounded_as_the_portable_form_rounds_them() {
+        let Some(device) = device() else { return };
+        for [m, n, k] in [[7, 5, 3], [9, 68, 16], [65, 37, 100]] {
+            for mode in [Mode::TransposedB, Mode::Plain, Mode::TransposedA] {
+                let [of_a, of_b] = shapes(mode, [m, n, k]);
+                let (a, b) = (upload(&device, &random(1, m * k), of_a), upload(&device, &random(2, n * k), of_b));
+                let portable =
+                    with_precision(Precision::F16, || product_in(Form::Staged(1), mode, &a, &b, Epilogue::default()));
+                let expected = download(portable);
+                for units in units(&a) {
+                    let error = error(&download(run(units, 1, mode, &a, &b, Epilogue::default())), &expected);
+                    assert!(error < 1e-6, "{units:?} {mode:?} {m} x {n} x {k}: {error}");
+                }
+            }
+        }
+        let (huge, one) = (upload(&device, &[7e4, 1.0], [1, 2]), upload(&device, &[1.0, 1.0], [1, 2]));
+        for units in units(&huge) {
+            let found = download(run(units, 1, Mode::TransposedB, &huge, &one, Epilogue::default()));
+            assert_eq!(found, [f64::INFINITY], "{units:?}");
+        }
+        assert_canaries("rounding");
+    }
+
+    #[test]
+    fn rows_may_lie_apart() {
+        let Some(device) = device() else { return };
+        let on = |values: &[f64], shape| upload(&device, values, shape);
+        for ([m, n, k], wide) in [([9, 64, 64], 192), ([70, 64, 12], 193), ([5, 64, 7], 192)] {
+            // A among other columns.
+            for mode in [Mode::Plain, Mode::TransposedA] {
+                let [[rows, own], of_b] = shapes(mode, [m, n, k]);
+                let (all, b) = (halves(1, rows * wide), halves(2, n * k));
+                let a: Vec<f64> = (0..rows * own).map(|i| all[i / own * wide + 64 + i % own]).collect();
+                let expected = exact(mode, &a, &b, [m, n, k]);
+                let (all, b) = (on(&all, [rows, wide]), on(&b, of_b));
+                for units in units(&all) {
+                    let found = run(units, 1, mode, &columns(&all, 64, own), &b, Epilogue::default());
+                    let error = error(&download(found), &expected);
+                    assert!(error < 2e-6, "{units:?} {mode:?} {m} x {n} x {k} of {wide}: {error}");
+                }
+            }
+            // The result among other columns, which stay as they are.
+            let (a, b, before) = (halves(1, m * k), halves(2, n * k), random(3, m * wide));
+            let mut expected = before.clone();
+            for (i, value) in exact(Mode::TransposedB, &a, &b, [m, n, k]).into_iter().enumerate() {
+                expected[i / n * wide + 64 + i % n] = value;
+            }
+            let (a, b) = (on(&a, [m, k]), on(&b, [n, k]));
+            for units in units(&a) {
+                let all = on(&before, [m, wide]);
+                let epilogue = Epilogue { into: Some(columns(&all, 64, n)), ..Epilogue::default() };
+                run(units, 1, Mode::TransposedB, &a, &b, epilogue);
+                let error = error(&download(all), &expected);
+                assert!(error < 2e-6, "{units:?} into columns {m} x {n} x {k} of {wide}: {error}");
+            }
+        }
+        assert_canaries("rows apart");
+    }
+
+    #[test]
+    fn epilogues_do_what_they_say() {
+        let Some(device) = device() else { return };
+        let on = |values: &[f64], shape| upload(&device, values, shape);
+        for [m, n, k] in [[9, 68, 16], [70, 37, 40]] {
+            let (a, b, bias, z) = (halves(1, m * k), halves(2, n * k), random(3, n), random(4, m * n));
+            let plain = exact(Mode::TransposedB, &a, &b, [m, n, k]);
+            let with_bias: Vec<f64> = plain.iter().enumerate().map(|(i, x)| x + bias[i % n]).collect();
+            let activated: Vec<f64> = with_bias.iter().map(|&z| gelu(z)).collect();
+            let slopes: Vec<f64> = plain.iter().zip(&z).map(|(x, &z)| x * gelu_slope(z)).collect();
+            let added: Vec<f64> = with_bias.iter().zip(&z).map(|(x, z)| x + z).collect();
+            let (a_, b_, bias_, z_) = (on(&a, [m, k]), on(&b, [n, k]), on(&bias, [1, n]), on(&z, [m, n]));
+            // A weight's gradient with its bias's, new and added to what was there.
+            let (dy, x, before) = (halves(5, k * m), halves(6, k * n), random(7, m));
+            let of_weight = exact(Mode::TransposedA, &dy, &x, [m, n, k]);
+            let of_bias: Vec<f64> = (0..m).map(|row| (0..k).map(|p| dy[p * m + row]).sum()).collect();
+            let more = |values: &[f64], to: &[f64]| -> Vec<f64> { values.iter().zip(to).map(|(x, y)| x + y).collect() };
+            let (dy_, x_) = (on(&dy, [k, m]), on(&x, [k, n]));
+            // Subgroups' width matters before, not here.
+            for units in units(&a_).into_iter().filter(|units| units.subgroups[0] == units.subgroups[1]) {
+                let close = |found: CubeTensor, expected: &[f64], what: &str| {
+                    let error = error(&download(found), expected);
+                    assert!(error < 2e-6, "{units:?} {what} {m} x {n} x {k}: {error}");
+                };
+                let forward = |epilogue: Epilogue<'_>| run(units, 1, Mode::TransposedB, &a_, &b_, epilogue);
+                let (bias, kept) = (Some(&bias_), empty(&a_, [m, n]));
+                let found = forward(Epilogue { bias, gelu: true, keep: Some(&kept), ..Epilogue::default() });
+                close(found, &activated, "bias and GELU");
+                close(kept, &with_bias, "kept");
+                close(forward(Epilogue { slope: Some(&z_), ..Epilogue::default() }), &slopes, "slope");
+                let into = Some(on(&z, [m, n]));
+                let found = forward(Epilogue { bias, into, accumulate: true, ..Epilogue::default() });
+                close(found, &added, "added");
+                for parts in [1, 2] {
+                    let sums = empty(&a_, [m]);
+                    let epilogue = Epilogue { sums: Some(&sums), ..Epilogue::default() };
+                    close(run(units, parts, Mode::TransposedA, &dy_, &x_, epilogue), &of_weight, "weight");
+                    close(sums, &of_bias, "sums");
+                    let (into, sums) = (Some(on(&z, [m, n])), on(&before, [1, m]));
+                    let epilogue = Epilogue { sums: Some(&sums), into, accumulate: true, ..Epilogue::default() };
+                    let found = run(units, parts, Mode::TransposedA, &dy_, &x_, epilogue);
+                    close(found, &more(&of_weight, &z), "added weight");
+                    close(sums, &more(&of_bias, &before), "added sums");
+                }
+            }
+            assert_canaries("epilogues");
+        }
+    }
+
+    #[test]
+    fn two_runs_have_the_same_bits() {
+        let Some(device) = device() else { return };
+        let (a, b) = (upload(&device, &random(1, 70 * 96), [70, 96]), upload(&device, &random(2, 96 * 65), [96, 65]));
+        for units in units(&a) {
+            let bits = || {
+                let found = download(run(units, 2, Mode::Plain, &a, &b, Epilogue::default()));
+                found.into_iter().map(f64::to_bits).collect::<Vec<u64>>()
+            };
+            assert_eq!(bits(), bits(), "{units:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_the_shader_can_be_had_for_fits() {
+        let units = |size, subgroups| Units { size, subgroups, is_emulated: false };
+        // NVIDIA and Apple, within what every adapter promises.
+        assert!(units(16, [32, 32]).fit(256, 16 << 10) && units(8, [32, 32]).fit(256, 16 << 10));
+        // AMD, where the driver chooses the width.
+        assert!(units(16, [32, 64]).fit(256, 32 << 10) && !units(16, [32, 64]).fit(256, 16 << 10));
+        assert!(!units(16, [32, 128]).fit(256, 64 << 10), "more invocations than a workgroup has");
+        assert!(!units(32, [32, 32]).fit(1024, 64 << 10), "no such type");
+        assert!(!units(16, [0, 0]).fit(1024, 64 << 10), "no subgroups");
+    }
+
+    /// Every variant, as text: nothing here runs it.
+    #[test]
+    fn every_variant_is_valid_and_translates() {
+        // BIAS, KEEP, SLOPE, GELU, ACCUMULATE, SUMS, SPLIT, with the buffers that they come with.
+        let epilogues: [([i64; 7], i64); 10] = [
+            ([0, 0, 0, 0, 0, 0, 1], 3),
+            ([1, 0, 0, 0, 0, 0, 1], 4),
+            ([1, 0, 0, 1, 0, 0, 1], 4),
+            ([1, 1, 0, 1, 0, 0, 1], 5),
+            ([0, 0, 1, 0, 0, 0, 1], 4),
+            ([0, 0, 0, 0, 1, 0, 1], 3),
+            ([0, 0, 0, 0, 0, 1, 1], 4),
+            ([0, 0, 0, 0, 1, 1, 1], 4),
+            ([0, 0, 0, 0, 0, 0, 3], 3),
+            ([0, 0, 0, 0, 0, 1, 3], 3),
+        ];
+        for mode in 0..3 {
+            for ([bias, keep, slope, gelu, accumulate, sums, split], buffers) in epilogues {
+                if sums == 1 && mode != 2 {
+                    continue;
+                }
+                for (size, lanes, strips) in [(16, 128, 4), (8, 128, 4), (16, 256, 8)] {
+                    for (vector_a, vector_b) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
+                        let defines: Vec<Define> = vec![
+                            ("BIAS", bias),
+                            ("KEEP", keep),
+                            ("SLOPE", slope),
+                            ("SUMS", sums),
+                            ("SPLIT", split),
+                            ("HALF", 1),
+                            ("MODE", mode),
+                            ("GELU", gelu),
+                            ("ACCUMULATE", accumulate),
+                            ("VECTOR_A", vector_a),
+                            ("VECTOR_B", vector_b),
+                            ("SIZE", size),
+                            ("STRIPS", strips),
+                            ("EMULATED", 0),
+                            ("WORKGROUP", lanes),
+                            ("BUFFERS", buffers),
+                        ];
+                        translate::check(MATRIX.name, &MATRIX.expand(&defines));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,36 @@
+// The matrix units as product_matrix.wgsl uses them: what a whole subgroup does together. matrix_emulated.wgsl has the same
+// functions in plain WGSL, for tests on adapters without units.
+// `coopLoadT` and `coopStoreT` take rows that lie side by side (row-major), `coopLoad` columns: naga's writers of SPIR-V
+// (RowMajorKHR) and of MSL (no transposition) agree in that. naga has no arrays of such matrices, nor their elements.
+// Pairs with crates/electra-kernels/src/gpu/product.rs
+alias MatrixA = coop_mat{{SIZE}}x{{SIZE}}<f16, A>;
+alias MatrixB = coop_mat{{SIZE}}x{{SIZE}}<f16, B>;
+alias MatrixC = coop_mat{{SIZE}}x{{SIZE}}<f32, C>;
+
+fn load_a(at: u32) -> MatrixA {
+//#if MODE == 2
+    return coopLoad<MatrixA>(&tile_a[at], A_STRIDE);
+//#else
+    return coopLoadT<MatrixA>(&tile_a[at], A_STRIDE);
+//#end
+}
+
+fn load_b(at: u32) -> MatrixB {
+//#if MODE == 0
+    return coopLoad<MatrixB>(&tile_b[at], B_STRIDE);
+//#else
+    return coopLoadT<MatrixB>(&tile_b[at], B_STRIDE);
+//#end
+}
+
+fn load_c(at: u32) -> MatrixC {
+    return coopLoadT<MatrixC>(&strips[at], STRIP_STRIDE);
+}
+
+fn multiply_add(a: MatrixA, b: MatrixB, c: MatrixC) -> MatrixC {
+    return coopMultiplyAdd(a, b, c);
+}
+
+fn store_c(c: MatrixC, at: u32) {
+    coopStoreT(c, &strips[at], STRIP_STRIDE);
+}
