@@ -256,7 +256,7 @@ fn adam_steps(length: usize, device: &Device) -> Arrays {
     let (start, zeros, gradients) = (tensor(1), Tensor::<1>::zeros([length], device), [tensor(2), tensor(3)]);
     let (learning_rate, beta1, beta2, epsilon, weight_decay) = (0.01, 0.9, 0.999, 1e-6, 0.01);
     let one = |x: &Tensor<1>| std::slice::from_ref(x).to_vec();
-    if let Some(mut arenas) = adam::DeviceAdam::new(&one(&start), &one(&zeros), &one(&zeros), 0) {
+    if let Some(mut arenas) = adam::DeviceAdam::new(&one(&start), &one(&zeros), &one(&zeros), 0, None) {
         let update =
             adam::DeviceUpdate { learning_rate, beta1, beta2, epsilon, clip_norm: 1.0, bias_correction: false };
         let loss = Tensor::zeros([1], device);

@@ -7,12 +7,13 @@
 use burn::tensor::{Device, Int, Tensor};
 use electra_data::{Batch, SpecialTokens};
 use electra_kernels::side_by_side::{self, side_by_side};
+use electra_kernels::{Precision, with_precision};
 use electra_model::{
     DeviceBatch, Layout, NoiseKey, Objective, Observations, Parameters, StepContext, objective::ParameterGroup,
 };
 
 use crate::metrics::StepMetrics;
-use crate::optimizer::{Adam, AdamConfig, PendingReport};
+use crate::optimizer::{Adam, AdamConfig, PendingReport, StepReport};
 
 /// Parameters, optimizer and what a step needs of the configuration.
 pub struct Trainer {
@@ -20,6 +21,8 @@ pub struct Trainer {
     pub adam: Adam,
     /// Keep each encoder layer's input alone for the backward pass: less memory on a graphics adapter, more time.
     pub recompute: bool,
+    /// What matrix products read; half precision needs [`Adam::with_loss_scale`] and an adapter that has it.
+    pub precision: Precision,
     objective: Box<dyn Objective>,
     special: SpecialTokens,
     seed: u64,
@@ -35,6 +38,16 @@ pub struct TrainStep {
     pub gradient_norm: f64,
     /// False where a loss or the gradient was not finite: nothing changed then.
     pub applied: bool,
+    /// What the loss had been multiplied by before its gradients were taken: 1 in full precision.
+    pub loss_factor: f64,
+}
+
+impl TrainStep {
+    /// Whether the update was skipped because gradients of the scaled loss went beyond half precision: the factor has
+    /// been halved, and nothing is wrong.
+    pub fn is_overflow(&self) -> bool {
+        !self.applied && self.metrics.loss.is_finite() && self.loss_factor > 1.0
+    }
 }
 
 impl Trainer {
@@ -54,6 +67,7 @@ impl Trainer {
             parameters,
             adam,
             recompute: false,
+            precision: Precision::F32,
             objective,
             special,
             seed,
@@ -99,13 +113,21 @@ impl Trainer {
             recompute: self.recompute,
             samples: None,
         };
+        let factor = self.adam.loss_factor(&self.device);
         let micro_batch = |start| batch.slice(start..(start + self.micro_batch).min(batch.batch));
         let micro_batches: Vec<Batch> = (0..batch.batch).step_by(self.micro_batch).map(micro_batch).collect();
         let run = |micro_batch: &Batch| {
             // A graph of its own: micro-batches that share leaves would share a lock.
             let tracked = self.parameters.map(|_, _, value| Tensor::from_inner(value.clone()).require_grad());
-            let output = self.objective.step(&tracked, &DeviceBatch::new(micro_batch, &device), &context);
-            (gradients_of(&tracked, &output.losses), output.observations)
+            with_precision(self.precision, || {
+                let output = self.objective.step(&tracked, &DeviceBatch::new(micro_batch, &device), &context);
+                let scaled = |(loss, group): (Tensor<1>, ParameterGroup)| match &factor {
+                    Some(factor) => (loss * Tensor::from_inner(factor.clone()), group),
+                    None => (loss, group),
+                };
+                let losses: Vec<_> = output.losses.into_iter().map(scaled).collect();
+                (gradients_of(&tracked, &losses), output.observations)
+            })
         };
         let mut gradients: Vec<Option<Tensor<1>>> = vec![None; self.parameters.values().len()];
         let mut seen = Vec::with_capacity(micro_batches.len());
@@ -137,11 +159,13 @@ impl Trainer {
         }
         let metrics = metrics_of(seen, special);
         if !metrics.loss.is_finite() {
-            return PendingStep::Ready(TrainStep { metrics, gradient_norm: f64::NAN, applied: false });
+            let loss_factor = self.adam.loss_scale().map_or(1.0, |scale| scale.factor);
+            return PendingStep::Ready(TrainStep { metrics, gradient_norm: f64::NAN, applied: false, loss_factor });
         }
         let (parameters, report) = self.adam.step(self.parameters.clone(), gradients, learning_rate);
         self.parameters = parameters;
-        PendingStep::Ready(TrainStep { metrics, gradient_norm: report.gradient_norm, applied: report.applied })
+        let StepReport { gradient_norm, applied, loss_factor } = report;
+        PendingStep::Ready(TrainStep { metrics, gradient_norm, applied, loss_factor })
     }
 }
 
@@ -169,10 +193,10 @@ impl PendingStep {
             Self::Ready(step) => step,
             Self::OnDevice { seen, special, report } => {
                 let metrics = metrics_of(seen, special);
-                let report = report.resolve();
+                let StepReport { gradient_norm, applied, loss_factor } = report.resolve();
                 // As where the loss is known before the update: its norm is not of interest.
-                let gradient_norm = if metrics.loss.is_finite() { report.gradient_norm } else { f64::NAN };
-                TrainStep { metrics, gradient_norm, applied: report.applied }
+                let gradient_norm = if metrics.loss.is_finite() { gradient_norm } else { f64::NAN };
+                TrainStep { metrics, gradient_norm, applied, loss_factor }
             }
         }
     }

@@ -48,9 +48,8 @@ impl Dense for CubeTensor {
 }
 
 /// What can be switched off by itself, since it has a reference body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(not(target_family = "wasm"), derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(not(target_family = "wasm"), serde(rename_all = "snake_case"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kernel {
     Adam,
     Attention,
