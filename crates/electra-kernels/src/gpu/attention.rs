@@ -61,19 +61,16 @@ impl Shape {
         (launch, workgroup as u32, self.batch * self.heads * blocks)
     }
 
-    fn rows(&self) -> usize {
-        self.batch * self.heads * self.seq
-    }
-
     fn output(&self, like: &CubeTensor) -> CubeTensor {
         empty(like, [self.batch * self.seq, self.heads * self.head_dim])
     }
 }
 
-/// Output `[tokens, hidden]` and what the backward pass needs of each row, `[2, batch, heads, seq]`.
+/// Output `[tokens, hidden]` and what the backward pass needs of each row beside it, `[batch, 2 * heads + 1, seq]`: the mask
+/// too, so that no backward kernel has more buffers than WebGPU promises.
 pub(crate) fn forward(shape: &Shape, [q, k, v]: [&CubeTensor; 3], mask: &CubeTensor) -> (CubeTensor, CubeTensor) {
     let output = shape.output(q);
-    let rows = empty(q, [2 * shape.rows()]);
+    let rows = empty(q, [shape.batch * (2 * shape.heads + 1) * shape.seq]);
     let (launch, workgroup, groups) = shape.launch(&FORWARD, &[q, k, v, mask, &output, &rows]);
     launch.run(workgroup, groups);
     (output, rows)
@@ -83,15 +80,13 @@ pub(crate) fn forward(shape: &Shape, [q, k, v]: [&CubeTensor; 3], mask: &CubeTen
 pub(crate) fn backward(
     shape: &Shape,
     [q, k, v]: [&CubeTensor; 3],
-    mask: &CubeTensor,
     [output, rows]: [&CubeTensor; 2],
     gradient: &CubeTensor,
     [dq, dk, dv]: [&CubeTensor; 3],
 ) {
-    let buffers = [q, k, v, mask, output, gradient, rows, dq];
-    let (launch, workgroup, groups) = shape.launch(&BACKWARD_QUERY, &buffers);
+    let (launch, workgroup, groups) = shape.launch(&BACKWARD_QUERY, &[q, k, v, output, gradient, rows, dq]);
     launch.run(workgroup, groups);
-    let (launch, workgroup, groups) = shape.launch(&BACKWARD_KEY, &[q, k, v, mask, gradient, rows, dk, dv]);
+    let (launch, workgroup, groups) = shape.launch(&BACKWARD_KEY, &[q, k, v, gradient, rows, dk, dv]);
     launch.run(workgroup, groups);
 }
 
@@ -103,12 +98,12 @@ pub(crate) fn attention(operands: [Operand; 3], mask: CubeTensor, heads: usize, 
         let head_dim = hidden / heads;
         let shape = Shape { batch, seq, heads, head_dim, stride: hidden, offsets: [0; 3], noise };
         let (output, rows) = forward(&shape, [&q, &k, &v], &mask);
-        (output.clone(), (shape, [q, k, v, mask, output, rows]), ())
+        (output.clone(), (shape, [q, k, v, output, rows]), ())
     };
-    fused(operands, body, |(shape, [q, k, v, mask, output, rows]), gradient, _| {
+    fused(operands, body, |(shape, [q, k, v, output, rows]), gradient, _| {
         let results = [&q, &k, &v].map(|x| empty(x, matrix(x)));
         let [dq, dk, dv] = &results;
-        backward(&shape, [&q, &k, &v], &mask, [&output, &rows], &gradient, [dq, dk, dv]);
+        backward(&shape, [&q, &k, &v], [&output, &rows], &gradient, [dq, dk, dv]);
         results.map(Some)
     })
     .0

@@ -19,6 +19,10 @@ use super::shader::{Define, Shader};
 /// Workgroups along x at most: the least that WebGPU promises is 65,535, and a power of two divides well.
 const WIDEST_GRID: u32 = 1 << 15;
 
+/// Storage buffers of a shader that every adapter binds (WebGPU's `maxStorageBuffersPerShaderStage`), the table of sizes
+/// among them.
+const PROMISED_BUFFERS: usize = 8;
+
 /// One variant of a shader.
 struct Kernel {
     shader: &'static Shader,
@@ -64,11 +68,25 @@ pub(crate) struct Launch<'a> {
     defines: Vec<Define>,
     buffers: Vec<&'a CubeTensor>,
     sizes: Vec<u32>,
+    /// Buffers at most, the table among them.
+    most_buffers: usize,
 }
 
 impl<'a> Launch<'a> {
     pub(crate) fn new(shader: &'static Shader) -> Self {
-        Self { shader, defines: Vec::with_capacity(12), buffers: Vec::with_capacity(8), sizes: Vec::with_capacity(12) }
+        Self {
+            shader,
+            defines: Vec::with_capacity(12),
+            buffers: Vec::with_capacity(PROMISED_BUFFERS),
+            sizes: Vec::with_capacity(12),
+            most_buffers: PROMISED_BUFFERS,
+        }
+    }
+
+    /// Allows more buffers than every adapter binds, for a launch that takes as many as its own adapter does.
+    pub(crate) fn at_most_buffers(mut self, count: usize) -> Self {
+        self.most_buffers = count;
+        self
     }
 
     /// Sets a number of the shader's text.
@@ -117,7 +135,16 @@ impl<'a> Launch<'a> {
     ///
     /// The shader gets its workgroup's number from `workgroup_number`, and sees `groups` as the first word of its
     /// table: the grid is folded, and may be larger than `groups`.
+    ///
+    /// # Panics
+    /// If more buffers are bound than adapters must allow.
     pub(crate) fn run(self, workgroup: u32, groups: usize) {
+        let (bound, most) = (self.buffers.len() + 1, self.most_buffers);
+        assert!(
+            bound <= most,
+            "{}: {bound} storage buffers with the table, at most {most} may be bound",
+            self.shader.name
+        );
         if groups == 0 {
             return;
         }
