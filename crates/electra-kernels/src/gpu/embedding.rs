@@ -55,7 +55,8 @@ pub(crate) fn embeddings(tables: [Operand; 3], ids: CubeTensor, type_ids: CubeTe
 fn of_words(ids: &CubeTensor, gradient: &CubeTensor, vocab: usize) -> CubeTensor {
     let [tokens, width] = matrix(gradient);
     let sorted = empty_ids(gradient, [2, tokens]);
-    Launch::new(&SORT).buffer(ids).buffer(&sorted).size(tokens).run(64, tokens.div_ceil(64));
+    let comparisons = tokens as f64 * tokens as f64;
+    Launch::new(&SORT).work(6.0 * comparisons).buffer(ids).buffer(&sorted).size(tokens).run(64, tokens.div_ceil(64));
     let result = empty(gradient, [vocab, width]);
     Launch::new(&BACKWARD_WORDS)
         .buffer(&sorted)
