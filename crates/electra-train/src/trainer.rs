@@ -1,4 +1,5 @@
-//! One training step: batch in, gradients, update, numbers out. No files, no clock: a page runs it too.
+//! One training step: batch in, gradients, update, numbers out. No files, and no clock unless a caller sets one: a
+//! page runs it too.
 //!
 //! The step reads like the paper; what surrounds it (when to log, validate and save) is `pretrain.rs`. A batch
 //! larger than what fits is taken in micro-batches whose losses are divided by the *whole* batch's counts, so
@@ -13,6 +14,7 @@ use electra_model::{
 
 use crate::metrics::StepMetrics;
 use crate::optimizer::{Adam, AdamConfig, PendingReport};
+use crate::part_clock::{PartClock, timed};
 
 /// Parameters, optimizer and what a step needs of the configuration.
 pub struct Trainer {
@@ -20,6 +22,8 @@ pub struct Trainer {
     pub adam: Adam,
     /// Keep each encoder layer's input alone for the backward pass: less memory on a graphics adapter, more time.
     pub recompute: bool,
+    /// Measures a step's parts, and makes it slower: the device is waited for between them.
+    pub clock: Option<PartClock>,
     objective: Box<dyn Objective>,
     special: SpecialTokens,
     seed: u64,
@@ -54,6 +58,7 @@ impl Trainer {
             parameters,
             adam,
             recompute: false,
+            clock: None,
             objective,
             special,
             seed,
@@ -101,28 +106,38 @@ impl Trainer {
         };
         let micro_batch = |start| batch.slice(start..(start + self.micro_batch).min(batch.batch));
         let micro_batches: Vec<Batch> = (0..batch.batch).step_by(self.micro_batch).map(micro_batch).collect();
-        let run = |micro_batch: &Batch| {
+        let clock = self.clock.as_ref();
+        let run = |micro_batch: &Batch, at_a_time: usize| {
             // A graph of its own: micro-batches that share leaves would share a lock.
             let tracked = self.parameters.map(|_, _, value| Tensor::from_inner(value.clone()).require_grad());
-            let output = self.objective.step(&tracked, &DeviceBatch::new(micro_batch, &device), &context);
-            (gradients_of(&tracked, &output.losses), output.observations)
+            let forward = || self.objective.step(&tracked, &DeviceBatch::new(micro_batch, &device), &context);
+            let output = timed(clock, |seconds| &mut seconds.forward, at_a_time, forward);
+            let backward = || gradients_of(&tracked, &output.losses);
+            let gradients = timed(clock, |seconds| &mut seconds.backward, at_a_time, backward);
+            (gradients, output.observations)
         };
         let mut gradients: Vec<Option<Tensor<1>>> = vec![None; self.parameters.specs().len()];
         let mut seen = Vec::with_capacity(micro_batches.len());
         // As many at a time as run side by side, since each has gradients of its own; added in the batch's order.
         for wave in micro_batches.chunks(side_by_side::width(&self.device)) {
-            for (found, observations) in side_by_side(wave, run) {
+            for (found, observations) in side_by_side(wave, |micro_batch| run(micro_batch, wave.len())) {
                 seen.push(observations);
-                if on_device {
-                    self.adam.add_gradients(found);
-                    continue;
-                }
-                for (sum, gradient) in gradients.iter_mut().zip(found) {
-                    *sum = match (sum.take(), gradient) {
-                        (Some(sum), Some(gradient)) => Some(sum + gradient),
-                        (sum, gradient) => sum.or(gradient),
-                    };
-                }
+                timed(
+                    clock,
+                    |seconds| &mut seconds.optimizer,
+                    1,
+                    || {
+                        if on_device {
+                            return self.adam.add_gradients(found);
+                        }
+                        for (sum, gradient) in gradients.iter_mut().zip(found) {
+                            *sum = match (sum.take(), gradient) {
+                                (Some(sum), Some(gradient)) => Some(sum + gradient),
+                                (sum, gradient) => sum.or(gradient),
+                            };
+                        }
+                    },
+                );
             }
         }
         let seen: Vec<(Observations, Batch)> = seen.into_iter().zip(micro_batches).collect();
@@ -132,14 +147,16 @@ impl Trainer {
             let losses = seen.iter().filter_map(|(observations, _)| observations.loss.clone()).map(Tensor::inner);
             let loss = losses.reduce(|sum, loss| sum + loss);
             let loss = loss.unwrap_or_else(|| Tensor::zeros([1], &self.device));
-            let report = self.adam.submit(self.parameters.layout(), &loss, learning_rate);
+            let submit = || self.adam.submit(self.parameters.layout(), &loss, learning_rate);
+            let report = timed(clock, |seconds| &mut seconds.optimizer, 1, submit);
             return PendingStep::OnDevice { seen, special, report };
         }
         let metrics = metrics_of(seen, special);
         if !metrics.loss.is_finite() {
             return PendingStep::Ready(TrainStep { metrics, gradient_norm: f64::NAN, applied: false });
         }
-        let (parameters, report) = self.adam.step(self.parameters.clone(), gradients, learning_rate);
+        let step = || self.adam.step(self.parameters.clone(), gradients, learning_rate);
+        let (parameters, report) = timed(clock, |seconds| &mut seconds.optimizer, 1, step);
         self.parameters = parameters;
         PendingStep::Ready(TrainStep { metrics, gradient_norm: report.gradient_norm, applied: report.applied })
     }
