@@ -22,9 +22,6 @@ var<workgroup> sums: array<f32, {{WORKGROUP}}>;
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
     let group = workgroup_number(id, grid);
-    if (group >= sizes[0]) {
-        return;
-    }
     let vocab = sizes[1];
     let row = sizes[2] + group;
     let all_rows = sizes[3];

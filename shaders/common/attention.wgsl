@@ -31,6 +31,12 @@ fn read_sizes() -> Sizes {
     return Sizes(sizes[1], sizes[2], sizes[3], sizes[4], sizes[5], sizes[6], sizes[7], bitcast<f32>(sizes[8]));
 }
 
+// Where a line of `rows` begins, `[batch, 2 * heads + 1, seq]`: of each example the log-sums of its heads, their deltas,
+// and the mask, which lies there too so that the backward kernels have no more buffers than WebGPU promises.
+fn line_at(at: Sizes, example: u32, line: u32) -> u32 {
+    return (example * (2u * at.heads + 1u) + line) * at.seq;
+}
+
 //#if DROPOUT
 fn example_key(example: u32) -> vec2<u32> {
     return child_key(vec2<u32>(sizes[9], sizes[10]), sizes[13u + example]);

@@ -287,7 +287,9 @@ fn adam_steps(length: usize, device: &Device) -> Arrays {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gpu::launch::divided;
     use crate::gpu::testing::device;
+    use crate::launches;
 
     #[test]
     fn a_software_adapter_passes_in_full() {
@@ -300,6 +302,21 @@ mod tests {
         assert!(failed.is_empty(), "{failed:?}");
         // Were the kernels off, the primitives would have passed.
         assert_eq!(switch_off_failed(&checks), []);
+    }
+
+    #[test]
+    fn dividing_launches_into_dispatches_changes_no_bit() {
+        let Some(device) = device() else { return };
+        let bits = |arrays: Arrays| -> Vec<u64> { arrays.into_iter().flatten().map(f64::to_bits).collect() };
+        for (_, case, body) in cases(Extent::Full) {
+            let (whole, dispatches) = launches::record(|| bits(body(&device)));
+            for pieces in [2, u32::MAX] {
+                let (found, divided) = launches::record(|| divided(pieces, || bits(body(&device))));
+                assert!(whole == found, "{case}, in {pieces} dispatches a launch");
+                let ours = |names: &[&str]| names.iter().filter(|name| name.starts_with(launches::PREFIX)).count();
+                assert!(ours(&divided) >= ours(&dispatches), "{case}: {dispatches:?}, {divided:?}");
+            }
+        }
     }
 
     #[test]

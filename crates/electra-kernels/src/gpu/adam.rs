@@ -179,7 +179,8 @@ impl Arenas {
         }
         for (arena, tensors) in self.arenas.iter().zip(by_arena) {
             for group in tensors.chunks(at_once) {
-                let mut launch = Launch::new(&GATHER).buffer(array(arena));
+                // Fewer launches the more buffers they take: as many as this adapter offers.
+                let mut launch = Launch::new(&GATHER).at_most_buffers(at_once + 2).buffer(array(arena));
                 let mut first = 0;
                 for (place, tensor) in group {
                     launch = launch.buffer(tensor).size(first).size(place.length).size(place.start);

@@ -36,8 +36,14 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// A launch with all that the three kernels share but their buffers: those go first.
-    fn launch<'a>(&self, shader: &'static Shader, buffers: &[&'a CubeTensor]) -> (Launch<'a>, u32, usize) {
+    /// A launch with all that the three kernels share but their buffers: those go first. `per_value`: operations of a score
+    /// for each value of its query.
+    fn launch<'a>(
+        &self,
+        shader: &'static Shader,
+        per_value: usize,
+        buffers: &[&'a CubeTensor],
+    ) -> (Launch<'a>, u32, usize) {
         let is_vector = [self.head_dim, self.stride].into_iter().chain(self.offsets).all(|x| x.is_multiple_of(4));
         let width = if is_vector { 4 } else { 1 };
         let (workgroup, rows) = if is_software(buffers[0]) { (8, SOFTWARE_ROWS) } else { (64, 1) };
@@ -57,12 +63,12 @@ impl Shape {
         if let Some(noise) = &self.noise {
             launch = launch.words(&noise.words).words(&noise.examples);
         }
+        // Beside its products a score has an exponential and dropout's hash. Twice, since rows that are read by one
+        // invocation each keep a card less busy than a product's tiles.
+        let scores = (self.batch * self.heads * self.seq) as f64 * self.seq as f64;
+        launch = launch.work(2.0 * scores * (per_value * self.head_dim + 32) as f64);
         let launch = buffers.iter().fold(launch, |launch, buffer| launch.buffer(buffer));
         (launch, workgroup as u32, self.batch * self.heads * blocks)
-    }
-
-    fn rows(&self) -> usize {
-        self.batch * self.heads * self.seq
     }
 
     fn output(&self, like: &CubeTensor) -> CubeTensor {
@@ -70,11 +76,12 @@ impl Shape {
     }
 }
 
-/// Output `[tokens, hidden]` and what the backward pass needs of each row, `[2, batch, heads, seq]`.
+/// Output `[tokens, hidden]` and what the backward pass needs of each row beside it, `[batch, 2 * heads + 1, seq]`: the mask
+/// too, so that no backward kernel has more buffers than WebGPU promises.
 pub(crate) fn forward(shape: &Shape, [q, k, v]: [&CubeTensor; 3], mask: &CubeTensor) -> (CubeTensor, CubeTensor) {
     let output = shape.output(q);
-    let rows = empty(q, [2 * shape.rows()]);
-    let (launch, workgroup, groups) = shape.launch(&FORWARD, &[q, k, v, mask, &output, &rows]);
+    let rows = empty(q, [shape.batch * (2 * shape.heads + 1) * shape.seq]);
+    let (launch, workgroup, groups) = shape.launch(&FORWARD, 4, &[q, k, v, mask, &output, &rows]);
     launch.run(workgroup, groups);
     (output, rows)
 }
@@ -83,15 +90,13 @@ pub(crate) fn forward(shape: &Shape, [q, k, v]: [&CubeTensor; 3], mask: &CubeTen
 pub(crate) fn backward(
     shape: &Shape,
     [q, k, v]: [&CubeTensor; 3],
-    mask: &CubeTensor,
     [output, rows]: [&CubeTensor; 2],
     gradient: &CubeTensor,
     [dq, dk, dv]: [&CubeTensor; 3],
 ) {
-    let buffers = [q, k, v, mask, output, gradient, rows, dq];
-    let (launch, workgroup, groups) = shape.launch(&BACKWARD_QUERY, &buffers);
+    let (launch, workgroup, groups) = shape.launch(&BACKWARD_QUERY, 6, &[q, k, v, output, gradient, rows, dq]);
     launch.run(workgroup, groups);
-    let (launch, workgroup, groups) = shape.launch(&BACKWARD_KEY, &[q, k, v, mask, gradient, rows, dk, dv]);
+    let (launch, workgroup, groups) = shape.launch(&BACKWARD_KEY, 8, &[q, k, v, gradient, rows, dk, dv]);
     launch.run(workgroup, groups);
 }
 
@@ -103,12 +108,12 @@ pub(crate) fn attention(operands: [Operand; 3], mask: CubeTensor, heads: usize, 
         let head_dim = hidden / heads;
         let shape = Shape { batch, seq, heads, head_dim, stride: hidden, offsets: [0; 3], noise };
         let (output, rows) = forward(&shape, [&q, &k, &v], &mask);
-        (output.clone(), (shape, [q, k, v, mask, output, rows]), ())
+        (output.clone(), (shape, [q, k, v, output, rows]), ())
     };
-    fused(operands, body, |(shape, [q, k, v, mask, output, rows]), gradient, _| {
+    fused(operands, body, |(shape, [q, k, v, output, rows]), gradient, _| {
         let results = [&q, &k, &v].map(|x| empty(x, matrix(x)));
         let [dq, dk, dv] = &results;
-        backward(&shape, [&q, &k, &v], &mask, [&output, &rows], &gradient, [dq, dk, dv]);
+        backward(&shape, [&q, &k, &v], [&output, &rows], &gradient, [dq, dk, dv]);
         results.map(Some)
     })
     .0

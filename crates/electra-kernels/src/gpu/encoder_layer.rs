@@ -135,7 +135,7 @@ fn backward(
     let [of_q, of_k, of_v] = &results;
     let shape = shape_of(settings, hidden);
     let (operands, kept) = ([&q, &k, &v], [&attended, &attention_rows]);
-    attention::backward(&shape, operands, &settings.mask, kept, &of_attended, [of_q, of_k, of_v]);
+    attention::backward(&shape, operands, kept, &of_attended, [of_q, of_k, of_v]);
     let [query, key, value] = [of_q, of_k, of_v].map(|gradient| parameter_gradients(x, gradient));
     // Where nothing was dropped the branch's gradient is the sum's own array; nobody reads it any more.
     let of_x = [(of_q, QUERY), (of_k, KEY), (of_v, VALUE)]

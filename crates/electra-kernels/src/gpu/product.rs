@@ -127,7 +127,8 @@ pub(crate) fn product_in(form: Form, mode: Mode, a: &CubeTensor, b: &CubeTensor,
             _ => launch,
         };
         let launch = launch.define("HALF", precision::current() == Precision::F16);
-        launch.define("MODE", mode as i64).define("GELU", gelu).define("ACCUMULATE", accumulate).size(m).size(n).size(k)
+        let launch = launch.define("MODE", mode as i64).define("GELU", gelu).define("ACCUMULATE", accumulate);
+        launch.work(2.0 * m as f64 * n as f64 * k as f64).size(m).size(n).size(k)
     };
     match form {
         Form::Direct => {
