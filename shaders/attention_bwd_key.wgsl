@@ -3,13 +3,12 @@
 // Each invocation owns its key's gradient, so that no sum depends on the order of workgroups.
 // Pairs with crates/electra-kernels/src/gpu/attention.rs
 //#include attention
-@group(0) @binding(0) var<storage, read_write> q: array<Part>;    // [batch * seq, stride], only read
-@group(0) @binding(1) var<storage, read_write> k: array<Part>;    // the same
-@group(0) @binding(2) var<storage, read_write> v: array<Part>;    // the same
-@group(0) @binding(3) var<storage, read_write> d_o: array<Part>;  // [batch * seq, heads * head_dim], only read
-@group(0) @binding(4) var<storage, read_write> rows: array<f32>;  // [batch, 2 * heads + 1, seq], only read
-@group(0) @binding(5) var<storage, read_write> dk: array<Part>;   // as k
+@group(0) @binding({{3 - 2 * JOINED}}) var<storage, read_write> d_o: array<Part>;  // [batch * seq, heads * head_dim], only read
+@group(0) @binding({{4 - 2 * JOINED}}) var<storage, read_write> rows: array<f32>;  // [batch, 2 * heads + 1, seq], only read
+@group(0) @binding({{5 - 2 * JOINED}}) var<storage, read_write> dk: array<Part>; // as k; JOINED: as q
+//#if !JOINED
 @group(0) @binding(6) var<storage, read_write> dv: array<Part>;   // as v
+//#end
 
 @compute @workgroup_size({{WORKGROUP}}, 1, 1)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
@@ -26,8 +25,8 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
     let k_at{{l}} = place{{l}} * at.stride + at.k_offset + column;
     let v_at{{l}} = place{{l}} * at.stride + at.v_offset + column;
 //#for i in 0..PARTS
-    let k{{l}}_{{i}} = k[k_at{{l}} + {{i}}u] * at.scale;
-    let v{{l}}_{{i}} = v[v_at{{l}} + {{i}}u];
+    let k{{l}}_{{i}} = key_part(k_at{{l}} + {{i}}u) * at.scale;
+    let v{{l}}_{{i}} = value_part(v_at{{l}} + {{i}}u);
     var dk{{l}}_{{i}} = Part();
     var dv{{l}}_{{i}} = Part();
 //#end
@@ -75,7 +74,11 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
     if (own{{l}} < at.seq) {
 //#for i in 0..PARTS
         dk[k_at{{l}} + {{i}}u] = dk{{l}}_{{i}};
+//#if JOINED
+        dk[v_at{{l}} + {{i}}u] = dv{{l}}_{{i}};
+//#else
         dv[v_at{{l}} + {{i}}u] = dv{{l}}_{{i}};
+//#end
 //#end
     }
 //#end

@@ -3,13 +3,10 @@
 // delta is right with dropout too, since O already holds it. It goes into `rows`, for attention_bwd_key.wgsl.
 // Pairs with crates/electra-kernels/src/gpu/attention.rs
 //#include attention
-@group(0) @binding(0) var<storage, read_write> q: array<Part>;    // [batch * seq, stride], only read
-@group(0) @binding(1) var<storage, read_write> k: array<Part>;    // the same
-@group(0) @binding(2) var<storage, read_write> v: array<Part>;    // the same
-@group(0) @binding(3) var<storage, read_write> o: array<Part>;    // [batch * seq, heads * head_dim], only read
-@group(0) @binding(4) var<storage, read_write> d_o: array<Part>;  // the same
-@group(0) @binding(5) var<storage, read_write> rows: array<f32>;  // [batch, 2 * heads + 1, seq]: the deltas are written
-@group(0) @binding(6) var<storage, read_write> dq: array<Part>;   // as q
+@group(0) @binding({{3 - 2 * JOINED}}) var<storage, read_write> o: array<Part>;    // [batch * seq, heads * head_dim], only read
+@group(0) @binding({{4 - 2 * JOINED}}) var<storage, read_write> d_o: array<Part>;  // the same
+@group(0) @binding({{5 - 2 * JOINED}}) var<storage, read_write> rows: array<f32>;  // [batch, 2 * heads + 1, seq]: the deltas are written
+@group(0) @binding({{6 - 2 * JOINED}}) var<storage, read_write> dq: array<Part>;   // as q
 
 @compute @workgroup_size({{WORKGROUP}}, 1, 1)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
@@ -50,8 +47,8 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
         var dp{{l}} = 0.0;
 //#end
 //#for i in 0..PARTS
-        let k{{i}} = k[k_at + {{i}}u];
-        let v{{i}} = v[v_at + {{i}}u];
+        let k{{i}} = key_part(k_at + {{i}}u);
+        let v{{i}} = value_part(v_at + {{i}}u);
 //#for l in 0..ROWS
         x{{l}} += part_dot(q{{l}}_{{i}}, k{{i}});
         dp{{l}} += part_dot(g{{l}}_{{i}}, v{{i}});

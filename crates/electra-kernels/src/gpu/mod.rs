@@ -188,6 +188,26 @@ pub(crate) fn view<const D: usize>(tensor: &CubeTensor, start: usize, end: usize
     CubeTensor::new_contiguous(client, device, Shape::from(shape), handle, tensor.dtype)
 }
 
+/// Arrays of one shape that lie one after another in memory, as one: `[3 * rows, …]`. `None` where they do not.
+pub(crate) fn stacked(parts: [&CubeTensor; 3]) -> Option<CubeTensor> {
+    let [first, _, last] = parts;
+    let begin = |part: &CubeTensor| part.handle.offset_start.unwrap_or(0);
+    let bytes = 4 * first.meta.shape().num_elements() as u64;
+    let follows = |pair: &[&CubeTensor]| {
+        pair[0].handle.memory.descriptor() == pair[1].handle.memory.descriptor()
+            && begin(pair[1]) == begin(pair[0]) + bytes
+            && pair[0].meta.shape() == pair[1].meta.shape()
+    };
+    if !parts.windows(2).all(follows) {
+        return None;
+    }
+    let mut handle = first.handle.clone();
+    handle.offset_end = last.handle.offset_end;
+    let mut shape = first.meta.shape().clone();
+    shape[0] *= 3;
+    Some(CubeTensor::new_contiguous(first.client.clone(), first.device.clone(), shape, handle, first.dtype))
+}
+
 /// Columns `first..first + count` of a matrix, in place: rows lie as far apart as before. They must begin where the
 /// adapter lets a binding begin.
 pub(crate) fn columns(tensor: &CubeTensor, first: usize, count: usize) -> CubeTensor {
