@@ -13,6 +13,8 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
     let tokens = sizes[1];
     let width = sizes[2];
     let rows = sizes[3];
+    // Id of row 0.
+    let first_id = sizes[4];
     let blocks = (width + 3u) / 4u;
     let row = index / blocks;
     if (row >= rows) {
@@ -22,7 +24,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
     var high = tokens;
     while (low < high) {
         let middle = (low + high) / 2u;
-        if (sorted[middle] < i32(row)) {
+        if (sorted[middle] < i32(first_id + row)) {
             low = middle + 1u;
         } else {
             high = middle;
@@ -34,7 +36,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
     var sum{{i}} = 0.0;
 //#end
     for (var place = low; place < tokens; place++) {
-        if (sorted[place] != i32(row)) {
+        if (sorted[place] != i32(first_id + row)) {
             break;
         }
         let first = u32(sorted[tokens + place]) * width;

@@ -1,4 +1,5 @@
 // The sum of three table rows for every token: word, position, segment.
+// CUT: the word table is the first piece of a larger one, and a word beyond it adds nothing here (embeddings_piece.wgsl).
 // Pairs with crates/electra-kernels/src/gpu/embedding.rs
 //#include launch
 @group(0) @binding(0) var<storage, read_write> words: array<f32>;     // [vocab, width], only read
@@ -21,6 +22,12 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
     // A wrong id must not read outside the table: it reads the last row.
     let word = min(u32(ids[token]), sizes[4] - 1u);
     let kind = min(u32(type_ids[token]), sizes[5] - 1u);
-    result[index] = (words[word * width + column] + types[kind * width + column])
+//#if CUT
+    let rows = sizes[6];
+    let of_word = select(0.0, words[min(word, rows - 1u) * width + column], word < rows);
+//#else
+    let of_word = words[word * width + column];
+//#end
+    result[index] = (of_word + types[kind * width + column])
         + positions[token % sizes[3] * width + column];
 }

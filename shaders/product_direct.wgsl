@@ -5,6 +5,24 @@
 // Pairs with crates/electra-kernels/src/gpu/product.rs
 //#include product
 
+//#if HALF
+//#if VECTOR_A
+alias HalfA = vec4<f16>;
+//#else
+alias HalfA = f16;
+//#end
+//#if VECTOR_B
+alias HalfB = vec4<f16>;
+//#else
+alias HalfB = f16;
+//#end
+fn read_a(index: u32) -> A { return A(HalfA(a[index])); }
+fn read_b(index: u32) -> B { return B(HalfB(b[index])); }
+//#else
+fn read_a(index: u32) -> A { return a[index]; }
+fn read_b(index: u32) -> B { return b[index]; }
+//#end
+
 //#if MODE != 0 && VECTOR_B
 alias Column = vec4<f32>;
 //#else
@@ -35,11 +53,13 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
         let row_length = at.k / {{1 + 3 * VECTOR_A}}u;
 //#end
 //#if MODE != 2
+        let a_stride = at.a_stride / {{1 + 3 * VECTOR_A}}u;
 //#for i in 0..ROWS
-        let a_at{{i}} = min(first_row + {{i}}u, at.m - 1u) * row_length;
+        let a_at{{i}} = min(first_row + {{i}}u, at.m - 1u) * a_stride;
 //#end
 //#else
         let a_width = at.m / {{1 + 3 * VECTOR_A}}u;
+        let a_stride = at.a_stride / {{1 + 3 * VECTOR_A}}u;
 //#for i in 0..ROWS / (1 + 3 * VECTOR_A)
         let a_at{{i}} = min(first_row / {{1 + 3 * VECTOR_A}}u + {{i}}u, a_width - 1u);
 //#end
@@ -52,10 +72,10 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#if MODE == 0
         for (var p = 0u; p < row_length; p++) {
 //#for i in 0..ROWS
-            let a{{i}} = a[a_at{{i}} + p];
+            let a{{i}} = read_a(a_at{{i}} + p);
 //#end
 //#for j in 0..COLUMNS
-            let b{{j}} = b[b_at{{j}} + p];
+            let b{{j}} = read_b(b_at{{j}} + p);
 //#end
 //#for i in 0..ROWS
 //#for j in 0..COLUMNS
@@ -72,11 +92,11 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
         // A sum takes all the products of a turn one after another: it is loaded and stored once a turn, not once a product.
         for (var p = 0u; p < row_length; p++) {
 //#for i in 0..ROWS
-            let a{{i}} = a[a_at{{i}} + p];
+            let a{{i}} = read_a(a_at{{i}} + p);
 //#end
 //#for k in 0..1 + 3 * VECTOR_A
 //#for j in 0..COLUMNS
-            let b{{k}}_{{j}} = b[(p * {{1 + 3 * VECTOR_A}}u + {{k}}u) * width + b_at{{j}}];
+            let b{{k}}_{{j}} = read_b((p * {{1 + 3 * VECTOR_A}}u + {{k}}u) * width + b_at{{j}});
 //#end
 //#end
 //#for i in 0..ROWS
@@ -96,10 +116,10 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
         for (var p = 0u; p < at.k; p += {{UNROLL}}u) {
 //#for k in 0..UNROLL
 //#for i in 0..ROWS / (1 + 3 * VECTOR_A)
-            let a{{k}}_{{i}} = a[(p + {{k}}u) * a_width + a_at{{i}}];
+            let a{{k}}_{{i}} = read_a((p + {{k}}u) * a_stride + a_at{{i}});
 //#end
 //#for j in 0..COLUMNS
-            let b{{k}}_{{j}} = b[(p + {{k}}u) * width + b_at{{j}}];
+            let b{{k}}_{{j}} = read_b((p + {{k}}u) * width + b_at{{j}});
 //#end
 //#end
 //#for i in 0..ROWS

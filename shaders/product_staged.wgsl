@@ -7,9 +7,15 @@
 const TILE: u32 = 64u;
 const DEPTH: u32 = 16u;
 
+//#if HALF
+alias Staged = f16;
+//#else
+alias Staged = f32;
+//#end
+
 // [DEPTH][TILE / 4], rows of A and columns of B in fours.
-var<workgroup> tile_a: array<vec4<f32>, 256>;
-var<workgroup> tile_b: array<vec4<f32>, 256>;
+var<workgroup> tile_a: array<vec4<Staged>, 256>;
+var<workgroup> tile_b: array<vec4<Staged>, 256>;
 
 @compute @workgroup_size({{WORKGROUP}}, 1, 1)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
@@ -42,17 +48,17 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#if MODE == 2
             let a_row = index % TILE;
             let a_depth = index / TILE;
-            let a_from = (depth + a_depth) * at.m + first_row + a_row;
+            let a_from = (depth + a_depth) * at.a_stride + first_row + a_row;
 //#else
             let a_row = index / DEPTH;
             let a_depth = index % DEPTH;
-            let a_from = (first_row + a_row) * at.k + depth + a_depth;
+            let a_from = (first_row + a_row) * at.a_stride + depth + a_depth;
 //#end
             var value = 0.0;
             if (first_row + a_row < at.m && depth + a_depth < last) {
                 value = a[a_from];
             }
-            tile_a[a_depth * 16u + a_row / 4u][a_row % 4u] = value;
+            tile_a[a_depth * 16u + a_row / 4u][a_row % 4u] = Staged(value);
 //#if MODE == 0
             let b_column = index / DEPTH;
             let b_depth = index % DEPTH;
@@ -66,14 +72,14 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
             if (first_column + b_column < at.n && depth + b_depth < last) {
                 value = b[b_from];
             }
-            tile_b[b_depth * 16u + b_column / 4u][b_column % 4u] = value;
+            tile_b[b_depth * 16u + b_column / 4u][b_column % 4u] = Staged(value);
         }
         workgroupBarrier();
         for (var k = 0u; k < DEPTH; k++) {
-            let a0 = tile_a[k * 16u + 2u * y];
-            let a1 = tile_a[k * 16u + 2u * y + 1u];
-            let b0 = tile_b[k * 16u + x];
-            let b1 = tile_b[k * 16u + 8u + x];
+            let a0 = vec4<f32>(tile_a[k * 16u + 2u * y]);
+            let a1 = vec4<f32>(tile_a[k * 16u + 2u * y + 1u]);
+            let b0 = vec4<f32>(tile_b[k * 16u + x]);
+            let b1 = vec4<f32>(tile_b[k * 16u + 8u + x]);
 //#for i in 0..8
 //#for j in 0..2
             c{{i}}_{{j}} = fma(vec4<f32>(a{{i / 4}}[{{i - i / 4 * 4}}]), b{{j}}, c{{i}}_{{j}});

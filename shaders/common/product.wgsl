@@ -4,21 +4,27 @@
 //   MODE 2: A [k, m], B [k, n]    (dW = dy^T x)
 // Epilogues, in this order: + bias[column]; keep z, then GELU; * GELU'(z); + what the result held before.
 // SUMS (MODE 2): beside the product, sums[row] = sum over k of A, the bias's gradient, by workgroups of its own.
+// HALF: what is read of A and B is rounded to f16; sums stay f32.
 // SPLIT > 1: k is cut into SPLIT parts, part s writes its own [m, n] and [m]; sum_parts.wgsl adds them in order.
+//#if HALF
+enable f16;
+//#end
 //#include launch
 //#if GELU || SLOPE
 //#include gelu
 //#end
 //#if VECTOR_A
-@group(0) @binding(0) var<storage, read_write> a: array<vec4<f32>>;
+alias A = vec4<f32>;
 //#else
-@group(0) @binding(0) var<storage, read_write> a: array<f32>;
+alias A = f32;
 //#end
 //#if VECTOR_B
-@group(0) @binding(1) var<storage, read_write> b: array<vec4<f32>>;
+alias B = vec4<f32>;
 //#else
-@group(0) @binding(1) var<storage, read_write> b: array<f32>;
+alias B = f32;
 //#end
+@group(0) @binding(0) var<storage, read_write> a: array<A>;
+@group(0) @binding(1) var<storage, read_write> b: array<B>;
 @group(0) @binding(2) var<storage, read_write> result: array<f32>;
 //#if BIAS
 @group(0) @binding(3) var<storage, read_write> bias: array<f32>;
@@ -38,10 +44,13 @@ struct Sizes {
     row_blocks: u32,
     column_blocks: u32,
     part: u32,
+    // How far apart the rows of A lie, and those of the result.
+    a_stride: u32,
+    result_stride: u32,
 }
 
 fn read_sizes() -> Sizes {
-    return Sizes(sizes[1], sizes[2], sizes[3], sizes[4], sizes[5], sizes[6]);
+    return Sizes(sizes[1], sizes[2], sizes[3], sizes[4], sizes[5], sizes[6], sizes[7], sizes[8]);
 }
 
 fn finish(at: Sizes, row: u32, column: u32, split: u32, sum: f32) {
@@ -51,7 +60,7 @@ fn finish(at: Sizes, row: u32, column: u32, split: u32, sum: f32) {
 //#if SPLIT > 1
     result[split * (at.m * at.n + {{SUMS}}u * at.m) + row * at.n + column] = sum;
 //#else
-    let index = row * at.n + column;
+    let index = row * at.result_stride + column;
     var value = sum;
 //#if BIAS
     value += bias[column];
@@ -82,10 +91,10 @@ fn column_sums(at: Sizes, column: u32, split: u32) {
     var sum = 0.0;
     for (var k = split * at.part; k < last; k++) {
 //#if VECTOR_A
-        let index = k * at.m + column;
+        let index = k * at.a_stride + column;
         sum += a[index / 4u][index % 4u];
 //#else
-        sum += a[k * at.m + column];
+        sum += a[k * at.a_stride + column];
 //#end
     }
 //#if SPLIT > 1

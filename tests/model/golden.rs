@@ -193,13 +193,11 @@ impl Pair {
         let find = |network: &Network, name: &str| {
             network.tensors.iter().find(|tensor| tensor.name == name).unwrap_or_else(|| panic!("{name}")).values.clone()
         };
-        let parameters = Parameters::from_fn(&networks.layout(), |spec| {
-            let values = match spec.name.strip_prefix(DISCRIMINATOR) {
+        let parameters =
+            Parameters::from_values(&networks.layout(), device, |spec| match spec.name.strip_prefix(DISCRIMINATOR) {
                 Some(name) => find(&discriminator, name),
                 None => find(&generator, spec.name.strip_prefix(GENERATOR).unwrap()),
-            };
-            flat(values, device)
-        });
+            });
         Self { networks, parameters }
     }
 
@@ -506,10 +504,10 @@ impl Head {
         let network = hugging_face::import(folder).unwrap();
         let layout = Layout::new(network.architecture.specs(&network.config), Vec::<Alias>::new());
         let mut stored = network.tensors.iter();
-        let parameters = Parameters::from_fn(&layout, |spec| {
+        let parameters = Parameters::from_values(&layout, device, |spec| {
             let tensor = stored.next().unwrap();
             assert_eq!(tensor.name, spec.name);
-            flat(tensor.values.clone(), device)
+            tensor.values.clone()
         });
         Self { network, parameters }
     }
@@ -672,9 +670,8 @@ fn formula_models(device: &Device) {
             generator: small_config(&record["config_gen"]),
             sharing: Sharing::Embeddings,
         };
-        let mut parameters = Parameters::from_fn(&networks.layout(), |spec| {
-            flat(formula(&fixture_name(&spec.name), &spec.shape), &base)
-        });
+        let mut parameters =
+            Parameters::from_values(&networks.layout(), &base, |spec| formula(&fixture_name(&spec.name), &spec.shape));
         assert_eq!(
             parameters.layout().parameter_count() as u64,
             record["param_count"]["joint"].as_u64().unwrap(),

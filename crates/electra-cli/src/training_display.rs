@@ -63,6 +63,12 @@ impl<'a> TrainingDisplay<'a> {
                     "step {step}: the {what} is not finite; update skipped ({in_a_row} of {limit} in a row)"
                 ));
             }
+            TrainEvent::Overflow { step, loss_factor } => {
+                self.note(format!(
+                    "{FAINT_STYLE}step {step}: a gradient beyond half precision; update skipped, the loss is scaled by \
+                     {loss_factor} from now on{FAINT_STYLE:#}"
+                ));
+            }
             TrainEvent::Finished { step, seconds, interrupted } => {
                 let how = if *interrupted { "Stopped and saved" } else { "Done" };
                 let line = format!("{how} after step {step}, {:.1} minutes", seconds / 60.0);

@@ -9,7 +9,7 @@
 use burn::tensor::{Int, Tensor, TensorData, activation};
 
 use crate::{
-    cpu,
+    Table, cpu,
     gpu::{self, Kernel},
     noise::{NoiseKey, gumbel},
     shape::expect,
@@ -56,8 +56,25 @@ pub struct MlmOutput {
 }
 
 /// Logits over the vocabulary. `hidden`: `[rows, embedding]`; `table`: `[vocab, embedding]`; `bias`: `[vocab]`.
-pub fn mlm_logits(hidden: Tensor<2>, table: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
-    crate::linear(hidden, table, bias)
+pub fn mlm_logits(hidden: Tensor<2>, table: impl Into<Table>, bias: Tensor<1>) -> Tensor<2> {
+    logits_by(crate::linear, &hidden, &table.into(), bias)
+}
+
+/// Logits by `linear`, piece by piece of the table.
+fn logits_by(
+    linear: impl Fn(Tensor<2>, Tensor<2>, Tensor<1>) -> Tensor<2>,
+    hidden: &Tensor<2>,
+    table: &Table,
+    bias: Tensor<1>,
+) -> Tensor<2> {
+    if let [whole] = table.pieces() {
+        return linear(hidden.clone(), whole.clone(), bias);
+    }
+    let of_piece = |(first, piece): (usize, &Tensor<2>)| {
+        let bias = bias.clone().slice(first..first + piece.dims()[0]);
+        linear(hidden.clone(), piece.clone(), bias)
+    };
+    Tensor::cat(table.numbered().map(of_piece).collect(), 1)
 }
 
 /// Masked-language-model loss, prediction and sample.
@@ -69,35 +86,36 @@ pub fn mlm_logits(hidden: Tensor<2>, table: Tensor<2>, bias: Tensor<1>) -> Tenso
 /// If the shapes do not fit.
 pub fn mlm_loss(
     hidden: Tensor<2>,
-    table: Tensor<2>,
+    table: impl Into<Table>,
     bias: Tensor<1>,
     targets: Tensor<1, Int>,
     weights: Tensor<1>,
     total_weight: f64,
     sampling: Option<&Sampling<'_>>,
 ) -> MlmOutput {
+    let table = table.into();
     let [rows, _] = hidden.dims();
     expect("mlm_loss: targets [rows]", targets.dims(), [rows]);
     expect("mlm_loss: weights [rows]", weights.dims(), [rows]);
-    if [cpu::is_cpu(&hidden), cpu::is_cpu(&table), cpu::is_cpu(&bias), cpu::is_cpu(&weights)] == [true; 4] && rows > 0 {
-        let [vocab, inputs] = table.dims();
-        expect("mlm_loss: hidden [rows, embedding]", hidden.dims(), [rows, inputs]);
-        expect("mlm_loss: bias [vocab]", bias.dims(), [vocab]);
-        return on_cpu(hidden, table, bias, targets, weights, total_weight, sampling);
+    expect("mlm_loss: hidden [rows, embedding]", hidden.dims(), [rows, table.width()]);
+    expect("mlm_loss: bias [vocab]", bias.dims(), [table.rows()]);
+    if let [whole] = table.pieces()
+        && [cpu::is_cpu(&hidden), cpu::is_cpu(whole), cpu::is_cpu(&bias), cpu::is_cpu(&weights)] == [true; 4]
+        && rows > 0
+    {
+        return on_cpu(hidden, whole.clone(), bias, targets, weights, total_weight, sampling);
     }
-    let on_gpu = [gpu::is_gpu(&hidden), gpu::is_gpu(&table), gpu::is_gpu(&bias), gpu::is_gpu(&weights)];
+    let table_on_gpu = table.pieces().iter().all(gpu::is_gpu);
+    let on_gpu = [gpu::is_gpu(&hidden), table_on_gpu, gpu::is_gpu(&bias), gpu::is_gpu(&weights)];
     if gpu::runs(Kernel::ElectraLoss, on_gpu) && rows > 0 {
-        let [vocab, inputs] = table.dims();
-        expect("mlm_loss: hidden [rows, embedding]", hidden.dims(), [rows, inputs]);
-        expect("mlm_loss: bias [vocab]", bias.dims(), [vocab]);
-        return on_gpu_adapter(hidden, table, bias, &targets, &weights, total_weight, sampling);
+        return on_gpu_adapter(hidden, &table, bias, &targets, &weights, total_weight, sampling);
     }
     reference(hidden, table, bias, targets, weights, total_weight, sampling)
 }
 
 fn on_gpu_adapter(
     hidden: Tensor<2>,
-    table: Tensor<2>,
+    table: &Table,
     bias: Tensor<1>,
     targets: &Tensor<1, Int>,
     weights: &Tensor<1>,
@@ -114,9 +132,11 @@ fn on_gpu_adapter(
             examples: sampling.examples.to_vec(),
         }
     });
-    let operands = [gpu::operand(hidden), gpu::operand(table), gpu::operand(bias)];
+    let (first, rest) = table.pieces().split_first().expect("a table has at least one piece");
+    let operands = [gpu::operand(hidden), gpu::operand(first.clone()), gpu::operand(bias)];
     let (targets, weights) = (gpu::ids(targets), gpu::constant(weights));
-    let (loss, found) = gpu::mlm::loss(operands, &targets, &weights, total_weight + COUNT_EPSILON, draw.as_ref());
+    let denominator = total_weight + COUNT_EPSILON;
+    let (loss, found) = gpu::mlm::loss(operands, rest, &targets, &weights, denominator, draw.as_ref());
     let ids = gpu::id_tensor::<2>(found.ids);
     let column = |row: usize| {
         let ids = ids.clone().slice([row..row + 1, 0..rows]).reshape([rows]);
@@ -162,7 +182,7 @@ fn on_cpu(
 #[doc(hidden)]
 pub fn reference(
     hidden: Tensor<2>,
-    table: Tensor<2>,
+    table: impl Into<Table>,
     bias: Tensor<1>,
     targets: Tensor<1, Int>,
     weights: Tensor<1>,
@@ -170,7 +190,7 @@ pub fn reference(
     sampling: Option<&Sampling<'_>>,
 ) -> MlmOutput {
     let [rows, _] = hidden.dims();
-    let logits = crate::linear::reference(hidden, table, bias);
+    let logits = logits_by(crate::linear::reference, &hidden, &table.into(), bias);
     let targets = targets.reshape([rows, 1]);
 
     let without_gradient = logits.clone().detach();

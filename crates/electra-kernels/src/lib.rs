@@ -25,8 +25,10 @@ pub mod launches;
 pub mod layer_norm;
 pub mod linear;
 pub mod noise;
+pub mod precision;
 mod shape;
 pub mod side_by_side;
+mod table;
 pub mod verify;
 
 pub use attention::attention;
@@ -40,7 +42,9 @@ pub use gelu::gelu_linear;
 pub use gpu::{Kernel, all_enabled, set_enabled};
 pub use layer_norm::{add_layer_norm, layer_norm};
 pub use linear::linear;
+pub use precision::{Precision, with_precision};
 pub use side_by_side::side_by_side;
+pub use table::{Table, largest_array};
 
 /// Whether only reference bodies run.
 static REFERENCE_ONLY: AtomicBool = AtomicBool::new(false);

@@ -11,7 +11,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::Serialize;
 
 use crate::{
-    Dropout, Kernel, Sampling, adam, add_layer_norm, attention, corrupt, dropout, embeddings, gather_positions,
+    Dropout, Kernel, Sampling, Table, adam, add_layer_norm, attention, corrupt, dropout, embeddings, gather_positions,
     gelu_linear, linear, mlm_loss, noise::NoiseKey, rtd_loss, set_enabled,
 };
 
@@ -192,6 +192,17 @@ fn cases(extent: Extent) -> Vec<Case> {
         let case = format!("embeddings {batch} x {seq}, vocabulary {vocab} x {width}");
         cases.push((Kernel::Embedding, case, Box::new(body)));
         let body = move |device: &Device| {
+            let shapes = [[64, width], [vocab, width], [seq, width], [2, width]];
+            differentiate(device, &shapes, |operands, device| {
+                let [first, rest, positions, types] = operands.try_into().expect("four operands");
+                let words = Table::new(vec![first, rest]);
+                let ids_of = |below| ids(batch, seq, below, device);
+                embeddings(words, positions, types, &ids_of(64 + vocab), &ids_of(2))
+            })
+        };
+        let case = format!("embeddings {batch} x {seq}, vocabulary 64 + {vocab} x {width}");
+        cases.push((Kernel::Embedding, case, Box::new(body)));
+        let body = move |device: &Device| {
             let slots = seq.div_ceil(6);
             let mut arrays = differentiate(device, &[[batch * seq, width]], |operands, device| {
                 gather_positions(operands[0].clone(), &ids(batch, slots, seq, device), seq)
@@ -245,7 +256,7 @@ fn adam_steps(length: usize, device: &Device) -> Arrays {
     let (start, zeros, gradients) = (tensor(1), Tensor::<1>::zeros([length], device), [tensor(2), tensor(3)]);
     let (learning_rate, beta1, beta2, epsilon, weight_decay) = (0.01, 0.9, 0.999, 1e-6, 0.01);
     let one = |x: &Tensor<1>| std::slice::from_ref(x).to_vec();
-    if let Some(mut arenas) = adam::DeviceAdam::new(&one(&start), &one(&zeros), &one(&zeros), 0) {
+    if let Some(mut arenas) = adam::DeviceAdam::new(&one(&start), &one(&zeros), &one(&zeros), 0, None) {
         let update =
             adam::DeviceUpdate { learning_rate, beta1, beta2, epsilon, clip_norm: 1.0, bias_correction: false };
         let loss = Tensor::zeros([1], device);

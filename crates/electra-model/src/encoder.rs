@@ -6,7 +6,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use electra_kernels::{
-    Dropout, EncoderLayer, LayerSettings, dropout, embeddings, encoder_layer, gelu_linear, layer_norm, linear,
+    Dropout, EncoderLayer, LayerSettings, Table, dropout, embeddings, encoder_layer, gelu_linear, layer_norm, linear,
     noise::NoiseKey,
 };
 
@@ -75,7 +75,7 @@ pub struct EncoderOutput {
 #[derive(Debug, Clone)]
 pub struct Encoder {
     config: ElectraConfig,
-    word_embeddings: Tensor<2>,
+    word_embeddings: Table,
     position_embeddings: Tensor<2>,
     token_type_embeddings: Tensor<2>,
     embeddings_layer_norm: LayerNorm,
@@ -200,7 +200,7 @@ impl Encoder {
             .collect();
         Self {
             config: config.clone(),
-            word_embeddings: table("word_embeddings"),
+            word_embeddings: parameters.table(&format!("{prefix}embeddings.word_embeddings.weight")),
             position_embeddings: table("position_embeddings"),
             token_type_embeddings: table("token_type_embeddings"),
             embeddings_layer_norm: LayerNorm::bind(parameters, &format!("{prefix}embeddings.LayerNorm"), epsilon),
@@ -217,7 +217,7 @@ impl Encoder {
     }
 
     /// The word table, `[vocab, embedding]`, to which the generator ties its output.
-    pub fn word_embeddings(&self) -> Tensor<2> {
+    pub fn word_embeddings(&self) -> Table {
         self.word_embeddings.clone()
     }
 
@@ -236,7 +236,7 @@ impl Encoder {
         let drop = |layer, site, probability| noise.map(|noise| noise.dropout(layer, site, probability));
 
         let embeddings = embeddings(
-            self.word_embeddings.clone(),
+            &self.word_embeddings,
             self.position_embeddings.clone(),
             self.token_type_embeddings.clone(),
             &input.ids,

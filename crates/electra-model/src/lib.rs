@@ -19,7 +19,7 @@ pub use encoder::{Encoder, EncoderInput, EncoderOutput};
 pub use neighbours::Neighbours;
 pub use network::{Discriminator, Generator};
 pub use objective::{Objective, ObjectiveConfig, ObjectiveError, Observations, StepContext, StepOutput};
-pub use parameters::{Alias, Initializer, Layout, Parameter, ParameterSpec, Parameters};
+pub use parameters::{Alias, Initializer, Layout, ParameterSpec, Parameters};
 pub use pretraining::{PretrainingConfig, Sharing};
 
 pub use electra_kernels::noise::NoiseKey;

@@ -172,7 +172,7 @@ mod tests {
     fn first_attention(config: &ElectraConfig) -> Vec<Vec<Vec<f64>>> {
         let parameters = Parameters::initialize(&layout(config), 3, &Device::flex());
         let table = |name: &str| -> Vec<f64> {
-            let value = parameters.value(&format!("d.electra.{name}.weight")).unwrap();
+            let [value] = parameters.pieces(&format!("d.electra.{name}.weight")).unwrap() else { panic!("in pieces") };
             value.to_data().iter::<f64>().collect()
         };
         let width = config.hidden_size;

@@ -1,7 +1,7 @@
 //! The two networks of pre-training: a generator that fills masks, a discriminator that judges every token.
 
 use burn::tensor::Tensor;
-use electra_kernels::mlm_logits;
+use electra_kernels::{Table, mlm_logits};
 
 use crate::{
     config::ElectraConfig,
@@ -62,7 +62,7 @@ pub struct Generator {
     dense: Dense,
     layer_norm: LayerNorm,
     /// `[vocab, embedding]` and `[vocab]`.
-    output_table: Tensor<2>,
+    output_table: Table,
     output_bias: Tensor<1>,
 }
 
@@ -102,12 +102,12 @@ impl Generator {
     }
 
     /// Output table `[vocab, embedding]` and bias `[vocab]`.
-    pub fn output(&self) -> (Tensor<2>, Tensor<1>) {
+    pub fn output(&self) -> (Table, Tensor<1>) {
         (self.output_table.clone(), self.output_bias.clone())
     }
 
     /// Logits over the vocabulary for rows of hidden states, `[rows, vocab]`.
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        mlm_logits(self.transform(hidden), self.output_table.clone(), self.output_bias.clone())
+        mlm_logits(self.transform(hidden), &self.output_table, self.output_bias.clone())
     }
 }

@@ -4,11 +4,15 @@
 //! and export walk the same list, so nothing needs a mirror of the network's structure. Tables that two
 //! networks share live once, under the first owner's name; `Sharing` is no more than a list of aliases.
 //! Values are flat, row-major, and keep Hugging Face's `[out, in]` layout: export is a change of prefix.
+//!
+//! A word table that is larger than the largest array of a device lies there in pieces of whole rows. Pieces exist on
+//! devices alone: files and initialisers know whole parameters.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use electra_kernels::noise::NoiseKey;
+use electra_kernels::{Table, noise::NoiseKey};
 
 use crate::neighbours::{NeighbourPart, Neighbours};
 
@@ -53,6 +57,11 @@ impl ParameterSpec {
     /// Whether weight decay applies: not to LayerNorm nor to biases (reference: `_do_use_weight_decay`).
     pub fn decays(&self) -> bool {
         !(self.name.contains("LayerNorm") || self.name.contains("layer_norm") || self.name.ends_with("bias"))
+    }
+
+    /// Whether networks can use it in pieces of rows: as a [`Table`], of the words.
+    pub fn can_be_cut(&self) -> bool {
+        self.name.ends_with("word_embeddings.weight")
     }
 
     /// The first value, row-major. Depends on the seed and the name alone, so it is the same whatever the
@@ -101,14 +110,6 @@ pub(crate) fn truncated_normal(key: NoiseKey, index: usize) -> f64 {
     unreachable!("95 % of draws lie within two deviations")
 }
 
-/// One named value.
-#[derive(Debug, Clone)]
-pub struct Parameter {
-    pub spec: ParameterSpec,
-    /// Flat, row-major.
-    pub value: Tensor<1>,
-}
-
 /// Where a name that a network asks for is really stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Alias {
@@ -124,22 +125,76 @@ impl Alias {
     }
 }
 
+/// Rows of a piece are a multiple of it, so that a matrix of columns for these rows begins where any binding may.
+const PIECE_ROWS: usize = 64;
+
+/// A parameter's part that is one tensor on a device.
+#[derive(Debug, Clone, PartialEq)]
+struct Piece {
+    /// Place of the parameter in `specs`.
+    spec: usize,
+    /// Which of its values, row-major.
+    values: Range<usize>,
+}
+
 /// The specs of all parameters and the aliases between networks: everything about the weights but their values.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Layout {
     specs: Vec<ParameterSpec>,
     aliases: Vec<Alias>,
+    /// In the order of `specs`.
+    pieces: Vec<Piece>,
 }
 
 impl Layout {
     /// Drops specs that an alias makes another's, so that each stored tensor appears once.
     pub fn new(specs: Vec<ParameterSpec>, aliases: Vec<Alias>) -> Self {
-        let specs = specs.into_iter().filter(|spec| resolve(&aliases, &spec.name) == spec.name).collect();
-        Self { specs, aliases }
+        let specs: Vec<_> = specs.into_iter().filter(|spec| resolve(&aliases, &spec.name) == spec.name).collect();
+        let pieces = specs.iter().enumerate().map(|(spec, of)| Piece { spec, values: 0..of.len() }).collect();
+        Self { specs, aliases, pieces }
     }
 
     pub fn specs(&self) -> &[ParameterSpec] {
         &self.specs
+    }
+
+    /// The parameters' pieces in their order: each one's parameter and which of its values, row-major.
+    ///
+    /// One piece each, but for word tables of a layout that was [cut](Self::cut).
+    pub fn pieces(&self) -> impl ExactSizeIterator<Item = (&ParameterSpec, Range<usize>)> {
+        self.pieces.iter().map(|piece| (&self.specs[piece.spec], piece.values.clone()))
+    }
+
+    /// The same layout with word tables in pieces of at most `most` values each, and no more pieces than that takes; a
+    /// multiple of 64 rows in all but the last.
+    ///
+    /// # Panics
+    /// If 64 rows have more values than that.
+    #[must_use]
+    pub fn cut(mut self, most: usize) -> Self {
+        let pieces = std::mem::take(&mut self.pieces);
+        for piece in pieces {
+            let spec = &self.specs[piece.spec];
+            if piece.values.len() <= most || !spec.can_be_cut() {
+                self.pieces.push(piece);
+                continue;
+            }
+            let block = PIECE_ROWS * spec.shape[1];
+            assert!(most >= block, "{}: {PIECE_ROWS} rows are more than {most} values", spec.name);
+            let count = piece.values.len().div_ceil(most / block * block);
+            let values = piece.values.len().div_ceil(count).next_multiple_of(block);
+            for start in piece.values.clone().step_by(values) {
+                let values = start..(start + values).min(piece.values.end);
+                self.pieces.push(Piece { spec: piece.spec, values });
+            }
+        }
+        self
+    }
+
+    /// The same layout with word tables [cut](Self::cut) as `device` needs it.
+    #[must_use]
+    pub fn cut_for(self, device: &Device) -> Self {
+        self.cut(electra_kernels::largest_array(device))
     }
 
     /// The same layout, with other first values for the parameters whose name ends in `suffix`.
@@ -183,35 +238,35 @@ fn resolve(aliases: &[Alias], name: &str) -> String {
 #[derive(Debug, Clone)]
 pub struct Parameters {
     layout: Layout,
+    /// One per piece of the layout.
     values: Vec<Tensor<1>>,
-    index: HashMap<String, usize>,
+    /// By name, which pieces.
+    index: HashMap<String, Range<usize>>,
 }
 
 impl Parameters {
-    /// Fresh parameters for `layout`, from the initialisers and `seed`.
+    /// Fresh parameters for `layout`, cut as `device` needs it, from the initialisers and `seed`.
     pub fn initialize(layout: &Layout, seed: u64, device: &Device) -> Self {
-        Self::from_fn(layout, |spec| {
-            let len = spec.len();
-            Tensor::from_data(TensorData::new(spec.initial_values(seed), [len]), device)
-        })
+        Self::from_values(layout, device, |spec| spec.initial_values(seed))
     }
 
-    /// Parameters whose values come from `value`, called in the layout's order.
+    /// Parameters of `layout`, cut as `device` needs it, whose values come from `values`, called once per parameter in the
+    /// layout's order.
     ///
     /// # Panics
-    /// If a value's length differs from its spec's.
-    pub fn from_fn(layout: &Layout, mut value: impl FnMut(&ParameterSpec) -> Tensor<1>) -> Self {
-        let values: Vec<_> = layout
-            .specs
-            .iter()
-            .map(|spec| {
-                let value = value(spec);
-                assert_eq!(value.dims(), [spec.len()], "{}: {:?} values expected", spec.name, spec.shape);
-                value
-            })
-            .collect();
-        let index = layout.specs.iter().enumerate().map(|(i, spec)| (spec.name.clone(), i)).collect();
-        Self { layout: layout.clone(), values, index }
+    /// If the number of a parameter's values differs from its spec's.
+    pub fn from_values(layout: &Layout, device: &Device, mut values: impl FnMut(&ParameterSpec) -> Vec<f32>) -> Self {
+        let layout = layout.clone().cut_for(device);
+        let mut tensors = Vec::with_capacity(layout.pieces.len());
+        let mut index = HashMap::with_capacity(layout.specs.len());
+        for pieces in layout.pieces.chunk_by(|a, b| a.spec == b.spec) {
+            let spec = &layout.specs[pieces[0].spec];
+            index.insert(spec.name.clone(), tensors.len()..tensors.len() + pieces.len());
+            let values = values(spec);
+            assert_eq!(values.len(), spec.len(), "{}: {:?} values expected", spec.name, spec.shape);
+            tensors.extend(to_device(values, pieces.iter().map(|piece| piece.values.clone()), device));
+        }
+        Self { layout, values: tensors, index }
     }
 
     pub fn layout(&self) -> &Layout {
@@ -222,17 +277,17 @@ impl Parameters {
         &self.layout.specs
     }
 
-    /// Flat values, in the order of `specs`.
+    /// Flat values, one tensor per piece ([`Layout::pieces`]).
     pub fn values(&self) -> &[Tensor<1>] {
         &self.values
     }
 
-    /// Specs and flat values, in order.
+    /// Specs and flat values, in order, piece by piece.
     pub fn iter(&self) -> impl Iterator<Item = (&ParameterSpec, &Tensor<1>)> {
-        self.layout.specs.iter().zip(&self.values)
+        self.layout.pieces().map(|(spec, _)| spec).zip(&self.values)
     }
 
-    /// The same layout with other values, each made from the old one.
+    /// The same layout with other values, each piece made from the old one.
     pub fn map(&self, mut change: impl FnMut(usize, &ParameterSpec, &Tensor<1>) -> Tensor<1>) -> Self {
         let values = self.iter().enumerate().map(|(i, (spec, value))| change(i, spec, value)).collect();
         Self { layout: self.layout.clone(), values, index: self.index.clone() }
@@ -241,24 +296,58 @@ impl Parameters {
     /// The value of `name`, in its shape; aliases are followed.
     ///
     /// # Panics
-    /// If there is no such parameter or its rank is not `D`: a mistake in the network's code, not in its input.
+    /// If there is no such parameter, its rank is not `D` or it is in pieces: a mistake in the network's code, not in
+    /// its input.
     pub fn get<const D: usize>(&self, name: &str) -> Tensor<D> {
+        let (spec, pieces) = self.find(name);
+        let shape: [usize; D] =
+            spec.shape.clone().try_into().unwrap_or_else(|shape| panic!("{name} has shape {shape:?}, not rank {D}"));
+        let [value] = pieces else { panic!("{name} is in {} pieces: read it as a table", pieces.len()) };
+        value.clone().reshape(shape)
+    }
+
+    /// The matrix `name` in its pieces; aliases are followed.
+    ///
+    /// # Panics
+    /// If there is no such parameter or it is no matrix.
+    pub fn table(&self, name: &str) -> Table {
+        let (spec, pieces) = self.find(name);
+        let [_, width] = spec.shape[..] else { panic!("{name} has shape {:?}, not rank 2", spec.shape) };
+        let piece = |piece: &Tensor<1>| {
+            let [values] = piece.dims();
+            piece.clone().reshape([values / width, width])
+        };
+        Table::new(pieces.iter().map(piece).collect())
+    }
+
+    fn find(&self, name: &str) -> (&ParameterSpec, &[Tensor<1>]) {
         let stored = self.layout.resolve(name);
-        let &i = self.index.get(&stored).unwrap_or_else(|| panic!("no parameter {stored} (asked for as {name})"));
-        let shape: [usize; D] = self.layout.specs[i]
-            .shape
-            .clone()
-            .try_into()
-            .unwrap_or_else(|shape| panic!("{name} has shape {shape:?}, not rank {D}"));
-        self.values[i].clone().reshape(shape)
+        let pieces = self.index.get(&stored).unwrap_or_else(|| panic!("no parameter {stored} (asked for as {name})"));
+        (&self.layout.specs[self.layout.pieces[pieces.start].spec], &self.values[pieces.clone()])
     }
 
     pub fn contains(&self, name: &str) -> bool {
         self.index.contains_key(&self.layout.resolve(name))
     }
 
-    /// The flat value of `name`, aliases followed, or `None`.
-    pub fn value(&self, name: &str) -> Option<&Tensor<1>> {
-        self.index.get(&self.layout.resolve(name)).map(|&i| &self.values[i])
+    /// The flat pieces of `name`, aliases followed, or `None`.
+    pub fn pieces(&self, name: &str) -> Option<&[Tensor<1>]> {
+        self.index.get(&self.layout.resolve(name)).map(|pieces| &self.values[pieces.clone()])
     }
+}
+
+/// The `pieces` of a parameter's values, as tensors.
+pub fn to_device(
+    values: Vec<f32>,
+    pieces: impl ExactSizeIterator<Item = Range<usize>>,
+    device: &Device,
+) -> Vec<Tensor<1>> {
+    let tensor = |values: Vec<f32>| {
+        let length = values.len();
+        Tensor::from_data(TensorData::new(values, [length]), device)
+    };
+    if pieces.len() == 1 {
+        return vec![tensor(values)];
+    }
+    pieces.map(|piece| tensor(values[piece].to_vec())).collect()
 }

@@ -61,6 +61,12 @@ pub enum TrainEvent {
         in_a_row: u64,
         limit: u64,
     },
+    /// Gradients of the scaled loss went beyond half precision: the update of `step` was skipped, and the loss's factor is
+    /// `loss_factor` from now on.
+    Overflow {
+        step: u64,
+        loss_factor: f64,
+    },
     /// Training ended; `interrupted`: before its last step, by the user.
     Finished {
         step: u64,

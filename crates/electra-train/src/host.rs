@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
+use electra_model::parameters::to_device;
 use electra_model::{Layout, ParameterSpec, Parameters};
 
 use crate::error::{Error, Result};
@@ -11,7 +12,21 @@ use crate::tensor_file::HostTensor;
 
 /// All parameters, read back, in the layout's order.
 pub fn parameters_to_host(parameters: &Parameters) -> Vec<HostTensor> {
-    parameters.iter().map(|(spec, value)| to_host(spec.name.clone(), spec, value)).collect()
+    to_host(parameters.layout(), parameters.values(), "")
+}
+
+/// The parameters of `layout`, each whole, under `{prefix}NAME`; `values` are their pieces.
+pub(crate) fn to_host(layout: &Layout, values: &[Tensor<1>], prefix: &str) -> Vec<HostTensor> {
+    let mut pieces = layout.pieces().zip(values).peekable();
+    let mut tensors = Vec::with_capacity(layout.specs().len());
+    for spec in layout.specs() {
+        let mut own = Vec::with_capacity(1);
+        while let Some((_, value)) = pieces.next_if(|((of, _), _)| of.name == spec.name) {
+            own.push(value.clone());
+        }
+        tensors.push(joined(format!("{prefix}{}", spec.name), spec, &own));
+    }
+    tensors
 }
 
 /// The values of one network under its names without `prefix` (`"generator."`), shared ones included.
@@ -21,14 +36,18 @@ pub fn parameters_to_host(parameters: &Parameters) -> Vec<HostTensor> {
 pub fn network_to_host(parameters: &Parameters, prefix: &str, specs: &[ParameterSpec]) -> Vec<HostTensor> {
     let read = |spec: &ParameterSpec| {
         let name = format!("{prefix}{}", spec.name);
-        let value = parameters.value(&name).unwrap_or_else(|| panic!("no parameter {name}"));
-        to_host(spec.name.clone(), spec, value)
+        let pieces = parameters.pieces(&name).unwrap_or_else(|| panic!("no parameter {name}"));
+        joined(spec.name.clone(), spec, pieces)
     };
     specs.iter().map(read).collect()
 }
 
-pub(crate) fn to_host(name: String, spec: &ParameterSpec, value: &Tensor<1>) -> HostTensor {
-    let values = value.to_data().try_to_vec::<f32>().expect("parameters are f32");
+fn joined(name: String, spec: &ParameterSpec, pieces: &[Tensor<1>]) -> HostTensor {
+    let read = |piece: &Tensor<1>| piece.to_data().try_to_vec::<f32>().expect("parameters are f32");
+    let values = match pieces {
+        [whole] => read(whole),
+        pieces => pieces.iter().flat_map(read).collect(),
+    };
     HostTensor::new(name, spec.shape.clone(), values)
 }
 
@@ -43,12 +62,27 @@ pub fn parameters_from_host(
     device: &Device,
 ) -> Result<Parameters> {
     let mut values = take(layout, tensors, path, "")?.into_iter();
-    Ok(Parameters::from_fn(layout, |_| to_device(values.next().expect("one per spec"), device)))
+    Ok(Parameters::from_values(layout, device, |_| values.next().expect("one per spec")))
 }
 
-pub(crate) fn to_device(values: Vec<f32>, device: &Device) -> Tensor<1> {
-    let len = values.len();
-    Tensor::from_data(TensorData::new(values, [len]), device)
+/// One tensor per piece of `layout` with the values of `{prefix}NAME`.
+///
+/// # Errors
+/// As [`parameters_from_host`].
+pub(crate) fn pieces_from_host(
+    layout: &Layout,
+    tensors: Vec<HostTensor>,
+    path: &Path,
+    prefix: &str,
+    device: &Device,
+) -> Result<Vec<Tensor<1>>> {
+    let values = take(layout, tensors, path, prefix)?;
+    let ranges: Vec<_> = layout.pieces().map(|(spec, values)| (&spec.name, values)).collect();
+    let of_specs = ranges.chunk_by(|(a, _), (b, _)| a == b);
+    let on_device = |(values, pieces): (Vec<f32>, &[(&String, std::ops::Range<usize>)])| {
+        to_device(values, pieces.iter().map(|(_, piece)| piece.clone()), device)
+    };
+    Ok(values.into_iter().zip(of_specs).flat_map(on_device).collect())
 }
 
 /// The values of `{prefix}NAME` for every name of `layout`, in its order; `tensors` must hold no more.
@@ -98,6 +132,23 @@ mod tests {
         assert_eq!(parameters_to_host(&again), host);
         let shared = network_to_host(&parameters, "g.", &[ParameterSpec::new("", "w", &[2, 3], Initializer::Ones)]);
         assert_eq!(shared[0].values, host[0].values);
+
+        // In pieces on the device, it is whole on the host.
+        let words = "d.word_embeddings.weight";
+        let normal = Initializer::TruncatedNormal(0.02);
+        let whole =
+            Layout::new(vec![ParameterSpec::new("", words, &[200, 3], normal), layout().specs()[0].clone()], vec![]);
+        let cut = whole.clone().cut(64 * 3 + 5);
+        assert_eq!(cut.pieces().map(|(_, values)| values.len() / 3).collect::<Vec<_>>(), [64, 64, 64, 8, 2]);
+        let in_pieces = Parameters::initialize(&cut, 1, &device);
+        assert_eq!(in_pieces.table(words).rows(), 200);
+        let host_of_pieces = parameters_to_host(&in_pieces);
+        assert_eq!(host_of_pieces, parameters_to_host(&Parameters::initialize(&whole, 1, &device)));
+        let again = pieces_from_host(&cut, host_of_pieces.clone(), path, "", &device).unwrap();
+        assert_eq!(again.len(), 5);
+        assert_eq!(to_host(&cut, &again, ""), host_of_pieces);
+        let alone = network_to_host(&in_pieces, "", &cut.specs()[..1]);
+        assert_eq!(alone[0].values, host_of_pieces[0].values);
 
         let fails = |tensors| parameters_from_host(&layout(), tensors, path, &device).unwrap_err().to_string();
         assert!(fails(host[..1].to_vec()).contains("\"d.b\" is missing"));

@@ -25,7 +25,7 @@ use crate::event::{EventSink, TrainEvent};
 use crate::hugging_face::{self, Architecture, Network};
 use crate::metrics::{MetricWindow, MetricsRow};
 use crate::model_card::ModelCard;
-use crate::optimizer::{Adam, AdamConfig};
+use crate::optimizer::{Adam, AdamConfig, LossScale};
 use crate::record::{Record, TimingsRow};
 use crate::run_config::{MicroBatch, PositionInitializer, RunConfig, TrainConfig};
 use crate::schedule::lr_at;
@@ -168,6 +168,7 @@ pub fn pretrain(
         None => {
             let mut trainer =
                 Trainer::initialize(objective, &layout, adam, data.special, config.seed, micro_batch, &options.device);
+            trainer.adam = trainer.adam.with_loss_scale(LossScale::of(config.train.precision));
             if let Some(source) = &options.init_from {
                 trainer.parameters = initial_parameters(source, config, &trainer.parameters, &options.device)?;
             }
@@ -175,6 +176,7 @@ pub fn pretrain(
         }
     };
     trainer.recompute = config.train.recompute;
+    trainer.precision = config.train.precision;
     // Not before all that was given has been read: a start that fails leaves the folder empty.
     config.save(&folder.join(RUN_CONFIG))?;
     let validation = Validation {
@@ -341,6 +343,12 @@ fn settle(
             progress.window.add_gradient_norm(result.gradient_norm);
             continue;
         }
+        if result.is_overflow() {
+            // How half precision finds its factor: not a step gone wrong.
+            progress.nonfinite_in_a_row = 0;
+            events(&TrainEvent::Overflow { step: number, loss_factor: result.loss_factor / 2.0 });
+            continue;
+        }
         progress.nonfinite_steps += 1;
         progress.nonfinite_in_a_row += 1;
         let what = if result.metrics.loss.is_finite() { "gradient norm" } else { "loss" };
@@ -443,6 +451,9 @@ fn restore(
     let state = saved.state;
     let parameters = host::parameters_from_host(layout, saved.parameters, path, &options.device)?;
     let adam = Adam::from_host(adam, layout, saved.optimizer, state.updates, path, &options.device)?;
+    let adam = adam.with_loss_scale(
+        state.loss_scale.map(|[factor, good_steps]| LossScale { factor, good_steps: good_steps as u64 }),
+    );
     let window = MetricWindow::restore(state.window, &saved.window_scores)
         .map_err(|problem| Error::invalid(path, problem, "remove this checkpoint to resume from an older one"))?;
     let MicroBatch::Size(micro_batch) = config.train.micro_batch else { unreachable!("checked by pretrain") };
@@ -476,6 +487,7 @@ fn save(
             nonfinite_steps: progress.nonfinite_steps,
             nonfinite_in_a_row: progress.nonfinite_in_a_row,
             updates: trainer.adam.updates(),
+            loss_scale: trainer.adam.loss_scale().map(|scale| [scale.factor, scale.good_steps as f64]),
             rows,
             window,
         },
@@ -560,7 +572,8 @@ fn initial_parameters(source: &Path, config: &RunConfig, fresh: &Parameters, dev
         let problem = format!("it holds no tensor for \"{}\"", spec.name);
         return Err(Error::invalid(source, problem, "give [model] the sizes in its config.json files"));
     }
-    Ok(fresh.map(|_, spec, _| host::to_device(values.remove(&spec.name).expect("checked above"), device)))
+    let layout = fresh.layout();
+    Ok(Parameters::from_values(layout, device, |spec| values.remove(&spec.name).expect("checked above")))
 }
 
 /// The model card of a saved checkpoint, with its validation row where metrics.jsonl has one.
@@ -678,18 +691,15 @@ pub fn memory_estimate(config: &RunConfig, micro_batch: usize, on_kernels: bool)
     flops::training_memory(&trained, parameters, micro_batch, sequence_length, masked)
 }
 
-/// Bytes of the largest single tensor of a step: adapters bound what a kernel may bind.
-pub fn largest_tensor_bytes(config: &RunConfig, micro_batch: usize) -> u64 {
+/// Bytes of the largest array that a micro-batch makes, where kernels of ours run: adapters bound what one may bind. Word
+/// tables and logits come in pieces and are none of it.
+pub fn largest_activation_bytes(config: &RunConfig, micro_batch: usize) -> u64 {
     let networks = config.model.networks();
-    let seq = config.train.sequence_length;
-    let masked = ((config.data.masking_probability + 0.005) * seq as f64) as usize;
-    let per_network = |network: &electra_model::ElectraConfig| {
-        let widest = network.intermediate_size.max(network.hidden_size).max(network.embedding_size);
-        seq * widest.max(network.num_attention_heads * seq)
+    let widest = |network: &electra_model::ElectraConfig| {
+        network.intermediate_size.max(network.hidden_size).max(network.embedding_size)
     };
-    let tokens = per_network(&networks.generator).max(per_network(&networks.discriminator));
-    let table = networks.discriminator.vocab_size * networks.discriminator.embedding_size;
-    4 * (micro_batch * tokens.max(masked * networks.discriminator.vocab_size)).max(table) as u64
+    let width = widest(&networks.generator).max(widest(&networks.discriminator));
+    4 * (micro_batch * config.train.sequence_length * width) as u64
 }
 
 #[cfg(test)]

@@ -70,9 +70,8 @@ impl Scorer {
             tensors.push(file.tensor(&spec.name, Some(&spec.shape))?);
         }
         let mut tensors = tensors.into_iter();
-        let parameters = Parameters::from_fn(&layout, |_| {
-            let values = tensors.next().expect("one tensor was read for each spec").values;
-            burn::tensor::Tensor::from_floats(values.as_slice(), &device)
+        let parameters = Parameters::from_values(&layout, &device, |_| {
+            tensors.next().expect("one tensor was read for each spec").values
         });
         Ok(Self {
             tokenizer,

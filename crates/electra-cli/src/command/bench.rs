@@ -5,8 +5,9 @@ use std::time::Instant;
 use anyhow::bail;
 use burn::tensor::Device;
 use electra_data::{Batch, MaskingConfig, SpecialTokens, choose_masked};
+use electra_kernels::adam::LossScale;
 use electra_kernels::device::DeviceChoice;
-use electra_kernels::{benchmark, launches};
+use electra_kernels::{Precision, benchmark, launches};
 use electra_train::part_clock::{PartClock, PartSeconds};
 use electra_train::pretrain::{layout_of, objective_of};
 use electra_train::run_config::{self, MicroBatch};
@@ -98,6 +99,9 @@ struct Step {
     /// Keep each encoder layer's input alone for the backward pass
     #[arg(long)]
     recompute: bool,
+    /// What matrix products on a graphics adapter read
+    #[arg(long, value_name = "f32|f16", value_parser = super::pretrain::parse_precision)]
+    precision: Option<Precision>,
     /// Leave out the step of Burn's primitives, which is timed in turns with ours
     #[arg(long)]
     no_plain: bool,
@@ -189,10 +193,12 @@ fn step(args: Step, terminal: &Terminal) -> anyhow::Result<()> {
     sets.extend(args.batch.map(|batch| format!("train.batch_size={batch}")));
     sets.extend(args.seq.map(|seq| format!("train.sequence_length={seq}")));
     sets.extend(args.recompute.then(|| "train.recompute=true".to_owned()));
+    sets.extend(args.precision.map(|precision| format!("train.precision=\"{precision}\"")));
     let mut config = run_config::resolve(Some(&args.preset), None, &sets)?;
     let opened = open_checked(args.device, terminal)?;
-    super::pretrain::check_tables(&config, &opened)?;
+    super::pretrain::check_precision(&config, &opened)?;
     super::pretrain::settle_micro_batch(&mut config, &opened);
+    super::pretrain::check_arrays(&config, &opened)?;
     let MicroBatch::Size(micro_batch) = config.train.micro_batch else { unreachable!("just settled") };
     let train = &config.train;
     let special = SpecialTokens { pad: 0, unknown: 1, cls: 2, sep: 3, mask: 4 };
@@ -217,6 +223,8 @@ fn step(args: Step, terminal: &Terminal) -> anyhow::Result<()> {
         let mut trainer =
             Trainer::initialize(objective, &layout, adam, special, config.seed, micro_batch, &opened.device);
         trainer.recompute = train.recompute;
+        trainer.precision = train.precision;
+        trainer.adam = trainer.adam.with_loss_scale(LossScale::of(train.precision));
         Ok(trainer)
     };
     let mut custom = Timed::new(trainer()?, &opened.device, false);
@@ -258,6 +266,7 @@ fn step(args: Step, terminal: &Terminal) -> anyhow::Result<()> {
             "batch": train.batch_size,
             "seq": train.sequence_length,
             "micro_batch": micro_batch,
+            "precision": train.precision,
             "parameters": layout.parameter_count(),
             "seconds_per_step": median,
             "fastest_seconds_per_step": fastest,

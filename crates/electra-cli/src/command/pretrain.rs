@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
 use electra_kernels::device::{DeviceChoice, OpenDevice};
-use electra_kernels::side_by_side;
+use electra_kernels::{Precision, side_by_side};
 use electra_model::pretraining::{DISCRIMINATOR, GENERATOR};
 use electra_train::pretrain::{
-    self, Outcome, RUN_CONFIG, RunOptions, largest_tensor_bytes, memory_estimate, objective_of, resolve_micro_batch,
+    self, Outcome, RUN_CONFIG, RunOptions, largest_activation_bytes, memory_estimate, objective_of, resolve_micro_batch,
 };
 use electra_train::run_config::{self, MicroBatch, RunConfig};
 use electra_train::{checkpoint, flops, training_data};
@@ -60,6 +60,10 @@ pub struct Args {
     /// Keep each encoder layer's input alone for the backward pass, on a graphics adapter: less memory, more time
     #[arg(long)]
     recompute: bool,
+    /// What matrix products on a graphics adapter read: f16 rounds it to half precision, which cards with matrix units
+    /// multiply many times faster; weights, sums and all else stay in f32
+    #[arg(long, value_name = "f32|f16", value_parser = parse_precision)]
+    precision: Option<Precision>,
     /// Go on from the newest whole checkpoint in the run's folder
     #[arg(long)]
     resume: bool,
@@ -91,8 +95,9 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     }
     let data = training_data::open(&mut config)?;
     let opened = open_device(&config, terminal)?;
-    check_tables(&config, &opened)?;
+    check_precision(&config, &opened)?;
     settle_micro_batch(&mut config, &opened);
+    check_arrays(&config, &opened)?;
     if args.dry_run {
         return dry_run(&config, &opened, &data, terminal);
     }
@@ -113,6 +118,7 @@ fn resolve(args: &Args) -> anyhow::Result<RunConfig> {
     let mut sets = args.sets.clone();
     sets.extend(args.micro_batch.as_ref().map(|size| format!("train.micro_batch={size}")));
     sets.extend(args.recompute.then(|| "train.recompute=true".to_owned()));
+    sets.extend(args.precision.map(|precision| format!("train.precision=\"{precision}\"")));
     let saved = if args.resume { saved_config(args)? } else { None };
     let mut config = match (&args.config, &saved) {
         // The run's own configuration, unless another one is named.
@@ -187,20 +193,58 @@ pub fn open_device(config: &RunConfig, terminal: &Terminal) -> anyhow::Result<Op
     verification::open_checked(config.device.parse()?, terminal)
 }
 
-/// Refuses a network with a parameter that no kernel of this adapter could take.
-pub fn check_tables(config: &RunConfig, opened: &OpenDevice) -> anyhow::Result<()> {
-    let layout = objective_of(config, &config.objective)?.layout();
-    let Some(largest) = layout.specs().iter().max_by_key(|spec| spec.len()) else { return Ok(()) };
-    let bytes = 4 * largest.len() as u64;
-    if bytes > opened.max_binding_bytes {
+/// The word after `--precision`.
+pub fn parse_precision(word: &str) -> Result<Precision, String> {
+    [Precision::F32, Precision::F16]
+        .into_iter()
+        .find(|precision| precision.to_string() == word)
+        .ok_or_else(|| "it is f32 or f16".to_owned())
+}
+
+/// Refuses half precision on a device that has none.
+pub fn check_precision(config: &RunConfig, opened: &OpenDevice) -> anyhow::Result<()> {
+    if config.train.precision == Precision::F16 && !opened.has_f16 {
         bail!(
-            "{} has {:.0} MB, but a kernel on {} takes arrays of at most {:.0} MB\n\
-             use --device cpu or an adapter with larger bindings (`electra devices` lists them), or a smaller vocabulary or \
-             embedding",
+            "train.precision is \"f16\", but {} computes in f32 alone\n\
+             use --precision f32, or --device with a graphics adapter that offers f16 (`electra devices` says which do)",
+            opened.description
+        );
+    }
+    Ok(())
+}
+
+/// Refuses what no kernel of this adapter could take: a parameter that cannot be cut, or activations of one micro-batch.
+/// Word tables lie in pieces ([`electra_model::Layout::cut_for`]).
+pub fn check_arrays(config: &RunConfig, opened: &OpenDevice) -> anyhow::Result<()> {
+    let limit = opened.max_binding_bytes;
+    let layout = objective_of(config, &config.objective)?.layout();
+    let whole = layout.specs().iter().filter(|spec| !spec.can_be_cut()).max_by_key(|spec| spec.len());
+    let megabytes = |bytes: u64| format!("{:.0} MB", bytes as f64 / 1e6);
+    let remedy = "use --device cpu or an adapter with larger bindings (`electra devices` lists them), or";
+    if let Some(largest) = whole.filter(|spec| 4 * spec.len() as u64 > limit) {
+        bail!(
+            "{} has {}, but a kernel on {} takes arrays of at most {}\n{remedy} a smaller network",
             largest.name,
-            bytes as f64 / 1e6,
+            megabytes(4 * largest.len() as u64),
             opened.description,
-            opened.max_binding_bytes as f64 / 1e6
+            megabytes(limit)
+        );
+    }
+    let most = (limit / largest_activation_bytes(config, 1).max(1)) as usize;
+    let MicroBatch::Size(micro_batch) = config.train.micro_batch else { return Ok(()) };
+    // Never more than the batch, whatever was asked for.
+    let micro_batch = micro_batch.min(config.train.batch_size);
+    if micro_batch > most {
+        bail!(
+            "the activations of {micro_batch} x {} tokens are larger than the {} that a kernel on {} takes at once\n{}",
+            config.train.sequence_length,
+            megabytes(limit),
+            opened.description,
+            if most > 0 {
+                format!("use --micro-batch {most} or less: the batch stays whole, it is worked on in parts")
+            } else {
+                format!("{remedy} shorter sequences")
+            }
         );
     }
     Ok(())
@@ -214,7 +258,7 @@ pub fn settle_micro_batch(config: &mut RunConfig, opened: &OpenDevice) {
     let memory = if opened.is_gpu { GPU_BYTES } else { cpu_bytes() };
     let mut size = resolve_micro_batch(config, memory, side_by_side::width(&opened.device), runs_kernels(opened));
     if opened.is_gpu {
-        while size > 1 && largest_tensor_bytes(config, size) > opened.max_binding_bytes {
+        while size > 1 && largest_activation_bytes(config, size) > opened.max_binding_bytes {
             size = size.div_ceil(2);
         }
     }

@@ -12,6 +12,7 @@ use super::{
 use crate::graph::fused;
 
 static FORWARD: Shader = shader!("embeddings_fwd");
+static PIECE: Shader = shader!("embeddings_piece");
 static SORT: Shader = shader!("sort_ids");
 static BACKWARD_WORDS: Shader = shader!("embedding_bwd_words");
 static BACKWARD_POSITIONS: Shader = shader!("embedding_bwd_positions");
@@ -20,10 +21,11 @@ static BACKWARD_TYPES: Shader = shader!("embedding_bwd_types");
 /// Tokens whose share of the segment table's gradient one invocation sums on a card.
 const PART: usize = 128;
 
-/// `tables`: words, positions, types; `ids`, `type_ids`: `[batch, seq]`. Returns `[batch * seq, width]`.
-pub(crate) fn embeddings(tables: [Operand; 3], ids: CubeTensor, type_ids: CubeTensor) -> Operand {
+/// `tables`: words or the first piece of them, positions, types; `vocab`: rows of all pieces; `ids`, `type_ids`: `[batch,
+/// seq]`. Returns `[batch * seq, width]`.
+pub(crate) fn embeddings(tables: [Operand; 3], vocab: usize, ids: CubeTensor, type_ids: CubeTensor) -> Operand {
     let body = move |[words, positions, types]: [CubeTensor; 3], _| {
-        let ([batch, seq], [vocab, width]) = (matrix(&ids), matrix(&words));
+        let ([batch, seq], [rows, width]) = (matrix(&ids), matrix(&words));
         let tokens = batch * seq;
         let result = empty(&words, [tokens, width]);
         Launch::new(&FORWARD)
@@ -38,13 +40,15 @@ pub(crate) fn embeddings(tables: [Operand; 3], ids: CubeTensor, type_ids: CubeTe
             .size(seq)
             .size(vocab)
             .size(matrix(&types)[0])
+            .size(rows)
+            .define("CUT", rows < vocab)
             .run(64, (tokens * width).div_ceil(64));
-        let rows = [vocab, matrix(&positions)[0], matrix(&types)[0]];
+        let rows = [rows, matrix(&positions)[0], matrix(&types)[0]];
         (result, (rows, ids, type_ids), ())
     };
-    fused(tables, body, |([vocab, positions, types], ids, type_ids), gradient, wanted| {
+    fused(tables, body, |([words, positions, types], ids, type_ids), gradient, wanted| {
         [
-            wanted[0].then(|| of_words(&ids, &gradient, vocab)),
+            wanted[0].then(|| of_words(&ids, &gradient, 0, words)),
             wanted[1].then(|| of_positions(&gradient, matrix(&ids), positions)),
             wanted[2].then(|| of_types(&type_ids, &gradient, types)),
         ]
@@ -52,20 +56,49 @@ pub(crate) fn embeddings(tables: [Operand; 3], ids: CubeTensor, type_ids: CubeTe
     .0
 }
 
-fn of_words(ids: &CubeTensor, gradient: &CubeTensor, vocab: usize) -> CubeTensor {
+/// Adds the rows of a further piece of the word table, whose first row is that of id `first`.
+///
+/// `operands`: the sum so far, `[batch * seq, width]`, and the piece.
+pub(crate) fn add_piece(operands: [Operand; 2], first: usize, vocab: usize, ids: CubeTensor) -> Operand {
+    let body = move |[sum, words]: [CubeTensor; 2], _| {
+        let ([tokens, width], [rows, _]) = (matrix(&sum), matrix(&words));
+        let result = empty(&sum, [tokens, width]);
+        Launch::new(&PIECE)
+            .buffer(&sum)
+            .buffer(&words)
+            .buffer(&ids)
+            .buffer(&result)
+            .size(tokens)
+            .size(width)
+            .size(first)
+            .size(rows)
+            .size(vocab)
+            .run(64, (tokens * width).div_ceil(64));
+        (result, (ids, first, rows), ())
+    };
+    fused(operands, body, |(ids, first, rows), gradient, wanted| {
+        let of_words = wanted[1].then(|| of_words(&ids, &gradient, first, rows));
+        [wanted[0].then_some(gradient), of_words]
+    })
+    .0
+}
+
+/// The gradient of the table's rows `first..first + rows`.
+fn of_words(ids: &CubeTensor, gradient: &CubeTensor, first: usize, rows: usize) -> CubeTensor {
     let [tokens, width] = matrix(gradient);
     let sorted = empty_ids(gradient, [2, tokens]);
     let comparisons = tokens as f64 * tokens as f64;
     Launch::new(&SORT).work(6.0 * comparisons).buffer(ids).buffer(&sorted).size(tokens).run(64, tokens.div_ceil(64));
-    let result = empty(gradient, [vocab, width]);
+    let result = empty(gradient, [rows, width]);
     Launch::new(&BACKWARD_WORDS)
         .buffer(&sorted)
         .buffer(gradient)
         .buffer(&result)
         .size(tokens)
         .size(width)
-        .size(vocab)
-        .run(64, (vocab * width.div_ceil(4)).div_ceil(64));
+        .size(rows)
+        .size(first)
+        .run(64, (rows * width.div_ceil(4)).div_ceil(64));
     result
 }
 
@@ -107,6 +140,7 @@ fn of_types(type_ids: &CubeTensor, gradient: &CubeTensor, rows: usize) -> CubeTe
 mod tests {
     use burn::tensor::{Int, Tensor, TensorData};
 
+    use crate::Table;
     use crate::gpu::testing::{assert_matches, operands};
 
     #[test]
@@ -134,5 +168,26 @@ mod tests {
             let (kernel, oracle) = (body(crate::embeddings), body(crate::embedding::reference));
             assert_matches(&what, &operands, 1e-6, &kernel, &oracle);
         }
+    }
+
+    #[test]
+    fn words_in_pieces_are_the_words() {
+        let (batch, seq, width, pieces) = (2, 41, 6, [64, 64, 5]);
+        let operands =
+            operands(&[[pieces[0], width], [pieces[1], width], [pieces[2], width], [seq, width], [1, width]]);
+        let vocab: usize = pieces.iter().sum();
+        type Body = fn(Table, Tensor<2>, Tensor<2>, &Tensor<2, Int>, &Tensor<2, Int>) -> Tensor<2>;
+        let body = |body: Body| {
+            move |operands: Vec<Tensor<2>>| {
+                let [first, second, third, positions, types] = operands.try_into().unwrap();
+                let device = first.device();
+                let ids: Vec<i32> = (0..batch * seq).map(|i| (i * 7919 % vocab) as i32).collect();
+                let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [batch, seq]), &device);
+                let kinds = Tensor::<2, Int>::zeros([batch, seq], &device);
+                body(Table::new(vec![first, second, third]), positions, types, &ids, &kinds)
+            }
+        };
+        let (kernel, oracle) = (body(crate::embeddings), body(crate::embedding::reference));
+        assert_matches("embeddings in pieces", &operands, 1e-6, &kernel, &oracle);
     }
 }

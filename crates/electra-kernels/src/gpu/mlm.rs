@@ -3,16 +3,20 @@
 //! Logits exist for a chunk of rows at a time: their gradient is known as soon as they are, but for the factor that
 //! comes back through the graph, so the products with it are made at once and the chunk's memory is used again. No more
 //! products than keeping all logits would need, and memory does not grow with the batch.
+//!
+//! Of a table in pieces, each gives its columns of the logits and gets its gradient from them.
 
+use burn::tensor::Tensor;
 use burn_wgpu::CubeTensor;
 
 use super::{
-    Operand, SOFTWARE_TURNS, empty, empty_ids, empty_like, is_software,
+    Operand, SOFTWARE_TURNS, columns, constant, empty, empty_ids, empty_like, is_software,
     launch::Launch,
-    matrix,
+    matrix, operand,
     product::{Epilogue, Mode, product},
     rows,
     shader::{Shader, shader},
+    view,
 };
 use crate::graph::fused;
 
@@ -42,36 +46,62 @@ pub(crate) struct Rows {
     pub(crate) ids: CubeTensor,
 }
 
-/// `operands`: hidden `[rows, embedding]`, table `[vocab, embedding]`, bias `[vocab]`; `targets`, `weights`: `[rows]`.
+/// A piece of the table: the id of its first row, and its rows.
+struct Piece {
+    first: usize,
+    rows: CubeTensor,
+}
+
+impl Piece {
+    /// The part of a matrix whose columns are the vocabulary.
+    fn columns(&self, of: &CubeTensor) -> CubeTensor {
+        columns(of, self.first, matrix(&self.rows)[0])
+    }
+
+    /// The part of a vector over the vocabulary.
+    fn values(&self, of: &CubeTensor) -> CubeTensor {
+        let (all, count) = (of.meta.shape().num_elements(), matrix(&self.rows)[0]);
+        view(of, self.first, all - self.first - count, [count])
+    }
+}
+
+/// `operands`: hidden `[rows, embedding]`, table `[vocab, embedding]` or its first piece, bias `[vocab]`; `rest`: the
+/// table's other pieces; `targets`, `weights`: `[rows]`.
 pub(crate) fn loss(
     operands: [Operand; 3],
+    rest: &[Tensor<2>],
     targets: &CubeTensor,
     weights: &CubeTensor,
     denominator: f64,
     draw: Option<&Draw>,
 ) -> (Operand, Rows) {
+    let share = (1.0 / denominator) as f32;
     let body = |[hidden, table, bias]: [CubeTensor; 3], tracked: bool| {
-        let ([all, _], vocab) = (matrix(&hidden), matrix(&table)[0]);
+        let (all, vocab) = (matrix(&hidden)[0], bias.meta.shape()[0]);
+        let mut pieces = vec![Piece { first: 0, rows: table }];
+        for piece in rest {
+            let last = &pieces[pieces.len() - 1];
+            pieces.push(Piece { first: last.first + matrix(&last.rows)[0], rows: constant(piece) });
+        }
         let losses = empty(&hidden, [all]);
         let ids = empty_ids(&hidden, [2, all]);
-        let gradients = tracked.then(|| [empty_like(&hidden), empty_like(&table), empty(&bias, [vocab])]);
+        let of_pieces = || pieces.iter().map(|piece| empty_like(&piece.rows)).collect::<Vec<_>>();
+        let gradients = tracked.then(|| (empty_like(&hidden), of_pieces(), empty(&bias, [vocab])));
         let fitting = CHUNK_BYTES / (4 * vocab) / ROW_BLOCK * ROW_BLOCK;
         let chunk = fitting.max(ROW_BLOCK).min(all);
         let logits = empty(&hidden, [chunk, vocab]);
         for first in (0..all).step_by(chunk) {
             let count = chunk.min(all - first);
             let (inputs, logits) = (rows(&hidden, first, count), rows(&logits, 0, count));
-            let epilogue = Epilogue { bias: Some(&bias), into: Some(logits.clone()), ..Epilogue::default() };
-            product(Mode::TransposedB, &inputs, &table, epilogue);
+            for piece in &pieces {
+                let (bias, into) = (piece.values(&bias), Some(piece.columns(&logits)));
+                let epilogue = Epilogue { bias: Some(&bias), into, ..Epilogue::default() };
+                product(Mode::TransposedB, &inputs, &piece.rows, epilogue);
+            }
             let launch =
                 Launch::new(&ROWS).buffer(&logits).buffer(targets).buffer(weights).buffer(&losses).buffer(&ids);
-            let launch = launch
-                .define("SAMPLE", draw.is_some())
-                .define("GRADIENT", tracked)
-                .size(vocab)
-                .size(first)
-                .size(all)
-                .float((1.0 / denominator) as f32);
+            let launch =
+                launch.define("SAMPLE", draw.is_some()).define("GRADIENT", tracked).size(vocab).size(first).size(all);
             let launch = match draw {
                 Some(draw) => launch
                     .words(&draw.key)
@@ -84,15 +114,14 @@ pub(crate) fn loss(
             // Three loops over the vocabulary.
             let few = is_software(&hidden) && 3 * vocab.div_ceil(8) < SOFTWARE_TURNS;
             launch.run(if few { 8 } else { 64 }, count);
-            if let Some([of_hidden, of_table, of_bias]) = &gradients {
+            let Some((of_hidden, of_pieces, of_bias)) = &gradients else { continue };
+            for (piece, of_piece) in pieces.iter().zip(of_pieces) {
+                let (logits, sums) = (piece.columns(&logits), piece.values(of_bias));
                 let into = Some(rows(of_hidden, first, count));
-                product(Mode::Plain, &logits, &table, Epilogue { into, ..Epilogue::default() });
-                let epilogue = Epilogue {
-                    sums: Some(of_bias),
-                    into: Some(of_table.clone()),
-                    accumulate: first > 0,
-                    ..Epilogue::default()
-                };
+                let epilogue = Epilogue { into, accumulate: piece.first > 0, ..Epilogue::default() };
+                product(Mode::Plain, &logits, &piece.rows, epilogue);
+                let into = Some(of_piece.clone());
+                let epilogue = Epilogue { sums: Some(&sums), into, accumulate: first > 0, ..Epilogue::default() };
                 product(Mode::TransposedA, &logits, &inputs, epilogue);
             }
         }
@@ -102,22 +131,44 @@ pub(crate) fn loss(
             .buffer(weights)
             .buffer(&loss)
             .size(all)
-            .float((1.0 / denominator) as f32)
+            .float(share)
             .run(if is_software(&hidden) { 8 } else { 256 }, 1);
-        (loss, gradients, Rows { losses, ids })
+        let (of_first, of_rest) = match gradients {
+            None => (None, Vec::new()),
+            Some((of_hidden, mut of_pieces, of_bias)) => {
+                let of_rest = of_pieces.split_off(1);
+                (of_pieces.pop().map(|of_table| [of_hidden, of_table, of_bias]), of_rest)
+            }
+        };
+        (loss, (of_first, share), (Rows { losses, ids }, of_rest))
     };
-    fused(operands, body, |gradients, upstream, wanted| {
+    let (mut loss, (rows, of_rest)) = fused(operands, body, |(gradients, share), upstream, wanted| {
         let gradients = gradients.expect("made, since a gradient is wanted");
         let mut wanted = wanted.into_iter();
-        gradients.map(|gradient| wanted.next().unwrap_or(false).then(|| scaled(&gradient, &upstream)))
-    })
+        gradients.map(|gradient| wanted.next().unwrap_or(false).then(|| scaled(&gradient, &upstream, share)))
+    });
+    // A node has a fixed number of operands, so each further piece is a node of its own, through which the loss passes.
+    for (piece, gradient) in rest.iter().zip(of_rest) {
+        let pass = |[loss, _]: [CubeTensor; 2], _| (loss, (gradient, share), ());
+        (loss, ()) = fused([loss, operand(piece.clone())], pass, |(gradient, share), upstream, wanted| {
+            let of_piece = wanted[1].then(|| scaled(&gradient, &upstream, share));
+            [wanted[0].then_some(upstream), of_piece]
+        });
+    }
+    (loss, rows)
 }
 
-/// `values` times the one value of `factor`.
-fn scaled(values: &CubeTensor, factor: &CubeTensor) -> CubeTensor {
+/// `values` times the one value of `factor`, and `share`.
+fn scaled(values: &CubeTensor, factor: &CubeTensor, share: f32) -> CubeTensor {
     let result = empty_like(values);
     let length = values.meta.shape().num_elements();
-    Launch::new(&SCALE).buffer(values).buffer(factor).buffer(&result).size(length).run(64, length.div_ceil(64));
+    Launch::new(&SCALE)
+        .buffer(values)
+        .buffer(factor)
+        .buffer(&result)
+        .size(length)
+        .float(share)
+        .run(64, length.div_ceil(64));
     result
 }
 
@@ -126,7 +177,7 @@ mod tests {
     use burn::tensor::{Int, Tensor, TensorData};
 
     use crate::gpu::testing::{Operands, assert_canaries, assert_matches, device, operands, random};
-    use crate::{MlmOutput, Sampling, electra_loss, noise, noise::NoiseKey};
+    use crate::{MlmOutput, Sampling, Table, electra_loss, noise, noise::NoiseKey};
 
     const EXAMPLES: [u32; 2] = [17, 4];
     const TOTAL: f64 = 12.5;
@@ -174,6 +225,34 @@ mod tests {
         let body = |loss: Loss| move |operands: Vec<Tensor<2>>| run(loss, operands, None).loss.reshape([1, 1]);
         // Each invocation of a software adapter adds 32,768 exponentials in f32: 5e-6 measured.
         assert_matches("mlm in chunks", &operands, 1e-5, &body(crate::mlm_loss), &body(electra_loss::reference));
+    }
+
+    #[test]
+    fn a_table_in_pieces_is_the_table() {
+        let (rows, width, pieces) = (10, 12, [64, 128, 7]);
+        let vocab = pieces.iter().sum();
+        let operands: Operands =
+            operands(&[[rows, width], [pieces[0], width], [pieces[1], width], [pieces[2], width], [1, vocab]]);
+        type Body = fn(Tensor<2>, Table, Tensor<1>, Tensor<1, Int>, Tensor<1>) -> Tensor<1>;
+        let body = |body: Body| {
+            move |operands: Vec<Tensor<2>>| {
+                let [hidden, first, second, third, bias] = operands.try_into().unwrap();
+                let device = hidden.device();
+                let targets: Vec<i32> = (0..rows).map(|row| target(row, vocab)).collect();
+                let weights: Vec<f32> = (0..rows).map(|row| if row % 3 == 2 { 0.0 } else { 1.0 }).collect();
+                let targets = Tensor::from_data(TensorData::new(targets, [rows]), &device);
+                let weights = Tensor::<1>::from_data(TensorData::new(weights, [rows]), &device).cast(hidden.dtype());
+                let table = Table::new(vec![first, second, third]);
+                body(hidden, table, bias.reshape([vocab]), targets, weights).reshape([1, 1])
+            }
+        };
+        let kernel: Body = |hidden, table, bias, targets, weights| {
+            crate::mlm_loss(hidden, table, bias, targets, weights, TOTAL, None).loss
+        };
+        let oracle: Body = |hidden, table, bias, targets, weights| {
+            electra_loss::reference(hidden, table, bias, targets, weights, TOTAL, None).loss
+        };
+        assert_matches("mlm in pieces", &operands, 3e-6, &body(kernel), &body(oracle));
     }
 
     #[test]

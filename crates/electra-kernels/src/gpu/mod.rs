@@ -34,7 +34,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use burn::backend::DispatchDevice;
-use burn::tensor::{DType, Int, Shape, Tensor};
+use burn::tensor::{DType, Device, Int, Shape, Tensor};
 use burn_wgpu::{CubeBackend, CubeTensor, into_contiguous};
 
 use crate::graph::{self, Dense, Differentiable};
@@ -48,9 +48,8 @@ impl Dense for CubeTensor {
 }
 
 /// What can be switched off by itself, since it has a reference body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(not(target_family = "wasm"), derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(not(target_family = "wasm"), serde(rename_all = "snake_case"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kernel {
     Adam,
     Attention,
@@ -124,6 +123,12 @@ pub(crate) fn constant<const D: usize>(tensor: &Tensor<D>) -> CubeTensor {
     tensor.clone().inner().try_into_primitive::<CubeBackend>().expect("the device is wgpu").dense()
 }
 
+/// Values of 4 bytes that one array of an adapter can have.
+pub(crate) fn largest_array(device: &Device) -> usize {
+    let properties = constant(&Tensor::<1>::zeros([1], device)).client.properties().clone();
+    properties.memory.max_page_size as usize / 4
+}
+
 /// Ids as i32.
 pub(crate) fn ids<const D: usize>(tensor: &Tensor<D, Int>) -> CubeTensor {
     let tensor = tensor.clone().inner().cast(burn::tensor::IntDType::I32);
@@ -186,6 +191,24 @@ pub(crate) fn view<const D: usize>(tensor: &CubeTensor, start: usize, end: usize
     let handle = tensor.handle.clone().offset_start(4 * start as u64).offset_end(4 * end as u64);
     let (client, device) = (tensor.client.clone(), tensor.device.clone());
     CubeTensor::new_contiguous(client, device, Shape::from(shape), handle, tensor.dtype)
+}
+
+/// Columns `first..first + count` of a matrix, in place: rows lie as far apart as before. They must begin where the
+/// adapter lets a binding begin.
+pub(crate) fn columns(tensor: &CubeTensor, first: usize, count: usize) -> CubeTensor {
+    let [rows, width] = matrix(tensor);
+    if count == width {
+        return tensor.clone();
+    }
+    // Up to the last row's end: behind the last row's columns nothing is bound.
+    let mut view = view(tensor, first, width - first - count, [rows, count]);
+    view.meta.strides_mut()[0] = width;
+    view
+}
+
+/// How far apart the rows of a matrix lie.
+pub(crate) fn stride(tensor: &CubeTensor) -> usize {
+    tensor.meta.strides()[0]
 }
 
 /// Dimensions of a matrix.

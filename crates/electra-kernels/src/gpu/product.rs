@@ -10,7 +10,9 @@ use super::{
     launch::Launch,
     matrix,
     shader::{Shader, shader},
+    stride,
 };
+use crate::precision::{self, Precision};
 
 static DIRECT: Shader = shader!("product_direct");
 static STAGED: Shader = shader!("product_staged");
@@ -48,7 +50,7 @@ pub(crate) struct Epilogue<'a> {
     pub(crate) slope: Option<&'a CubeTensor>,
     /// `[m]`: where the sums of A's columns go ([`Mode::TransposedA`] only).
     pub(crate) sums: Option<&'a CubeTensor>,
-    /// `[m, n]`: where the result goes, else a new array.
+    /// `[m, n]`: where the result goes, else a new array. Its rows may lie further apart than they are long, as A's may.
     pub(crate) into: Option<CubeTensor>,
     /// The result, and the sums, are added to what is there.
     pub(crate) accumulate: bool,
@@ -105,9 +107,13 @@ pub(crate) fn product_in(form: Form, mode: Mode, a: &CubeTensor, b: &CubeTensor,
     if m == 0 || n == 0 {
         return result;
     }
+    let (a_stride, result_stride) = (stride(a), stride(&result));
+    assert_eq!(stride(b), matrix(b)[1], "product: the rows of B lie side by side");
     let parts = if let Form::Staged(parts) = form { parts } else { 1 };
     let is_bare = bias.is_none() && keep.is_none() && slope.is_none() && !gelu;
     assert!(parts == 1 || is_bare, "product: parts of k are only added up, so nothing can follow them on the way");
+    let is_dense = result_stride == n;
+    assert!(is_dense || (parts == 1 && keep.is_none() && slope.is_none()), "product: rows apart in the result alone");
     let has_sums = usize::from(sums.is_some());
     let split = (parts > 1).then(|| empty(a, [parts, m * n + has_sums * m]));
     // A multiple of the staged form's depth, so that only the last part has a ragged end.
@@ -120,13 +126,15 @@ pub(crate) fn product_in(form: Form, mode: Mode, a: &CubeTensor, b: &CubeTensor,
             Some(sums) if parts == 1 => launch.buffer(sums),
             _ => launch,
         };
+        let launch = launch.define("HALF", precision::current() == Precision::F16);
         let launch = launch.define("MODE", mode as i64).define("GELU", gelu).define("ACCUMULATE", accumulate);
         launch.work(2.0 * m as f64 * n as f64 * k as f64).size(m).size(n).size(k)
     };
     match form {
         Form::Direct => {
             let along_k = mode != Mode::TransposedA;
-            let vector_a = if along_k { k.is_multiple_of(4) } else { m.is_multiple_of(4) };
+            let length = if along_k { k } else { m };
+            let vector_a = length.is_multiple_of(4) && a_stride.is_multiple_of(4);
             let vector_b = if mode == Mode::TransposedB { vector_a } else { n.is_multiple_of(4) };
             // The largest tile that the matrix fills: an invocation's sums spill from registers to the stack, and that
             // is still cheaper than more loads.
@@ -145,6 +153,8 @@ pub(crate) fn product_in(form: Form, mode: Mode, a: &CubeTensor, b: &CubeTensor,
                 .size(row_blocks)
                 .size(column_blocks)
                 .size(part)
+                .size(a_stride)
+                .size(result_stride)
                 .run(LANES as u32, groups);
         }
         Form::Staged(_) => {
@@ -156,6 +166,8 @@ pub(crate) fn product_in(form: Form, mode: Mode, a: &CubeTensor, b: &CubeTensor,
                 .size(row_blocks)
                 .size(column_blocks)
                 .size(part)
+                .size(a_stride)
+                .size(result_stride)
                 .run(TILE as u32, groups);
         }
     }
@@ -189,7 +201,9 @@ pub(crate) fn sum_parts(
 #[cfg(all(test, not(target_family = "wasm")))]
 mod tests {
     use super::*;
+    use crate::gpu::columns;
     use crate::gpu::testing::{assert_canaries, device, download, error, random, upload};
+    use crate::with_precision;
 
     /// `[m, n, k]`: 1, primes, one past a tile, multiples of 4 and not.
     const SIZES: [[usize; 3]; 9] = [
@@ -255,6 +269,70 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn half_precision_rounds_what_it_reads_and_nothing_else() {
+        let Some(device) = device() else { return };
+        let rounded =
+            |values: &[f64]| -> Vec<f64> { values.iter().map(|&x| half::f16::from_f64(x).to_f64()).collect() };
+        for [m, n, k] in [[7, 5, 3], [9, 68, 16], [65, 37, 100], [3, 256, 1100]] {
+            for mode in [Mode::TransposedB, Mode::Plain, Mode::TransposedA] {
+                let [of_a, of_b] = shapes(mode, [m, n, k]);
+                let (a, b) = (random(1, m * k), random(2, n * k));
+                let expected = exact(mode, &rounded(&a), &rounded(&b), [m, n, k]);
+                let (a, b) = (upload(&device, &a, of_a), upload(&device, &b, of_b));
+                for form in [Form::Direct, Form::Staged(1), Form::Staged(3)] {
+                    let run = || product_in(form, mode, &a, &b, Epilogue::default());
+                    let error = error(&download(with_precision(Precision::F16, run)), &expected);
+                    assert!(error < 2e-6, "{form:?} {mode:?} {m} x {n} x {k}: {error}");
+                }
+            }
+        }
+        // What f16 cannot hold becomes infinite, so that nobody takes it for a number.
+        let (huge, one) = (upload(&device, &[7e4, 1.0], [1, 2]), upload(&device, &[1.0, 1.0], [1, 2]));
+        for form in [Form::Direct, Form::Staged(1)] {
+            let run = || product_in(form, Mode::TransposedB, &huge, &one, Epilogue::default());
+            assert_eq!(download(with_precision(Precision::F16, run)), [f64::INFINITY], "{form:?}");
+        }
+        assert_canaries("half precision");
+    }
+
+    #[test]
+    fn rows_may_lie_apart() {
+        let Some(device) = device() else { return };
+        let on = |values: &[f64], shape| upload(&device, values, shape);
+        for [m, n, k] in [[9, 64, 64], [5, 64, 7], [70, 64, 12]] {
+            for wide in [192, 193] {
+                // A among other columns.
+                for mode in [Mode::Plain, Mode::TransposedA] {
+                    let [[rows, own], of_b] = shapes(mode, [m, n, k]);
+                    let (all, b) = (random(1, rows * wide), random(2, n * k));
+                    let a: Vec<f64> = (0..rows * own).map(|i| all[i / own * wide + 64 + i % own]).collect();
+                    let (all, b_) = (on(&all, [rows, wide]), on(&b, of_b));
+                    for form in [Form::Direct, Form::Staged(1), Form::Staged(2)] {
+                        let found = product_in(form, mode, &columns(&all, 64, own), &b_, Epilogue::default());
+                        let error = error(&download(found), &exact(mode, &a, &b, [m, n, k]));
+                        assert!(error < 2e-6, "{form:?} {mode:?} {m} x {n} x {k} of {wide}: {error}");
+                    }
+                }
+                // The result among other columns, which stay as they are.
+                let (a, b, before) = (random(1, m * k), random(2, n * k), random(3, m * wide));
+                let mut expected = before.clone();
+                for (i, value) in exact(Mode::TransposedB, &a, &b, [m, n, k]).into_iter().enumerate() {
+                    expected[i / n * wide + 64 + i % n] = value;
+                }
+                for form in [Form::Direct, Form::Staged(1)] {
+                    let all = on(&before, [m, wide]);
+                    let into = Some(columns(&all, 64, n));
+                    let epilogue = Epilogue { into, ..Epilogue::default() };
+                    product_in(form, Mode::TransposedB, &on(&a, [m, k]), &on(&b, [n, k]), epilogue);
+                    let error = error(&download(all), &expected);
+                    assert!(error < 2e-6, "{form:?} into columns {m} x {n} x {k} of {wide}: {error}");
+                }
+            }
+        }
+        assert_canaries("rows apart");
     }
 
     #[test]

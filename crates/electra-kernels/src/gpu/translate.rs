@@ -21,8 +21,12 @@ pub(super) fn check(name: &str, source: &str) {
     let fail = |what: &str, problem: String| -> ! { panic!("{name}: {what}: {problem}\n{}", numbered(source)) };
     let module =
         naga::front::wgsl::parse_str(source).unwrap_or_else(|error| fail("WGSL", error.emit_to_string(source)));
-    // What every browser offers: no capability beyond the standard's.
-    let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
+    // What every browser offers: no capability beyond the standard's, but for those that a text asks for by name.
+    let mut capabilities = Capabilities::empty();
+    if source.contains("enable f16;") {
+        capabilities |= Capabilities::SHADER_FLOAT16;
+    }
+    let info = Validator::new(ValidationFlags::all(), capabilities)
         .validate(&module)
         .unwrap_or_else(|error| fail("validation", error.emit_to_string(source)));
     spv::write_vec(&module, &info, &spv::Options::default(), None)
