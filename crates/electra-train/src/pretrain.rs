@@ -208,7 +208,7 @@ pub fn pretrain(
             metrics.rows(),
             progress.rows
         );
-        events(&TrainEvent::Notice { message });
+        events(&TrainEvent::Warning { message });
     }
     let mut timings = Record::open(&folder.join("timings.jsonl"), first_step)?;
     let mut board = TensorBoard::create(&folder.join("tensorboard"), first_step)?;
@@ -418,11 +418,11 @@ fn newest_checkpoint(
 ) -> Result<Option<(PathBuf, Checkpoint)>> {
     let latest = checkpoint::latest_whole(folder)?;
     for broken in latest.broken {
-        events(&TrainEvent::Notice { message: format!("checkpoint passed over: {broken}") });
+        events(&TrainEvent::Warning { message: format!("checkpoint passed over: {broken}") });
     }
     let Some((path, saved)) = latest.found else {
         let message = format!("{}: no whole checkpoint to resume from; starting afresh", folder.display());
-        events(&TrainEvent::Notice { message });
+        events(&TrainEvent::Warning { message });
         return Ok(None);
     };
     // First, since another tokenizer changes the configuration too.
