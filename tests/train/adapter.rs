@@ -198,7 +198,9 @@ fn a_run_says_where_its_time_goes() {
     let cpu = arguments.iter().position(|argument| argument == "cpu").unwrap();
     arguments[cpu] = "gpu".to_owned();
     arguments.push("--profile".to_owned());
-    program::run(arguments).expect_success();
+    let stderr = program::run(arguments).expect_success().stderr;
+    let told = stderr.lines().find(|line| line.contains("profile.json")).expect("where the profile lies");
+    assert!(!told.contains("warning"), "{told}");
     let profile = std::fs::read(small.path("profiled/profile.json")).unwrap();
     let profile: serde_json::Value = serde_json::from_slice(&profile).unwrap();
     let kernels = profile["kernels"].as_array().unwrap();

@@ -29,7 +29,8 @@ impl<'a> TrainingDisplay<'a> {
             TrainEvent::Resumed { step, path } => {
                 self.terminal.note(format_args!("Resuming after step {step} from {}", path.display()));
             }
-            TrainEvent::Notice { message } => self.warn(message),
+            TrainEvent::Warning { message } => self.warn(message),
+            TrainEvent::Notice { message } => self.note(message.clone()),
             TrainEvent::Progress { step, tokens_per_second, .. } => {
                 let message = format!("{tokens_per_second:.0} tokens/s {}", self.latest);
                 if let Some(progress) = &mut self.progress {

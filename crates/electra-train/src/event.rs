@@ -27,8 +27,12 @@ pub enum TrainEvent {
         step: u64,
         path: PathBuf,
     },
-    /// Something that the user should know and that does not stop the run: a checkpoint passed over, `--resume`
-    /// without anything to resume.
+    /// Something that may not be as the user wants it and that does not stop the run: a checkpoint passed over,
+    /// `--resume` without anything to resume.
+    Warning {
+        message: String,
+    },
+    /// Something that helps to know: a phase that begins, where a profile lies.
     Notice {
         message: String,
     },

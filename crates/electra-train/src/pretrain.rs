@@ -208,7 +208,7 @@ pub fn pretrain(
             metrics.rows(),
             progress.rows
         );
-        events(&TrainEvent::Notice { message });
+        events(&TrainEvent::Warning { message });
     }
     let mut timings = Record::open(&folder.join("timings.jsonl"), first_step)?;
     let mut board = TensorBoard::create(&folder.join("tensorboard"), first_step)?;
@@ -418,11 +418,11 @@ fn newest_checkpoint(
 ) -> Result<Option<(PathBuf, Checkpoint)>> {
     let latest = checkpoint::latest_whole(folder)?;
     for broken in latest.broken {
-        events(&TrainEvent::Notice { message: format!("checkpoint passed over: {broken}") });
+        events(&TrainEvent::Warning { message: format!("checkpoint passed over: {broken}") });
     }
     let Some((path, saved)) = latest.found else {
         let message = format!("{}: no whole checkpoint to resume from; starting afresh", folder.display());
-        events(&TrainEvent::Notice { message });
+        events(&TrainEvent::Warning { message });
         return Ok(None);
     };
     // First, since another tokenizer changes the configuration too.
@@ -658,15 +658,15 @@ pub fn export_networks(
     Ok(exported)
 }
 
-/// The largest micro-batch whose step should fit in `memory_bytes`, by the estimate of [`flops::training_memory`],
+/// The largest micro-batch whose step should fit in `memory_bytes`, by the estimate of [`memory_estimate`],
 /// where `width` of them are worked on at a time ([`electra_kernels::side_by_side::width`]).
 ///
 /// A power-of-two share of the batch, so that micro-batches are equal; at least one example.
-pub fn resolve_micro_batch(config: &RunConfig, memory_bytes: f64, width: usize) -> usize {
+pub fn resolve_micro_batch(config: &RunConfig, memory_bytes: f64, width: usize, on_kernels: bool) -> usize {
     let batch = config.train.batch_size;
     let mut size = batch;
     while size > 1 {
-        let memory = memory_estimate(config, size);
+        let memory = memory_estimate(config, size, on_kernels);
         let at_a_time = batch.div_ceil(size).min(width) as f64;
         if memory.parameters_bytes + at_a_time * memory.activations_bytes <= memory_bytes {
             break;
@@ -676,14 +676,19 @@ pub fn resolve_micro_batch(config: &RunConfig, memory_bytes: f64, width: usize) 
     size
 }
 
-/// Memory of a step with `micro_batch` examples per forward pass.
-pub fn memory_estimate(config: &RunConfig, micro_batch: usize) -> flops::MemoryEstimate {
+/// Memory of a step with `micro_batch` examples per forward pass. `on_kernels`: where every kernel of a graphics adapter
+/// runs ([`electra_kernels::all_enabled`]).
+pub fn memory_estimate(config: &RunConfig, micro_batch: usize, on_kernels: bool) -> flops::MemoryEstimate {
     let networks = config.model.networks();
     let (generator, discriminator) = (&networks.generator, &networks.discriminator);
     let trained = if config.objective.name == "mlm" { vec![discriminator] } else { vec![generator, discriminator] };
     let parameters = networks.layout().parameter_count();
-    let TrainConfig { sequence_length, .. } = config.train;
-    flops::training_memory(&trained, parameters, micro_batch, sequence_length, config.data.masking_probability)
+    let TrainConfig { sequence_length, recompute, .. } = config.train;
+    let masked = config.data.masking_probability;
+    if on_kernels {
+        return flops::kernels_memory(&trained, parameters, micro_batch, sequence_length, masked, recompute);
+    }
+    flops::training_memory(&trained, parameters, micro_batch, sequence_length, masked)
 }
 
 /// Bytes of the largest array that a micro-batch makes, where kernels of ours run: adapters bound what one may bind. Word

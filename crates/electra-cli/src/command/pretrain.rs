@@ -256,7 +256,7 @@ pub fn settle_micro_batch(config: &mut RunConfig, opened: &OpenDevice) {
         return;
     }
     let memory = if opened.is_gpu { GPU_BYTES } else { cpu_bytes() };
-    let mut size = resolve_micro_batch(config, memory, side_by_side::width(&opened.device));
+    let mut size = resolve_micro_batch(config, memory, side_by_side::width(&opened.device), runs_kernels(opened));
     if opened.is_gpu {
         while size > 1 && largest_activation_bytes(config, size) > opened.max_binding_bytes {
             size = size.div_ceil(2);
@@ -266,6 +266,11 @@ pub fn settle_micro_batch(config: &mut RunConfig, opened: &OpenDevice) {
         size = size.div_ceil(2);
     }
     config.train.micro_batch = MicroBatch::Size(size);
+}
+
+/// Whether steps are made of the kernels for graphics adapters alone, whose memory is known best.
+fn runs_kernels(opened: &OpenDevice) -> bool {
+    opened.is_gpu && electra_kernels::all_enabled()
 }
 
 /// Tokens of a micro-batch on the CPU: few enough for several to go side by side, whatever the number of cores, and
@@ -350,7 +355,7 @@ fn dry_run(
     let masked = config.data.masking_probability;
     let flops_per_step =
         flops::training_step_flops(generator, discriminator, train.batch_size, train.sequence_length, masked);
-    let memory = memory_estimate(config, micro_batch);
+    let memory = memory_estimate(config, micro_batch, runs_kernels(opened));
     let at_a_time = train.batch_size.div_ceil(micro_batch).min(side_by_side::width(&opened.device));
     let activations_bytes = at_a_time as f64 * memory.activations_bytes;
     let seconds_per_step = seconds_per_step::measure(config, data, &opened.device)?;

@@ -92,6 +92,11 @@ pub fn set_enabled(kernel: Kernel, enabled: bool) {
     }
 }
 
+/// Whether no kernel was switched off.
+pub fn all_enabled() -> bool {
+    OFF.load(Ordering::Relaxed) == 0
+}
+
 /// Whether `kernel` takes operands that are all fit for it ([`is_gpu`]).
 pub(crate) fn runs<const N: usize>(kernel: Kernel, fit: [bool; N]) -> bool {
     fit == [true; N] && !crate::is_reference_only() && OFF.load(Ordering::Relaxed) & (1 << kernel as u32) == 0
