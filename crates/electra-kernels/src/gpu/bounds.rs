@@ -56,10 +56,12 @@ pub(super) fn after(name: &str, launched: Option<Launched>, buffers: &[&CubeTens
     }
 }
 
-/// The array's values, without what lies behind it.
+/// The array's values, without what lies behind it, but with what lies between rows that are apart.
 fn read(buffer: &CubeTensor) -> Vec<u8> {
     let bytes = buffer.client.read_one(buffer.handle.clone()).expect("the device gives its results back");
-    bytes[..4 * buffer.meta.shape().num_elements()].to_vec()
+    let (shape, strides) = (buffer.meta.shape(), buffer.meta.strides());
+    let last: usize = shape.iter().zip(strides.iter()).map(|(length, stride)| length.saturating_sub(1) * stride).sum();
+    bytes[..4 * (last + 1)].to_vec()
 }
 
 fn checked(launched: &Launched) -> Vec<Vec<u8>> {

@@ -25,8 +25,8 @@ const WIDEST_GRID: u32 = 1 << 15;
 /// them that is old or busy does 100 GFLOP/s, so that a dispatch takes .2 s there.
 ///
 /// No kernel lets one workgroup see another's results, so that a launch may be cut between any two. One workgroup is never
-/// cut: the longest that there are, a tile of a weight's gradient over 131,072 tokens (1 GFLOP), and a row of an embedding's
-/// gradient that so many tokens share (as many dependent loads), take about .1 s there.
+/// cut. The longest are a tile of the MLM head's gradient (.25 GFLOP for 30,522 ids) and a row of a word's gradient (a chain
+/// of loads, as long as the tokens that share the word): less than .1 s there. A row of logits in mlm_rows is 3 MFLOP.
 const DISPATCH_WORK: f64 = 20e9;
 
 /// Work that is submitted together at most, where Burn has not submitted by itself (every 32 dispatches): some drivers let

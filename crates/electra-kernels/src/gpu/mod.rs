@@ -180,8 +180,10 @@ pub(crate) fn id_tensor<const D: usize>(array: CubeTensor) -> Tensor<D, Int> {
 
 /// Rows `first..first + count` of a matrix, in place. They must begin where the adapter lets a binding begin.
 pub(crate) fn rows(tensor: &CubeTensor, first: usize, count: usize) -> CubeTensor {
-    let [all, width] = matrix(tensor);
-    view(tensor, first * width, (all - first - count) * width, [count, width])
+    let ([all, width], stride) = (matrix(tensor), stride(tensor));
+    let mut view = view(tensor, first * stride, (all - first - count) * stride, [count, width]);
+    view.meta.strides_mut()[0] = stride;
+    view
 }
 
 /// The values of `tensor` but for so many at its start and end, in place.
