@@ -9,9 +9,6 @@
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
     let group = workgroup_number(id, grid);
-    if (group >= sizes[0]) {
-        return;
-    }
     let length = sizes[2];
     let last = min(sizes[1], (group + 1u) * length);
     var sum = 0.0;

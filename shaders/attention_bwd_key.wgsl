@@ -3,22 +3,17 @@
 // Each invocation owns its key's gradient, so that no sum depends on the order of workgroups.
 // Pairs with crates/electra-kernels/src/gpu/attention.rs
 //#include attention
-@group(0) @binding(0) var<storage, read_write> q: array<Part>;    // [batch * seq, stride], only read
-@group(0) @binding(1) var<storage, read_write> k: array<Part>;    // the same
-@group(0) @binding(2) var<storage, read_write> v: array<Part>;    // the same
-@group(0) @binding(3) var<storage, read_write> mask: array<f32>;  // [batch, seq], only read
-@group(0) @binding(4) var<storage, read_write> d_o: array<Part>;  // [batch * seq, heads * head_dim], only read
-@group(0) @binding(5) var<storage, read_write> rows: array<f32>;  // [2, batch, heads, seq]: log-sums and deltas, only read
-@group(0) @binding(6) var<storage, read_write> dk: array<Part>;   // as k
-@group(0) @binding(7) var<storage, read_write> dv: array<Part>;   // as v
+@group(0) @binding({{3 - 2 * JOINED}}) var<storage, read_write> d_o: array<Part>;  // [batch * seq, heads * head_dim], only read
+@group(0) @binding({{4 - 2 * JOINED}}) var<storage, read_write> rows: array<f32>;  // [batch, 2 * heads + 1, seq], only read
+@group(0) @binding({{5 - 2 * JOINED}}) var<storage, read_write> dk: array<Part>; // as k; JOINED: as q
+//#if !JOINED
+@group(0) @binding(6) var<storage, read_write> dv: array<Part>;   // as v
+//#end
 
 @compute @workgroup_size({{WORKGROUP}}, 1, 1)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
     let group = workgroup_number(id, grid);
-    if (group >= sizes[0]) {
-        return;
-    }
     let at = read_sizes();
     let head = group / at.blocks % at.heads;
     let example = group / at.blocks / at.heads;
@@ -30,22 +25,22 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
     let k_at{{l}} = place{{l}} * at.stride + at.k_offset + column;
     let v_at{{l}} = place{{l}} * at.stride + at.v_offset + column;
 //#for i in 0..PARTS
-    let k{{l}}_{{i}} = k[k_at{{l}} + {{i}}u] * at.scale;
-    let v{{l}}_{{i}} = v[v_at{{l}} + {{i}}u];
+    let k{{l}}_{{i}} = key_part(k_at{{l}} + {{i}}u) * at.scale;
+    let v{{l}}_{{i}} = value_part(v_at{{l}} + {{i}}u);
     var dk{{l}}_{{i}} = Part();
     var dv{{l}}_{{i}} = Part();
 //#end
-    let seen{{l}} = mask[place{{l}}] > 0.0;
+    let seen{{l}} = rows[line_at(at, example, 2u * at.heads) + min(own{{l}}, at.seq - 1u)] > 0.0;
 //#end
-    let rows_at = (example * at.heads + head) * at.seq;
-    let deltas_at = rows_at + sizes[0] / at.blocks * at.seq;
+    let log_sums_at = line_at(at, example, head);
+    let deltas_at = line_at(at, example, at.heads + head);
 //#if DROPOUT
     let key = example_key(example);
 //#end
     for (var query = 0u; query < at.seq; query++) {
         let q_at = (first + query) * at.stride + at.q_offset + column;
         let o_at = ((first + query) * at.heads + head) * PARTS;
-        let log_sum = rows[rows_at + query];
+        let log_sum = rows[log_sums_at + query];
         let delta = rows[deltas_at + query];
 //#for l in 0..ROWS
         var x{{l}} = 0.0;
@@ -79,7 +74,11 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
     if (own{{l}} < at.seq) {
 //#for i in 0..PARTS
         dk[k_at{{l}} + {{i}}u] = dk{{l}}_{{i}};
+//#if JOINED
+        dk[v_at{{l}} + {{i}}u] = dv{{l}}_{{i}};
+//#else
         dv[v_at{{l}} + {{i}}u] = dv{{l}}_{{i}};
+//#end
 //#end
     }
 //#end

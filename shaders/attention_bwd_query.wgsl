@@ -1,24 +1,17 @@
 // Attention, backward to the queries: ROWS queries each invocation, over all keys.
 //   P = exp(score - rows);  dP = (dO . v) M;  delta = dO . O;  dS = P (dP - delta);  dq = sum dS k / sqrt(head_dim)
-// delta is right with dropout too, since O already holds it. It goes behind `rows`, for attention_bwd_key.wgsl.
+// delta is right with dropout too, since O already holds it. It goes into `rows`, for attention_bwd_key.wgsl.
 // Pairs with crates/electra-kernels/src/gpu/attention.rs
 //#include attention
-@group(0) @binding(0) var<storage, read_write> q: array<Part>;    // [batch * seq, stride], only read
-@group(0) @binding(1) var<storage, read_write> k: array<Part>;    // the same
-@group(0) @binding(2) var<storage, read_write> v: array<Part>;    // the same
-@group(0) @binding(3) var<storage, read_write> mask: array<f32>;  // [batch, seq], only read
-@group(0) @binding(4) var<storage, read_write> o: array<Part>;    // [batch * seq, heads * head_dim], only read
-@group(0) @binding(5) var<storage, read_write> d_o: array<Part>;  // the same
-@group(0) @binding(6) var<storage, read_write> rows: array<f32>;  // [2, batch, heads, seq]: the second half is written
-@group(0) @binding(7) var<storage, read_write> dq: array<Part>;   // as q
+@group(0) @binding({{3 - 2 * JOINED}}) var<storage, read_write> o: array<Part>;    // [batch * seq, heads * head_dim], only read
+@group(0) @binding({{4 - 2 * JOINED}}) var<storage, read_write> d_o: array<Part>;  // the same
+@group(0) @binding({{5 - 2 * JOINED}}) var<storage, read_write> rows: array<f32>;  // [batch, 2 * heads + 1, seq]: the deltas are written
+@group(0) @binding({{6 - 2 * JOINED}}) var<storage, read_write> dq: array<Part>;   // as q
 
 @compute @workgroup_size({{WORKGROUP}}, 1, 1)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
     let group = workgroup_number(id, grid);
-    if (group >= sizes[0]) {
-        return;
-    }
     let at = read_sizes();
     let head = group / at.blocks % at.heads;
     let example = group / at.blocks / at.heads;
@@ -36,8 +29,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
     delta{{l}} += part_dot(g{{l}}_{{i}}, o[o_at{{l}} + {{i}}u]);
     var dq{{l}}_{{i}} = Part();
 //#end
-    let row_at{{l}} = (example * at.heads + head) * at.seq + min(query{{l}}, at.seq - 1u);
-    let log_sum{{l}} = rows[row_at{{l}}];
+    let log_sum{{l}} = rows[line_at(at, example, head) + min(query{{l}}, at.seq - 1u)];
 //#end
 //#if DROPOUT
     let key = example_key(example);
@@ -45,17 +37,18 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
     let row{{l}} = head * at.seq + query{{l}};
 //#end
 //#end
+    let mask_at = line_at(at, example, 2u * at.heads);
     for (var other = 0u; other < at.seq; other++) {
         let k_at = (first + other) * at.stride + at.k_offset + column;
         let v_at = (first + other) * at.stride + at.v_offset + column;
-        let seen = mask[first + other] > 0.0;
+        let seen = rows[mask_at + other] > 0.0;
 //#for l in 0..ROWS
         var x{{l}} = 0.0;
         var dp{{l}} = 0.0;
 //#end
 //#for i in 0..PARTS
-        let k{{i}} = k[k_at + {{i}}u];
-        let v{{i}} = v[v_at + {{i}}u];
+        let k{{i}} = key_part(k_at + {{i}}u);
+        let v{{i}} = value_part(v_at + {{i}}u);
 //#for l in 0..ROWS
         x{{l}} += part_dot(q{{l}}_{{i}}, k{{i}});
         dp{{l}} += part_dot(g{{l}}_{{i}}, v{{i}});
@@ -77,7 +70,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#for i in 0..PARTS
         dq[q_at{{l}} + {{i}}u] = dq{{l}}_{{i}};
 //#end
-        rows[row_at{{l}} + sizes[0] / at.blocks * at.seq] = delta{{l}};
+        rows[line_at(at, example, at.heads + head) + query{{l}}] = delta{{l}};
     }
 //#end
 }

@@ -1,23 +1,17 @@
 // Attention, forward: ROWS queries each invocation, keys in blocks of 4, softmax as it goes (Milakov and Gimelshein 2018).
 //   P = softmax(q . k / sqrt(head_dim)) over the keys that are tokens;  o = (P * M) v,  M = dropout's factors
-// `rows` keeps log(sum(exp(score))) of each query for the backward pass. A query without any key gives 0.
+// `rows` keeps log(sum(exp(score))) of each query, and the mask, for the backward pass. A query without any key gives 0.
 // No workgroup memory: all invocations of a workgroup read the same key, which caches broadcast.
 // Pairs with crates/electra-kernels/src/gpu/attention.rs
 //#include attention
-@group(0) @binding(0) var<storage, read_write> q: array<Part>;    // [batch * seq, stride], only read
-@group(0) @binding(1) var<storage, read_write> k: array<Part>;    // the same
-@group(0) @binding(2) var<storage, read_write> v: array<Part>;    // the same
-@group(0) @binding(3) var<storage, read_write> mask: array<f32>;  // [batch, seq], only read
-@group(0) @binding(4) var<storage, read_write> o: array<Part>;    // [batch * seq, heads * head_dim]
-@group(0) @binding(5) var<storage, read_write> rows: array<f32>;  // [batch, heads, seq]
+@group(0) @binding({{3 - 2 * JOINED}}) var<storage, read_write> mask: array<f32>;  // [batch, seq], only read
+@group(0) @binding({{4 - 2 * JOINED}}) var<storage, read_write> o: array<Part>;    // [batch * seq, heads * head_dim]
+@group(0) @binding({{5 - 2 * JOINED}}) var<storage, read_write> rows: array<f32>;  // [batch, 2 * heads + 1, seq]: the deltas are not written
 
 @compute @workgroup_size({{WORKGROUP}}, 1, 1)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
     let group = workgroup_number(id, grid);
-    if (group >= sizes[0]) {
-        return;
-    }
     let at = read_sizes();
     let head = group / at.blocks % at.heads;
     let example = group / at.blocks / at.heads;
@@ -49,7 +43,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
         var x{{l}}_{{j}} = 0.0;
 //#end
 //#for i in 0..PARTS
-        let k{{j}}_{{i}} = k[k_at{{j}} + {{i}}u];
+        let k{{j}}_{{i}} = key_part(k_at{{j}} + {{i}}u);
 //#for l in 0..ROWS
         x{{l}}_{{j}} += part_dot(q{{l}}_{{i}}, k{{j}}_{{i}});
 //#end
@@ -74,7 +68,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#end
 //#for i in 0..PARTS
 //#for j in 0..4
-        let v{{j}}_{{i}} = v[v_at{{j}} + {{i}}u];
+        let v{{j}}_{{i}} = value_part(v_at{{j}} + {{i}}u);
 //#end
 //#for l in 0..ROWS
         o{{l}}_{{i}} = o{{l}}_{{i}} * shrink{{l}} + (p{{l}}_0 * v0_{{i}} + p{{l}}_1 * v1_{{i}})
@@ -89,7 +83,10 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#for i in 0..PARTS
         o[o_at + {{i}}u] = o{{l}}_{{i}} * share;
 //#end
-        rows[(example * at.heads + head) * at.seq + query{{l}}] = select(0.0, top{{l}} + log(sum{{l}}), sum{{l}} > 0.0);
+        rows[line_at(at, example, head) + query{{l}}] = select(0.0, top{{l}} + log(sum{{l}}), sum{{l}} > 0.0);
+        if (head == 0u) {
+            rows[line_at(at, example, 2u * at.heads) + query{{l}}] = mask[first + query{{l}}];
+        }
     }
 //#end
 }

@@ -10,9 +10,6 @@
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
     let group = workgroup_number(id, grid);
-    if (group >= sizes[0]) {
-        return;
-    }
     let per_example = sizes[1];
     let blocks = sizes[2];
     let example = group / blocks;

@@ -21,9 +21,6 @@
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
     let row = workgroup_number(id, grid);
-    if (row >= sizes[0]) {
-        return;
-    }
     let hidden = sizes[1];
     let parts = hidden / WIDTH;
     let first = row * parts;

@@ -17,9 +17,6 @@
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
     let group = workgroup_number(id, grid);
-    if (group >= sizes[0]) {
-        return;
-    }
     let rows = sizes[1];
     let hidden = sizes[2];
     let blocks = sizes[3];

@@ -1,6 +1,7 @@
 // Masked language modelling: all that is asked of one row of logits, by one workgroup.
 //   nll = log(sum(exp(z))) - z[target];  predicted = argmax z;  sampled = argmax(z / T + Gumbel noise)
-// With GRADIENT the logits become weight * (softmax(z) - [v = target]), ready for the products with table and rows.
+// With GRADIENT the logits become weight * (softmax(z) - [v = target]), ready for the products with table and rows. Not yet
+// divided by the number of rows: half precision has no value between 0 and 6e-8.
 // Ties go to the lowest id. A row of weight 0 gives loss 0 and gradient 0.
 // Pairs with crates/electra-kernels/src/gpu/mlm.rs
 //#include launch
@@ -21,20 +22,17 @@ var<workgroup> sums: array<f32, {{WORKGROUP}}>;
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
     let group = workgroup_number(id, grid);
-    if (group >= sizes[0]) {
-        return;
-    }
     let vocab = sizes[1];
     let row = sizes[2] + group;
     let all_rows = sizes[3];
     let first = group * vocab;
     let target_id = min(u32(targets[row]), vocab - 1u);
 //#if SAMPLE
-    // Words 5 and on: key, 1 / T, what is added to the target before the draw, rows of an example, examples.
-    let slots = sizes[9];
-    let key = child_key(child_key(vec2<u32>(sizes[5], sizes[6]), sizes[10u + row / slots]), row % slots);
-    let cold = bitcast<f32>(sizes[7]);
-    let penalty = bitcast<f32>(sizes[8]);
+    // Words 4 and on: key, 1 / T, what is added to the target before the draw, rows of an example, examples.
+    let slots = sizes[8];
+    let key = child_key(child_key(vec2<u32>(sizes[4], sizes[5]), sizes[9u + row / slots]), row % slots);
+    let cold = bitcast<f32>(sizes[6]);
+    let penalty = bitcast<f32>(sizes[7]);
 //#end
     var top = vec2<f32>(-3.4e38);
     var top_at = vec2<u32>(0u);
@@ -94,10 +92,9 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#if GRADIENT
     // The target's logit has been read above by one invocation, and is written below by another.
     workgroupBarrier();
-    let scale = weight * bitcast<f32>(sizes[4]);
     for (var v = lane; v < vocab; v += WORKGROUP) {
         let share = exp(logits[first + v] - top.x) / sum - select(0.0, 1.0, v == target_id);
-        logits[first + v] = select(0.0, share * scale, weight != 0.0);
+        logits[first + v] = select(0.0, share * weight, weight != 0.0);
     }
 //#end
 }

@@ -148,7 +148,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#end
     }
 //#if SUMS
-    else if (group < sizes[0]) {
+    else {
         column_sums(at, (group - tiles) * WORKGROUP + lane, 0u);
     }
 //#end

@@ -159,9 +159,6 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#end
     let at = read_sizes();
     let group = workgroup_number(id, grid);
-    if (group >= sizes[0]) {
-        return;
-    }
     let tiles = at.row_blocks * at.column_blocks;
     let split = group % {{SPLIT}}u;
     let tile = group / {{SPLIT}}u;

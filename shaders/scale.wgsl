@@ -1,4 +1,5 @@
-// values *= factor[0]: a gradient that was made in the forward pass meets the gradient of its loss.
+// values * (factor[0] * share): a gradient that was made in the forward pass meets the gradient of its loss, and is made
+// that of a mean.
 // Pairs with crates/electra-kernels/src/gpu/mlm.rs
 //#include launch
 @group(0) @binding(0) var<storage, read_write> values: array<f32>;
@@ -10,6 +11,6 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
         @builtin(local_invocation_index) lane: u32) {
     let index = workgroup_number(id, grid) * WORKGROUP + lane;
     if (index < sizes[1]) {
-        result[index] = values[index] * factor[0];
+        result[index] = values[index] * (factor[0] * bitcast<f32>(sizes[2]));
     }
 }

@@ -1,5 +1,6 @@
 // What the three attention kernels share: how a head's rows lie, and the sizes.
-// q, k and v may be columns of one matrix: `stride` values lie between rows, and a matrix's head 0 begins at its offset.
+// JOINED: q, k and v are columns of one matrix, the result of one projection, and so are their gradients. `stride` values
+// lie between rows, and head 0 of each begins at its offset.
 //#include launch
 //#if DROPOUT
 //#include noise
@@ -10,6 +11,18 @@ fn part_dot(a: Part, b: Part) -> f32 { return dot(a, b); }
 //#else
 alias Part = f32;
 fn part_dot(a: Part, b: Part) -> f32 { return a * b; }
+//#end
+
+//#if JOINED
+@group(0) @binding(0) var<storage, read_write> q: array<Part>; // [batch * seq, stride], only read: q, k and v
+fn key_part(index: u32) -> Part { return q[index]; }
+fn value_part(index: u32) -> Part { return q[index]; }
+//#else
+@group(0) @binding(0) var<storage, read_write> q: array<Part>; // [batch * seq, stride], only read
+@group(0) @binding(1) var<storage, read_write> k: array<Part>; // the same
+@group(0) @binding(2) var<storage, read_write> v: array<Part>; // the same
+fn key_part(index: u32) -> Part { return k[index]; }
+fn value_part(index: u32) -> Part { return v[index]; }
 //#end
 
 const PARTS: u32 = {{PARTS}}u;
@@ -29,6 +42,12 @@ struct Sizes {
 // Lengths are in parts.
 fn read_sizes() -> Sizes {
     return Sizes(sizes[1], sizes[2], sizes[3], sizes[4], sizes[5], sizes[6], sizes[7], bitcast<f32>(sizes[8]));
+}
+
+// Where a line of `rows` begins, `[batch, 2 * heads + 1, seq]`: of each example the log-sums of its heads, their deltas,
+// and the mask, which lies there too so that the backward kernels have no more buffers than WebGPU promises.
+fn line_at(at: Sizes, example: u32, line: u32) -> u32 {
+    return (example * (2u * at.heads + 1u) + line) * at.seq;
 }
 
 //#if DROPOUT

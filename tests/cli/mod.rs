@@ -1,5 +1,6 @@
 //! The program as a user meets it.
 
+mod bench;
 mod default_job;
 mod detect;
 mod devices;

@@ -19,6 +19,8 @@ fn wrong_arguments_are_one_message() {
     attempt(&["--set", "model.num_attention_heads=3"]).expect_bad_input(&["num_attention_heads", "3"]);
     attempt(&["--device", "tpu"]).expect_bad_input(&["tpu", "auto"]);
     attempt(&["--device", "gpu:99"]).expect_bad_input(&["gpu:99"]);
+    attempt(&["--precision", "f15"]).expect_bad_input(&["f15", "f32 or f16"]);
+    attempt(&["--precision", "f16", "--device", "cpu"]).expect_bad_input(&["computes in f32 alone", "--precision f32"]);
     attempt(&["--config", &small.shown("none.toml")]).expect_bad_input(&["none.toml"]);
     run(["pretrain", "--out", &out, "--data", &small.shown("nowhere")]).expect_bad_input(&["nowhere"]);
     attempt(&["--resume", "--init-from", &data]).expect_bad_input(&["--resume", "--init-from"]);

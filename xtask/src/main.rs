@@ -3,6 +3,7 @@
 //! Written in Rust so that they run wherever Electra builds, and without dependencies so that they start at once: this
 //! crate must never be the reason for a long build.
 
+mod browser;
 mod features;
 mod platforms;
 mod prerequisites;

@@ -1,7 +1,7 @@
 //! What the checks need beyond Rust itself, and how it gets here.
 //!
-//! Rust's own parts come through rustup, cargo-deny through cargo into the target folder, Mesa's software Vulkan
-//! through apt-get where this runs as root on Debian or Ubuntu. Anything else is for the user to install, and the
+//! Rust's own parts come through rustup, cargo-deny through cargo into the target folder, Mesa's software Vulkan and
+//! Chromium through apt-get where this runs as root on Debian or Ubuntu. Anything else is for the user to install, and the
 //! message says what and how.
 
 use std::path::{Path, PathBuf};
@@ -27,8 +27,11 @@ pub fn install(is_wanted: &dyn Fn(&str) -> bool) -> Result<(), String> {
     if is_wanted("platforms") {
         needs.extend(platforms::TARGETS.iter().map(|target| rust_target(target)));
     }
-    if is_wanted("tests") || is_wanted("bounds") {
+    if is_wanted("tests") || is_wanted("bounds") || is_wanted("browser") {
         needs.push(graphics_adapter());
+    }
+    if is_wanted("browser") {
+        needs.push(install_chromium());
     }
     if is_wanted("dependencies") {
         needs.push(install_cargo_deny());
@@ -67,6 +70,37 @@ fn graphics_adapter() -> Result<(), String> {
     }
     run(apt_get().arg("update"))?;
     run(apt_get().args(["install", "--yes", "--no-install-recommends"]).args(MESA_PACKAGES))
+}
+
+/// What to do where there is no Chromium.
+pub const NO_CHROMIUM: &str =
+    "no Chromium; install it (on Debian: sudo apt-get install chromium), or name a browser of its kind in CHROME";
+
+/// The browser that the user names in `CHROME`, or one that is installed.
+pub fn chromium() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("CHROME") {
+        return Some(named.into());
+    }
+    let folders: Vec<PathBuf> =
+        std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
+    let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome.exe"];
+    let on_path = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    let elsewhere = [
+        "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+        "C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe",
+    ];
+    on_path.chain(elsewhere.map(PathBuf::from)).find(|program| program.is_file())
+}
+
+fn install_chromium() -> Result<(), String> {
+    if chromium().is_some() {
+        return Ok(());
+    }
+    if !is_root() || !Path::new("/usr/bin/apt-get").exists() {
+        return Err(NO_CHROMIUM.to_owned());
+    }
+    run(apt_get().arg("update"))?;
+    run(apt_get().args(["install", "--yes", "--no-install-recommends", "chromium"]))
 }
 
 fn apt_get() -> Command {

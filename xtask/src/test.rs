@@ -7,7 +7,7 @@
 use std::process::ExitCode;
 
 use crate::stage::{cargo, finish, run as run_command, time};
-use crate::{features, platforms, prerequisites};
+use crate::{browser, features, platforms, prerequisites};
 
 /// One thing to check: a name, why it is there, and what it does.
 struct Check {
@@ -17,11 +17,12 @@ struct Check {
 }
 
 /// In the order in which mistakes are found cheapest.
-const CHECKS: [Check; 8] = [
+const CHECKS: [Check; 9] = [
     Check { name: "format", about: "rustfmt has nothing to change", body: format },
     Check { name: "build", about: "the program and all tests compile", body: build },
     Check { name: "tests", about: "all tests pass", body: tests },
     Check { name: "bounds", about: "no shader reads or writes beyond its arrays", body: bounds },
+    Check { name: "browser", about: "a browser's own compiler takes every shader", body: browser::check },
     Check { name: "lint", about: "clippy has nothing to say", body: lint },
     Check { name: "web", about: "the page's crate compiles for WebAssembly", body: web },
     Check { name: "platforms", about: "Electra type-checks for Windows and macOS", body: platforms::check },
@@ -41,7 +42,7 @@ pub fn run(names: &[&str]) -> ExitCode {
     let mut stages = vec![time("prerequisites", || prerequisites::install(&wanted))];
     let mut builds = true;
     for check in CHECKS.iter().filter(|check| wanted(check.name)) {
-        let body = if ["tests", "bounds"].contains(&check.name) && !builds {
+        let body = if ["tests", "bounds", "browser"].contains(&check.name) && !builds {
             || Err("not run, since the build failed".into())
         } else {
             check.body

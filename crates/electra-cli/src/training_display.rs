@@ -29,7 +29,8 @@ impl<'a> TrainingDisplay<'a> {
             TrainEvent::Resumed { step, path } => {
                 self.terminal.note(format_args!("Resuming after step {step} from {}", path.display()));
             }
-            TrainEvent::Notice { message } => self.warn(message),
+            TrainEvent::Warning { message } => self.warn(message),
+            TrainEvent::Notice { message } => self.note(message.clone()),
             TrainEvent::Progress { step, tokens_per_second, .. } => {
                 let message = format!("{tokens_per_second:.0} tokens/s {}", self.latest);
                 if let Some(progress) = &mut self.progress {
@@ -61,6 +62,12 @@ impl<'a> TrainingDisplay<'a> {
             TrainEvent::NonFinite { step, what, in_a_row, limit } => {
                 self.warn(&format!(
                     "step {step}: the {what} is not finite; update skipped ({in_a_row} of {limit} in a row)"
+                ));
+            }
+            TrainEvent::Overflow { step, loss_factor } => {
+                self.note(format!(
+                    "{FAINT_STYLE}step {step}: a gradient beyond half precision; update skipped, the loss is scaled by \
+                     {loss_factor} from now on{FAINT_STYLE:#}"
                 ));
             }
             TrainEvent::Finished { step, seconds, interrupted } => {

@@ -9,7 +9,7 @@ use burn::backend::{DispatchDevice, Flex};
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 
-use crate::{gpu, shape::expect};
+use crate::{Precision, gpu, shape::expect};
 
 /// The numbers of one update, the same for all values of a tensor.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,6 +54,50 @@ pub fn adam_update(tensors: AdamTensors, gradient: Tensor<1>, update: &AdamUpdat
     }
 }
 
+/// The factor of a loss whose gradients pass through half precision, and how it adapts.
+///
+/// f16 has no value between 0 and 6e-8, and none beyond 65,504: gradients are those of the loss times a factor, which halves
+/// where they overflow (that update is skipped) and doubles after 2,000 steps without. A power of two, it changes no digit
+/// of a gradient. Micikevicius et al. 2018, "Mixed Precision Training", section 3.2; the numbers are those of PyTorch's
+/// `GradScaler`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LossScale {
+    pub factor: f64,
+    /// Steps since the factor changed.
+    pub good_steps: u64,
+}
+
+impl Default for LossScale {
+    fn default() -> Self {
+        Self { factor: 65_536.0, good_steps: 0 }
+    }
+}
+
+impl LossScale {
+    /// Where a run in `precision` begins.
+    pub fn of(precision: Precision) -> Option<Self> {
+        (precision == Precision::F16).then(Self::default)
+    }
+
+    pub(crate) const STEPS_TO_GROW: u64 = 2000;
+    /// Beyond this nothing is gained, and sums of squares in f32 come near their end.
+    pub(crate) const LARGEST: f64 = 16_777_216.0;
+
+    /// The factor of the next step. A loss that is no number is not the gradients' overflow, and changes nothing.
+    #[must_use]
+    pub fn after(self, loss_is_finite: bool, gradient_is_finite: bool) -> Self {
+        let Self { factor, good_steps } = self;
+        match (loss_is_finite, gradient_is_finite) {
+            (false, _) => self,
+            (true, false) => Self { factor: (0.5 * factor).max(1.0), good_steps: 0 },
+            (true, true) if good_steps + 1 >= Self::STEPS_TO_GROW => {
+                Self { factor: (2.0 * factor).min(Self::LARGEST), good_steps: 0 }
+            }
+            (true, true) => Self { factor, good_steps: good_steps + 1 },
+        }
+    }
+}
+
 /// Constants of an update that is decided on the device.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DeviceUpdate {
@@ -88,16 +132,23 @@ pub struct DeviceAdam {
 
 impl DeviceAdam {
     /// The state of `parameters`, `[len]` each, with their moments, after `updates` updates. The values are copied:
-    /// from now on the parameters are those of [`DeviceAdam::parameters`].
+    /// from now on the parameters are those of [`DeviceAdam::parameters`]. With `loss_scale`, gradients will be those of
+    /// the loss times [`DeviceAdam::loss_factor`].
     ///
     /// `None` unless all lie on one graphics adapter whose kernels are on.
-    pub fn new(parameters: &[Tensor<1>], m: &[Tensor<1>], v: &[Tensor<1>], updates: u64) -> Option<Self> {
+    pub fn new(
+        parameters: &[Tensor<1>],
+        m: &[Tensor<1>],
+        v: &[Tensor<1>],
+        updates: u64,
+        loss_scale: Option<LossScale>,
+    ) -> Option<Self> {
         let fit = parameters.iter().chain(m).chain(v).all(gpu::is_gpu);
         if parameters.is_empty() || !gpu::runs(gpu::Kernel::Adam, [fit]) {
             return None;
         }
         let arrays = |tensors: &[Tensor<1>]| tensors.iter().map(gpu::constant).collect::<Vec<_>>();
-        let arenas = gpu::adam::Arenas::new(&arrays(parameters), &arrays(m), &arrays(v), updates);
+        let arenas = gpu::adam::Arenas::new(&arrays(parameters), &arrays(m), &arrays(v), updates, loss_scale);
         Some(Self { arenas, seen: vec![false; parameters.len()] })
     }
 
@@ -126,6 +177,16 @@ impl DeviceAdam {
         self.arenas.updates()
     }
 
+    /// What the loss is to be multiplied by before its gradients are taken, `[1]`: the array that an update changes.
+    pub fn loss_factor(&self) -> Option<Tensor<1>> {
+        self.arenas.loss_factor().map(gpu::tensor)
+    }
+
+    /// The factor as it is after all updates so far. Waits for the device.
+    pub fn loss_scale(&self) -> Option<LossScale> {
+        self.arenas.loss_scale()
+    }
+
     /// Adds gradients, in the parameters' order, to those since the last update.
     ///
     /// # Panics
@@ -146,8 +207,8 @@ impl DeviceAdam {
     /// One update with the gradients added since the last one; a parameter without any is left alone, moments
     /// included.
     ///
-    /// `loss`: `[1]`, checked to be a number. `rules`: one per parameter. Returns `[2]`: the global norm before
-    /// clipping, and 1 where the update was made.
+    /// `loss`: `[1]`, checked to be a number. `rules`: one per parameter. Returns `[3]`: the global norm before
+    /// clipping, 1 where the update was made, and the loss's factor.
     ///
     /// Reference: `AdamWeightDecayOptimizer` in google-research/electra.
     pub fn update(&mut self, loss: &Tensor<1>, rules: &[ParameterRule], update: &DeviceUpdate) -> Tensor<1> {

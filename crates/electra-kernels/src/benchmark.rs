@@ -224,6 +224,7 @@ fn adam_timing(device: &Device, length: usize, runs: usize, roofline: &Roofline)
         std::slice::from_ref(&zeros),
         std::slice::from_ref(&zeros),
         0,
+        None,
     );
     let seconds = match arenas {
         Some(mut arenas) => {

@@ -189,6 +189,8 @@ pub struct OpenDevice {
     pub description: String,
     /// Whether the work goes through a graphics adapter, a software one included.
     pub is_gpu: bool,
+    /// Whether products in half precision are offered ([`crate::Precision::F16`]).
+    pub has_f16: bool,
     /// Bytes of the largest array that a kernel may take.
     pub max_binding_bytes: u64,
     /// What the user should know about this choice.
@@ -235,6 +237,7 @@ fn cpu(warning: Option<String>) -> OpenDevice {
         device: Device::flex(),
         description: format!("CPU ({threads} thread{})", if threads == 1 { "" } else { "s" }),
         is_gpu: false,
+        has_f16: false,
         max_binding_bytes: u64::MAX,
         warning: warning.map(|reason| format!("{reason}; the CPU is used instead")),
     }
@@ -265,6 +268,7 @@ fn open_adapter(adapter: &AdapterInfo) -> Result<OpenDevice, DeviceError> {
         device,
         description: format!("{} ({}, {})", adapter.name, adapter.backend, adapter.kind),
         is_gpu: true,
+        has_f16: adapter.features.f16,
         max_binding_bytes: adapter.limits.max_storage_binding_bytes,
         warning: adapter.is_software.then(|| {
             format!("{} emulates a GPU on the CPU and is slow; --device cpu is many times faster", adapter.name)

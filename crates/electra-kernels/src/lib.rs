@@ -39,7 +39,7 @@ pub use embedding::embeddings;
 pub use encoder_layer::{EncoderLayer, LayerSettings, encoder_layer};
 pub use gather::gather_positions;
 pub use gelu::gelu_linear;
-pub use gpu::{Kernel, set_enabled};
+pub use gpu::{Kernel, all_enabled, set_enabled};
 pub use layer_norm::{add_layer_norm, layer_norm};
 pub use linear::linear;
 pub use precision::{Precision, with_precision};

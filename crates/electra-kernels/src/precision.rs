@@ -6,10 +6,11 @@
 
 use std::cell::Cell;
 
+use serde::{Deserialize, Serialize};
+
 /// What matrix products on a graphics adapter read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
-#[cfg_attr(not(target_family = "wasm"), derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(not(target_family = "wasm"), serde(rename_all = "lowercase"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Precision {
     #[default]
     F32,

@@ -338,7 +338,7 @@ fn adam_steps(length: usize, device: &Device) -> Arrays {
     let (start, zeros, gradients) = (tensor(1), Tensor::<1>::zeros([length], device), [tensor(2), tensor(3)]);
     let (learning_rate, beta1, beta2, epsilon, weight_decay) = (0.01, 0.9, 0.999, 1e-6, 0.01);
     let one = |x: &Tensor<1>| std::slice::from_ref(x).to_vec();
-    if let Some(mut arenas) = adam::DeviceAdam::new(&one(&start), &one(&zeros), &one(&zeros), 0) {
+    if let Some(mut arenas) = adam::DeviceAdam::new(&one(&start), &one(&zeros), &one(&zeros), 0, None) {
         let update =
             adam::DeviceUpdate { learning_rate, beta1, beta2, epsilon, clip_norm: 1.0, bias_correction: false };
         let loss = Tensor::zeros([1], device);
@@ -369,7 +369,9 @@ fn adam_steps(length: usize, device: &Device) -> Arrays {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gpu::launch::divided;
     use crate::gpu::testing::device;
+    use crate::launches;
 
     #[test]
     fn a_software_adapter_passes_in_full() {
@@ -398,6 +400,21 @@ mod tests {
         assert_eq!(found.len(), 5);
         for (found, expected) in found.iter().zip(&expected) {
             assert!(error(found, expected) <= TOLERANCE);
+        }
+    }
+
+    #[test]
+    fn dividing_launches_into_dispatches_changes_no_bit() {
+        let Some(device) = device() else { return };
+        let bits = |arrays: Arrays| -> Vec<u64> { arrays.into_iter().flatten().map(f64::to_bits).collect() };
+        for (_, case, body) in cases(Extent::Full) {
+            let (whole, dispatches) = launches::record(|| bits(body(&device)));
+            for pieces in [2, u32::MAX] {
+                let (found, divided) = launches::record(|| divided(pieces, || bits(body(&device))));
+                assert!(whole == found, "{case}, in {pieces} dispatches a launch");
+                let ours = |names: &[&str]| names.iter().filter(|name| name.starts_with(launches::PREFIX)).count();
+                assert!(ours(&divided) >= ours(&dispatches), "{case}: {dispatches:?}, {divided:?}");
+            }
         }
     }
 

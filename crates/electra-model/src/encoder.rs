@@ -143,7 +143,7 @@ pub(crate) fn layer_norm_specs(prefix: &str, size: usize) -> [ParameterSpec; 2] 
 }
 
 impl Encoder {
-    /// Parameters of an encoder under `prefix` (`"discriminator.electra."`), in Hugging Face's names and order.
+    /// Parameters of an encoder under `prefix` (`"discriminator.electra."`), in Hugging Face's names.
     pub fn specs(config: &ElectraConfig, prefix: &str) -> Vec<ParameterSpec> {
         let normal = Initializer::TruncatedNormal(config.initializer_range);
         let (hidden, ffn) = (config.hidden_size, config.intermediate_size);
@@ -162,9 +162,12 @@ impl Encoder {
         }
         for layer in 0..config.num_hidden_layers {
             let name = |part: &str| format!("{prefix}encoder.layer.{layer}.{part}");
-            for part in ["query", "key", "value"] {
-                specs.extend(dense_specs(&name(&format!("attention.self.{part}")), hidden, hidden, normal));
-            }
+            // Weights beside weights and biases beside biases: in the optimizer's arenas a graphics adapter finds all three
+            // projections as one matrix.
+            let projections = ["query", "key", "value"]
+                .map(|part| dense_specs(&name(&format!("attention.self.{part}")), hidden, hidden, normal));
+            let [[q, q_bias], [k, k_bias], [v, v_bias]] = projections;
+            specs.extend([q, k, v, q_bias, k_bias, v_bias]);
             specs.extend(dense_specs(&name("attention.output.dense"), hidden, hidden, normal));
             specs.extend(layer_norm_specs(&name("attention.output.LayerNorm"), hidden));
             specs.extend(dense_specs(&name("intermediate.dense"), ffn, hidden, normal));

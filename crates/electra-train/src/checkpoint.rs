@@ -52,6 +52,9 @@ pub struct TrainState {
     pub nonfinite_in_a_row: u64,
     /// Moments updated so often: differs from `step` by the skipped ones; bias correction counts it.
     pub updates: u64,
+    /// The loss's factor in half precision, and steps since it changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_scale: Option<[f64; 2]>,
     /// Rows of metrics.jsonl that the checkpoint vouches for; 0 where it does not know.
     #[serde(default)]
     pub rows: u64,

@@ -27,8 +27,12 @@ pub enum TrainEvent {
         step: u64,
         path: PathBuf,
     },
-    /// Something that the user should know and that does not stop the run: a checkpoint passed over, `--resume`
-    /// without anything to resume.
+    /// Something that may not be as the user wants it and that does not stop the run: a checkpoint passed over,
+    /// `--resume` without anything to resume.
+    Warning {
+        message: String,
+    },
+    /// Something that helps to know: a phase that begins, where a profile lies.
     Notice {
         message: String,
     },
@@ -60,6 +64,12 @@ pub enum TrainEvent {
         what: String,
         in_a_row: u64,
         limit: u64,
+    },
+    /// Gradients of the scaled loss went beyond half precision: the update of `step` was skipped, and the loss's factor is
+    /// `loss_factor` from now on.
+    Overflow {
+        step: u64,
+        loss_factor: f64,
     },
     /// Training ended; `interrupted`: before its last step, by the user.
     Finished {

@@ -20,6 +20,7 @@ pub mod metrics;
 #[cfg(feature = "native")]
 pub mod model_card;
 pub mod optimizer;
+pub mod part_clock;
 #[cfg(feature = "native")]
 pub mod pretrain;
 #[cfg(feature = "native")]

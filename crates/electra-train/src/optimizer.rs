@@ -10,6 +10,7 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
+pub use electra_kernels::adam::LossScale;
 use electra_kernels::adam::{
     AdamTensors, AdamUpdate, DeviceAdam, DeviceUpdate, ParameterRule, adam_update, sum_of_squares, sum_of_squares_async,
 };
@@ -66,13 +67,15 @@ pub struct StepReport {
     pub gradient_norm: f64,
     /// False where the norm was not finite: nothing changed then, the moments included.
     pub applied: bool,
+    /// What the loss had been multiplied by: 1 unless the optimizer scales it.
+    pub loss_factor: f64,
 }
 
 /// What a step did, or will have done when the device gets there.
 #[derive(Debug, Clone)]
 pub enum PendingReport {
     Ready(StepReport),
-    /// `[2]`: norm, and 1 where the update was made.
+    /// `[3]`: norm, 1 where the update was made, the loss's factor.
     OnDevice(Box<Tensor<1>>),
 }
 
@@ -101,8 +104,8 @@ impl PendingReport {
 
     fn read(report: &TensorData) -> StepReport {
         let mut values = report.iter::<f64>();
-        let mut next = || values.next().expect("a report holds two values");
-        StepReport { gradient_norm: next(), applied: next() > 0.0 }
+        let mut next = || values.next().expect("a report holds three values");
+        StepReport { gradient_norm: next(), applied: next() > 0.0, loss_factor: next() }
     }
 }
 
@@ -112,6 +115,8 @@ pub struct Adam {
     config: AdamConfig,
     /// Factor of the learning rate, one per parameter's piece, as all else here.
     scales: Vec<f64>,
+    /// The loss's factor where gradients are those of a scaled loss; a graphics adapter keeps its own.
+    loss_scale: Option<LossScale>,
     state: State,
 }
 
@@ -128,7 +133,7 @@ impl Adam {
     pub fn new(config: AdamConfig, parameters: &Parameters) -> Self {
         let zeros = || parameters.values().iter().map(|value| value.clone().inner().zeros_like()).collect();
         let state = State::Separate { m: zeros(), v: zeros(), updates: 0 };
-        Self { config, scales: vec![1.0; parameters.values().len()], state }
+        Self { config, scales: vec![1.0; parameters.values().len()], loss_scale: None, state }
     }
 
     /// Multiplies each parameter's learning rate by `scale(name)`: layer-wise decay in fine-tuning
@@ -137,6 +142,34 @@ impl Adam {
     pub fn with_learning_rate_scales(mut self, layout: &Layout, scale: impl Fn(&str) -> f64) -> Self {
         self.scales = layout.pieces().map(|(spec, _)| scale(&spec.name)).collect();
         self
+    }
+
+    /// Takes gradients of the loss times [`Adam::loss_factor`] from now on, as half precision needs it. `None`: of the
+    /// loss itself.
+    ///
+    /// # Panics
+    /// After [`Adam::move_to_device`].
+    #[must_use]
+    pub fn with_loss_scale(mut self, scale: Option<LossScale>) -> Self {
+        assert!(matches!(self.state, State::Separate { .. }), "the loss's factor is already on a graphics adapter");
+        self.loss_scale = scale;
+        self
+    }
+
+    /// What the next step's loss is to be multiplied by, `[1]`; `None`: nothing.
+    pub fn loss_factor(&self, device: &Device) -> Option<Tensor<1>> {
+        match &self.state {
+            State::OnDevice(adapter) => adapter.loss_factor(),
+            State::Separate { .. } => self.loss_scale.map(|scale| Tensor::from_floats([scale.factor as f32], device)),
+        }
+    }
+
+    /// The loss's factor after all updates so far, for a checkpoint. Waits for a graphics adapter.
+    pub fn loss_scale(&self) -> Option<LossScale> {
+        match &self.state {
+            State::OnDevice(adapter) => adapter.loss_scale(),
+            State::Separate { .. } => self.loss_scale,
+        }
     }
 
     /// Updates made so far. Waits for a graphics adapter.
@@ -165,7 +198,8 @@ impl Adam {
             return (parameters, true);
         }
         let (m, v) = self.moments();
-        let Some(device) = DeviceAdam::new(&values, &m, &v, self.updates()) else { return (parameters, false) };
+        let device = DeviceAdam::new(&values, &m, &v, self.updates(), self.loss_scale());
+        let Some(device) = device else { return (parameters, false) };
         let views = device.parameters();
         let parameters =
             parameters.map(
@@ -210,7 +244,7 @@ impl Adam {
         PendingReport::OnDevice(Box::new(device.update(loss, &rules, &update)))
     }
 
-    /// One update. `gradients` are in the parameters' order, flat, of the joint loss; a parameter with `None` is left
+    /// One update. `gradients` are in the parameters' order, flat, of the joint loss times its factor; a parameter with `None` is left
     /// alone, moments included, as the reference leaves variables without gradient.
     ///
     /// # Panics
@@ -266,21 +300,25 @@ impl Adam {
         &mut self,
         parameters: Parameters,
         mut gradients: Vec<Option<Tensor<1>>>,
-        gradient_norm: f64,
+        scaled_norm: f64,
         learning_rate: f64,
     ) -> (Parameters, StepReport) {
+        let loss_factor = self.loss_scale.map_or(1.0, |scale| scale.factor);
+        self.loss_scale = self.loss_scale.map(|scale| scale.after(true, scaled_norm.is_finite()));
+        let gradient_norm = scaled_norm / loss_factor;
         let State::Separate { m, v, updates } = &mut self.state else { unreachable!("its arenas take the step") };
         assert_eq!(gradients.len(), m.len(), "one gradient per parameter");
         assert_eq!(parameters.values().len(), m.len(), "the optimizer was made for other parameters");
         if !gradient_norm.is_finite() {
-            return (parameters, StepReport { gradient_norm, applied: false });
+            return (parameters, StepReport { gradient_norm, applied: false, loss_factor });
         }
         *updates += 1;
         let config = &self.config;
         let corrections = [config.beta1, config.beta2]
             .map(|beta| if config.bias_correction { 1.0 / (1.0 - beta.powf(*updates as f64)) } else { 1.0 });
         // TensorFlow's clip_by_global_norm: unchanged below the norm, scaled onto it above.
-        let gradient_scale = if gradient_norm > config.clip_norm { config.clip_norm / gradient_norm } else { 1.0 };
+        let clip = if gradient_norm > config.clip_norm { config.clip_norm / gradient_norm } else { 1.0 };
+        let gradient_scale = clip / loss_factor;
         // The moments are moved out, so that nobody else holds them and they are changed in place.
         let mut moments = std::mem::take(m).into_iter().zip(std::mem::take(v));
         let updated = parameters.map(|i, spec, value| {
@@ -305,7 +343,7 @@ impl Adam {
             v.push(updated.v);
             if value.is_autodiff() { Tensor::from_inner(updated.parameter) } else { updated.parameter }
         });
-        (updated, StepReport { gradient_norm, applied: true })
+        (updated, StepReport { gradient_norm, applied: true, loss_factor })
     }
 
     /// Moments on the host, `m.NAME` and `v.NAME`, for a checkpoint.
@@ -334,7 +372,7 @@ impl Adam {
         let layout = layout.clone().cut_for(&device);
         let read = |tensors, prefix| host::pieces_from_host(&layout, tensors, path, prefix, &device);
         let state = State::Separate { m: read(m, "m.")?, v: read(v, "v.")?, updates };
-        Ok(Self { config, scales: vec![1.0; layout.pieces().len()], state })
+        Ok(Self { config, scales: vec![1.0; layout.pieces().len()], loss_scale: None, state })
     }
 }
 
@@ -379,7 +417,7 @@ mod tests {
         let mut adam = Adam::new(AdamConfig::default(), &start);
         let gradients = vec![vector([3.0, 0.0, 0.0], &device), vector([0.0, -4.0, 0.0], &device)];
         let (after, report) = adam.step(start, gradients, 0.01);
-        assert_eq!(report, StepReport { gradient_norm: 5.0, applied: true });
+        assert_eq!(report, StepReport { gradient_norm: 5.0, applied: true, loss_factor: 1.0 });
         let moved = |g: f64| 0.1 * g / ((0.001 * g * g).sqrt() + 1e-6);
         let decayed = 1.0 - 0.01 * 0.01;
         close(&after.values()[0], [decayed - 0.01 * moved(0.6), decayed, decayed]);
@@ -411,6 +449,43 @@ mod tests {
             assert_eq!(values(&after.values()[0]), [1.0; 3]);
             assert_eq!(values(&adam.moments().0[0]), [0.0; 3]);
         }
+    }
+
+    #[test]
+    fn a_scaled_loss_changes_no_digit_and_its_factor_follows_overflows() {
+        let device = Device::flex();
+        let gradients = |factor: f32| {
+            let of = |values: [f32; 3]| vector(values.map(|value| value * factor), &device);
+            vec![of([0.3, -7.0, 0.1]), of([0.2, 0.0, -0.9])]
+        };
+        let mut plain = Adam::new(AdamConfig::default(), &parameters(&device));
+        let mut scaled = plain.clone().with_loss_scale(Some(LossScale::default()));
+        let factor = scaled.loss_factor(&device).unwrap().into_scalar::<f32>();
+        let (expected, report) = plain.step(parameters(&device), gradients(1.0), 0.01);
+        let (found, of_scaled) = scaled.step(parameters(&device), gradients(factor), 0.01);
+        assert_eq!(values(&found.values()[0]), values(&expected.values()[0]));
+        assert_eq!(of_scaled, StepReport { loss_factor: 65_536.0, ..report });
+        assert_eq!(scaled.loss_scale(), Some(LossScale { factor: 65_536.0, good_steps: 1 }));
+
+        let (_, report) = scaled.step(found, gradients(f32::INFINITY), 0.01);
+        assert!(!report.applied);
+        assert_eq!(scaled.loss_scale(), Some(LossScale { factor: 32_768.0, good_steps: 0 }));
+    }
+
+    #[test]
+    fn the_losss_factor_grows_after_a_long_time_and_has_its_bounds() {
+        let mut scale = LossScale { factor: 1.0, good_steps: 0 };
+        assert_eq!(scale.after(true, false), scale, "never below 1");
+        assert_eq!(scale.after(false, false), scale, "a loss that is no number is another matter");
+        for _ in 0..2000 {
+            assert_eq!(scale.factor, 1.0);
+            scale = scale.after(true, true);
+        }
+        assert_eq!(scale, LossScale { factor: 2.0, good_steps: 0 });
+        for _ in 0..30 {
+            scale = LossScale { good_steps: 1999, ..scale }.after(true, true);
+        }
+        assert_eq!(scale.factor, 16_777_216.0);
     }
 
     #[test]

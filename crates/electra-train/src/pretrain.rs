@@ -25,7 +25,7 @@ use crate::event::{EventSink, TrainEvent};
 use crate::hugging_face::{self, Architecture, Network};
 use crate::metrics::{MetricWindow, MetricsRow};
 use crate::model_card::ModelCard;
-use crate::optimizer::{Adam, AdamConfig};
+use crate::optimizer::{Adam, AdamConfig, LossScale};
 use crate::record::{Record, TimingsRow};
 use crate::run_config::{MicroBatch, PositionInitializer, RunConfig, TrainConfig};
 use crate::schedule::lr_at;
@@ -168,6 +168,7 @@ pub fn pretrain(
         None => {
             let mut trainer =
                 Trainer::initialize(objective, &layout, adam, data.special, config.seed, micro_batch, &options.device);
+            trainer.adam = trainer.adam.with_loss_scale(LossScale::of(config.train.precision));
             if let Some(source) = &options.init_from {
                 trainer.parameters = initial_parameters(source, config, &trainer.parameters, &options.device)?;
             }
@@ -175,6 +176,7 @@ pub fn pretrain(
         }
     };
     trainer.recompute = config.train.recompute;
+    trainer.precision = config.train.precision;
     // Not before all that was given has been read: a start that fails leaves the folder empty.
     config.save(&folder.join(RUN_CONFIG))?;
     let validation = Validation {
@@ -206,7 +208,7 @@ pub fn pretrain(
             metrics.rows(),
             progress.rows
         );
-        events(&TrainEvent::Notice { message });
+        events(&TrainEvent::Warning { message });
     }
     let mut timings = Record::open(&folder.join("timings.jsonl"), first_step)?;
     let mut board = TensorBoard::create(&folder.join("tensorboard"), first_step)?;
@@ -341,6 +343,12 @@ fn settle(
             progress.window.add_gradient_norm(result.gradient_norm);
             continue;
         }
+        if result.is_overflow() {
+            // How half precision finds its factor: not a step gone wrong.
+            progress.nonfinite_in_a_row = 0;
+            events(&TrainEvent::Overflow { step: number, loss_factor: result.loss_factor / 2.0 });
+            continue;
+        }
         progress.nonfinite_steps += 1;
         progress.nonfinite_in_a_row += 1;
         let what = if result.metrics.loss.is_finite() { "gradient norm" } else { "loss" };
@@ -410,11 +418,11 @@ fn newest_checkpoint(
 ) -> Result<Option<(PathBuf, Checkpoint)>> {
     let latest = checkpoint::latest_whole(folder)?;
     for broken in latest.broken {
-        events(&TrainEvent::Notice { message: format!("checkpoint passed over: {broken}") });
+        events(&TrainEvent::Warning { message: format!("checkpoint passed over: {broken}") });
     }
     let Some((path, saved)) = latest.found else {
         let message = format!("{}: no whole checkpoint to resume from; starting afresh", folder.display());
-        events(&TrainEvent::Notice { message });
+        events(&TrainEvent::Warning { message });
         return Ok(None);
     };
     // First, since another tokenizer changes the configuration too.
@@ -443,6 +451,9 @@ fn restore(
     let state = saved.state;
     let parameters = host::parameters_from_host(layout, saved.parameters, path, &options.device)?;
     let adam = Adam::from_host(adam, layout, saved.optimizer, state.updates, path, &options.device)?;
+    let adam = adam.with_loss_scale(
+        state.loss_scale.map(|[factor, good_steps]| LossScale { factor, good_steps: good_steps as u64 }),
+    );
     let window = MetricWindow::restore(state.window, &saved.window_scores)
         .map_err(|problem| Error::invalid(path, problem, "remove this checkpoint to resume from an older one"))?;
     let MicroBatch::Size(micro_batch) = config.train.micro_batch else { unreachable!("checked by pretrain") };
@@ -476,6 +487,7 @@ fn save(
             nonfinite_steps: progress.nonfinite_steps,
             nonfinite_in_a_row: progress.nonfinite_in_a_row,
             updates: trainer.adam.updates(),
+            loss_scale: trainer.adam.loss_scale().map(|scale| [scale.factor, scale.good_steps as f64]),
             rows,
             window,
         },
@@ -646,15 +658,15 @@ pub fn export_networks(
     Ok(exported)
 }
 
-/// The largest micro-batch whose step should fit in `memory_bytes`, by the estimate of [`flops::training_memory`],
+/// The largest micro-batch whose step should fit in `memory_bytes`, by the estimate of [`memory_estimate`],
 /// where `width` of them are worked on at a time ([`electra_kernels::side_by_side::width`]).
 ///
 /// A power-of-two share of the batch, so that micro-batches are equal; at least one example.
-pub fn resolve_micro_batch(config: &RunConfig, memory_bytes: f64, width: usize) -> usize {
+pub fn resolve_micro_batch(config: &RunConfig, memory_bytes: f64, width: usize, on_kernels: bool) -> usize {
     let batch = config.train.batch_size;
     let mut size = batch;
     while size > 1 {
-        let memory = memory_estimate(config, size);
+        let memory = memory_estimate(config, size, on_kernels);
         let at_a_time = batch.div_ceil(size).min(width) as f64;
         if memory.parameters_bytes + at_a_time * memory.activations_bytes <= memory_bytes {
             break;
@@ -664,14 +676,19 @@ pub fn resolve_micro_batch(config: &RunConfig, memory_bytes: f64, width: usize) 
     size
 }
 
-/// Memory of a step with `micro_batch` examples per forward pass.
-pub fn memory_estimate(config: &RunConfig, micro_batch: usize) -> flops::MemoryEstimate {
+/// Memory of a step with `micro_batch` examples per forward pass. `on_kernels`: where every kernel of a graphics adapter
+/// runs ([`electra_kernels::all_enabled`]).
+pub fn memory_estimate(config: &RunConfig, micro_batch: usize, on_kernels: bool) -> flops::MemoryEstimate {
     let networks = config.model.networks();
     let (generator, discriminator) = (&networks.generator, &networks.discriminator);
     let trained = if config.objective.name == "mlm" { vec![discriminator] } else { vec![generator, discriminator] };
     let parameters = networks.layout().parameter_count();
-    let TrainConfig { sequence_length, .. } = config.train;
-    flops::training_memory(&trained, parameters, micro_batch, sequence_length, config.data.masking_probability)
+    let TrainConfig { sequence_length, recompute, .. } = config.train;
+    let masked = config.data.masking_probability;
+    if on_kernels {
+        return flops::kernels_memory(&trained, parameters, micro_batch, sequence_length, masked, recompute);
+    }
+    flops::training_memory(&trained, parameters, micro_batch, sequence_length, masked)
 }
 
 /// Bytes of the largest array that a micro-batch makes, where kernels of ours run: adapters bound what one may bind. Word

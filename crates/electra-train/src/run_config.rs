@@ -8,6 +8,7 @@ mod resolve;
 use std::fmt;
 use std::path::PathBuf;
 
+use electra_kernels::Precision;
 use electra_model::objective::{self, ObjectiveConfig};
 use electra_model::{ConfigError, ElectraConfig, Neighbours, PretrainingConfig, Sharing};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -95,6 +96,9 @@ pub struct TrainConfig {
     pub micro_batch: MicroBatch,
     /// Keep each encoder layer's input alone for the backward pass, on a graphics adapter: less memory, more time.
     pub recompute: bool,
+    /// What matrix products on a graphics adapter read: `"f16"` rounds it to half precision. Weights, sums and all else stay
+    /// in f32.
+    pub precision: Precision,
     /// Tokens per sequence, [CLS] and [SEP] included.
     pub sequence_length: usize,
     /// Peak of the schedule.
@@ -206,6 +210,7 @@ impl Default for TrainConfig {
             batch_size: 128,
             micro_batch: MicroBatch::Auto,
             recompute: false,
+            precision: Precision::F32,
             sequence_length: 128,
             learning_rate: 5e-4,
             warmup_steps: 10_000,

@@ -1,4 +1,5 @@
-//! One training step: batch in, gradients, update, numbers out. No files, no clock: a page runs it too.
+//! One training step: batch in, gradients, update, numbers out. No files, and no clock unless a caller sets one: a
+//! page runs it too.
 //!
 //! The step reads like the paper; what surrounds it (when to log, validate and save) is `pretrain.rs`. A batch
 //! larger than what fits is taken in micro-batches whose losses are divided by the *whole* batch's counts, so
@@ -7,12 +8,14 @@
 use burn::tensor::{Device, Int, Tensor};
 use electra_data::{Batch, SpecialTokens};
 use electra_kernels::side_by_side::{self, side_by_side};
+use electra_kernels::{Precision, with_precision};
 use electra_model::{
     DeviceBatch, Layout, NoiseKey, Objective, Observations, Parameters, StepContext, objective::ParameterGroup,
 };
 
 use crate::metrics::StepMetrics;
-use crate::optimizer::{Adam, AdamConfig, PendingReport};
+use crate::optimizer::{Adam, AdamConfig, PendingReport, StepReport};
+use crate::part_clock::{PartClock, timed};
 
 /// Parameters, optimizer and what a step needs of the configuration.
 pub struct Trainer {
@@ -20,6 +23,10 @@ pub struct Trainer {
     pub adam: Adam,
     /// Keep each encoder layer's input alone for the backward pass: less memory on a graphics adapter, more time.
     pub recompute: bool,
+    /// What matrix products read; half precision needs [`Adam::with_loss_scale`] and an adapter that has it.
+    pub precision: Precision,
+    /// Measures a step's parts, and makes it slower: the device is waited for between them.
+    pub clock: Option<PartClock>,
     objective: Box<dyn Objective>,
     special: SpecialTokens,
     seed: u64,
@@ -35,6 +42,16 @@ pub struct TrainStep {
     pub gradient_norm: f64,
     /// False where a loss or the gradient was not finite: nothing changed then.
     pub applied: bool,
+    /// What the loss had been multiplied by before its gradients were taken: 1 in full precision.
+    pub loss_factor: f64,
+}
+
+impl TrainStep {
+    /// Whether the update was skipped because gradients of the scaled loss went beyond half precision: the factor has
+    /// been halved, and nothing is wrong.
+    pub fn is_overflow(&self) -> bool {
+        !self.applied && self.metrics.loss.is_finite() && self.loss_factor > 1.0
+    }
 }
 
 impl Trainer {
@@ -54,6 +71,8 @@ impl Trainer {
             parameters,
             adam,
             recompute: false,
+            precision: Precision::F32,
+            clock: None,
             objective,
             special,
             seed,
@@ -99,30 +118,51 @@ impl Trainer {
             recompute: self.recompute,
             samples: None,
         };
+        let factor = self.adam.loss_factor(&self.device);
         let micro_batch = |start| batch.slice(start..(start + self.micro_batch).min(batch.batch));
         let micro_batches: Vec<Batch> = (0..batch.batch).step_by(self.micro_batch).map(micro_batch).collect();
-        let run = |micro_batch: &Batch| {
+        let clock = self.clock.as_ref();
+        let run = |micro_batch: &Batch, at_a_time: usize| {
             // A graph of its own: micro-batches that share leaves would share a lock.
             let tracked = self.parameters.map(|_, _, value| Tensor::from_inner(value.clone()).require_grad());
-            let output = self.objective.step(&tracked, &DeviceBatch::new(micro_batch, &device), &context);
-            (gradients_of(&tracked, &output.losses), output.observations)
+            let forward = || {
+                let mut output = self.objective.step(&tracked, &DeviceBatch::new(micro_batch, &device), &context);
+                if let Some(factor) = &factor {
+                    let factor = Tensor::from_inner(factor.clone());
+                    output.losses =
+                        output.losses.into_iter().map(|(loss, group)| (loss * factor.clone(), group)).collect();
+                }
+                output
+            };
+            with_precision(self.precision, || {
+                let output = timed(clock, |seconds| &mut seconds.forward, at_a_time, forward);
+                let backward = || gradients_of(&tracked, &output.losses);
+                let gradients = timed(clock, |seconds| &mut seconds.backward, at_a_time, backward);
+                (gradients, output.observations)
+            })
         };
         let mut gradients: Vec<Option<Tensor<1>>> = vec![None; self.parameters.values().len()];
         let mut seen = Vec::with_capacity(micro_batches.len());
         // As many at a time as run side by side, since each has gradients of its own; added in the batch's order.
         for wave in micro_batches.chunks(side_by_side::width(&self.device)) {
-            for (found, observations) in side_by_side(wave, run) {
+            for (found, observations) in side_by_side(wave, |micro_batch| run(micro_batch, wave.len())) {
                 seen.push(observations);
-                if on_device {
-                    self.adam.add_gradients(found);
-                    continue;
-                }
-                for (sum, gradient) in gradients.iter_mut().zip(found) {
-                    *sum = match (sum.take(), gradient) {
-                        (Some(sum), Some(gradient)) => Some(sum + gradient),
-                        (sum, gradient) => sum.or(gradient),
-                    };
-                }
+                timed(
+                    clock,
+                    |seconds| &mut seconds.optimizer,
+                    1,
+                    || {
+                        if on_device {
+                            return self.adam.add_gradients(found);
+                        }
+                        for (sum, gradient) in gradients.iter_mut().zip(found) {
+                            *sum = match (sum.take(), gradient) {
+                                (Some(sum), Some(gradient)) => Some(sum + gradient),
+                                (sum, gradient) => sum.or(gradient),
+                            };
+                        }
+                    },
+                );
             }
         }
         let seen: Vec<(Observations, Batch)> = seen.into_iter().zip(micro_batches).collect();
@@ -132,16 +172,20 @@ impl Trainer {
             let losses = seen.iter().filter_map(|(observations, _)| observations.loss.clone()).map(Tensor::inner);
             let loss = losses.reduce(|sum, loss| sum + loss);
             let loss = loss.unwrap_or_else(|| Tensor::zeros([1], &self.device));
-            let report = self.adam.submit(self.parameters.layout(), &loss, learning_rate);
+            let submit = || self.adam.submit(self.parameters.layout(), &loss, learning_rate);
+            let report = timed(clock, |seconds| &mut seconds.optimizer, 1, submit);
             return PendingStep::OnDevice { seen, special, report };
         }
         let metrics = metrics_of(seen, special);
         if !metrics.loss.is_finite() {
-            return PendingStep::Ready(TrainStep { metrics, gradient_norm: f64::NAN, applied: false });
+            let loss_factor = self.adam.loss_scale().map_or(1.0, |scale| scale.factor);
+            return PendingStep::Ready(TrainStep { metrics, gradient_norm: f64::NAN, applied: false, loss_factor });
         }
-        let (parameters, report) = self.adam.step(self.parameters.clone(), gradients, learning_rate);
+        let step = || self.adam.step(self.parameters.clone(), gradients, learning_rate);
+        let (parameters, report) = timed(clock, |seconds| &mut seconds.optimizer, 1, step);
         self.parameters = parameters;
-        PendingStep::Ready(TrainStep { metrics, gradient_norm: report.gradient_norm, applied: report.applied })
+        let StepReport { gradient_norm, applied, loss_factor } = report;
+        PendingStep::Ready(TrainStep { metrics, gradient_norm, applied, loss_factor })
     }
 }
 
@@ -169,10 +213,10 @@ impl PendingStep {
             Self::Ready(step) => step,
             Self::OnDevice { seen, special, report } => {
                 let metrics = metrics_of(seen, special);
-                let report = report.resolve();
+                let StepReport { gradient_norm, applied, loss_factor } = report.resolve();
                 // As where the loss is known before the update: its norm is not of interest.
-                let gradient_norm = if metrics.loss.is_finite() { report.gradient_norm } else { f64::NAN };
-                TrainStep { metrics, gradient_norm, applied: report.applied }
+                let gradient_norm = if metrics.loss.is_finite() { gradient_norm } else { f64::NAN };
+                TrainStep { metrics, gradient_norm, applied, loss_factor }
             }
         }
     }

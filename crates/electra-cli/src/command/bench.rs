@@ -3,9 +3,12 @@
 use std::time::Instant;
 
 use anyhow::bail;
+use burn::tensor::Device;
 use electra_data::{Batch, MaskingConfig, SpecialTokens, choose_masked};
+use electra_kernels::adam::LossScale;
 use electra_kernels::device::DeviceChoice;
-use electra_kernels::{benchmark, launches};
+use electra_kernels::{Precision, benchmark, launches};
+use electra_train::part_clock::{PartClock, PartSeconds};
 use electra_train::pretrain::{layout_of, objective_of};
 use electra_train::run_config::{self, MicroBatch};
 use electra_train::{AdamConfig, trainer::Trainer};
@@ -23,6 +26,13 @@ Examples:
 
 Tokens are random, since only shapes matter; dropout is the preset's. tests/bench/joint_step.py runs PyTorch's step beside
 it in turns.";
+
+const STEP_NOTES: &str = "\
+Forward, backward and optimizer seconds are medians of steps of their own, behind those that are
+timed whole, since the device is waited for between the parts. Forward: batch to the device,
+networks, losses, the generator's sample and, with our kernels, the gradients of the MLM loss, which
+are made with it. Backward: all other gradients. Optimizer: gradients of micro-batches added up, the
+norm, the update. What is missing to a whole step is the reading of its numbers.";
 
 /// Measure the training step or its operations
 #[derive(Debug, clap::Args)]
@@ -64,8 +74,9 @@ struct Kernels {
     json: bool,
 }
 
-/// Time whole training steps: forward, backward, optimizer
+/// Time whole training steps, and their parts: forward, backward, optimizer
 #[derive(Debug, clap::Args)]
+#[command(after_help = STEP_NOTES)]
 struct Step {
     /// Sizes of the networks
     #[arg(long, default_value = "small")]
@@ -88,6 +99,9 @@ struct Step {
     /// Keep each encoder layer's input alone for the backward pass
     #[arg(long)]
     recompute: bool,
+    /// What matrix products on a graphics adapter read
+    #[arg(long, value_name = "f32|f16", value_parser = super::pretrain::parse_precision)]
+    precision: Option<Precision>,
     /// Leave out the step of Burn's primitives, which is timed in turns with ours
     #[arg(long)]
     no_plain: bool,
@@ -179,8 +193,10 @@ fn step(args: Step, terminal: &Terminal) -> anyhow::Result<()> {
     sets.extend(args.batch.map(|batch| format!("train.batch_size={batch}")));
     sets.extend(args.seq.map(|seq| format!("train.sequence_length={seq}")));
     sets.extend(args.recompute.then(|| "train.recompute=true".to_owned()));
+    sets.extend(args.precision.map(|precision| format!("train.precision=\"{precision}\"")));
     let mut config = run_config::resolve(Some(&args.preset), None, &sets)?;
     let opened = open_checked(args.device, terminal)?;
+    super::pretrain::check_precision(&config, &opened)?;
     super::pretrain::settle_micro_batch(&mut config, &opened);
     super::pretrain::check_arrays(&config, &opened)?;
     let MicroBatch::Size(micro_batch) = config.train.micro_batch else { unreachable!("just settled") };
@@ -207,15 +223,17 @@ fn step(args: Step, terminal: &Terminal) -> anyhow::Result<()> {
         let mut trainer =
             Trainer::initialize(objective, &layout, adam, special, config.seed, micro_batch, &opened.device);
         trainer.recompute = train.recompute;
+        trainer.precision = train.precision;
+        trainer.adam = trainer.adam.with_loss_scale(LossScale::of(train.precision));
         Ok(trainer)
     };
-    let mut custom = Timed::new(trainer()?, false);
+    let mut custom = Timed::new(trainer()?, &opened.device, false);
     for _ in 0..2 {
         custom.step(&batch);
     }
     let peak_device_bytes = opened.device.memory_pool_usage().map(|usage| usage.bytes_reserved);
     // In turns, so that whatever else the machine does meets both alike.
-    let mut plain = if args.no_plain { None } else { Some(Timed::new(trainer()?, true)) };
+    let mut plain = if args.no_plain { None } else { Some(Timed::new(trainer()?, &opened.device, true)) };
     if let Some(plain) = &mut plain {
         plain.step(&batch);
     }
@@ -230,10 +248,14 @@ fn step(args: Step, terminal: &Terminal) -> anyhow::Result<()> {
             plain.step(&batch);
         }
     }
-    electra_kernels::set_reference_only(false);
     let (median, dispatches) = (custom.median(), custom.dispatches);
     let fastest = custom.seconds[0];
     let plain_median = plain.as_mut().map(Timed::median);
+    let plain_dispatches = plain.as_ref().map(|plain| plain.dispatches);
+    let rounds = args.steps.div_ceil(2);
+    let parts = custom.parts(&batch, rounds);
+    let plain_parts = plain.as_mut().map(|plain| plain.parts(&batch, rounds.div_ceil(2)));
+    electra_kernels::set_reference_only(false);
     let profile = if args.profile { launches::profile(|| custom.step(&batch)).1 } else { Vec::new() };
     let tokens = (train.batch_size * train.sequence_length) as f64;
     if args.json {
@@ -244,14 +266,21 @@ fn step(args: Step, terminal: &Terminal) -> anyhow::Result<()> {
             "batch": train.batch_size,
             "seq": train.sequence_length,
             "micro_batch": micro_batch,
+            "precision": train.precision,
             "parameters": layout.parameter_count(),
             "seconds_per_step": median,
             "fastest_seconds_per_step": fastest,
             "tokens_per_second": tokens / median,
+            "forward_seconds": parts.forward,
+            "backward_seconds": parts.backward,
+            "optimizer_seconds": parts.optimizer,
             "plain_tokens_per_second": plain_median.map(|seconds| tokens / seconds),
+            "plain_forward_seconds": plain_parts.map(|parts| parts.forward),
+            "plain_backward_seconds": plain_parts.map(|parts| parts.backward),
+            "plain_optimizer_seconds": plain_parts.map(|parts| parts.optimizer),
             "speedup": plain_median.map(|seconds| seconds / median),
             "dispatches": dispatches,
-            "plain_dispatches": plain.as_ref().map(|plain| plain.dispatches),
+            "plain_dispatches": plain_dispatches,
             "peak_device_bytes": peak_device_bytes,
             "profile": profile,
         }))?;
@@ -265,17 +294,21 @@ fn step(args: Step, terminal: &Terminal) -> anyhow::Result<()> {
             tokens / median,
             opened.description
         ))?;
-        if let (Some(plain), Some(seconds)) = (&plain, plain_median) {
+        let shown = |parts: &PartSeconds| {
+            let PartSeconds { forward, backward, optimizer } = parts;
+            format!("forward {forward:.4} s, backward {backward:.4} s, optimizer {optimizer:.4} s")
+        };
+        terminal.result(shown(&parts))?;
+        if let (Some(plain), Some(seconds)) = (&plain_parts, plain_median) {
             terminal.result(format_args!(
                 "Burn's primitives alone: {seconds:.4} s a step, {:.0} tokens/s; ours is {:.2} times as fast",
                 tokens / seconds,
                 seconds / median
             ))?;
-            if opened.is_gpu {
-                terminal.result(format_args!(
-                    "launches a step: {}, {} with primitives alone",
-                    dispatches, plain.dispatches
-                ))?;
+            terminal.result(format_args!("primitives: {}", shown(plain)))?;
+            if let Some(plain_dispatches) = plain_dispatches.filter(|_| opened.is_gpu) {
+                terminal
+                    .result(format_args!("launches a step: {dispatches}, {plain_dispatches} with primitives alone"))?;
             }
         }
         for time in &profile {
@@ -302,6 +335,7 @@ fn short_name(name: &str) -> &str {
 /// A trainer whose steps are timed.
 struct Timed {
     trainer: Trainer,
+    device: Device,
     reference_only: bool,
     steps: u64,
     seconds: Vec<f64>,
@@ -310,8 +344,8 @@ struct Timed {
 }
 
 impl Timed {
-    fn new(trainer: Trainer, reference_only: bool) -> Self {
-        Self { trainer, reference_only, steps: 0, seconds: Vec::new(), dispatches: 0 }
+    fn new(trainer: Trainer, device: &Device, reference_only: bool) -> Self {
+        Self { trainer, device: device.clone(), reference_only, steps: 0, seconds: Vec::new(), dispatches: 0 }
     }
 
     fn step(&mut self, batch: &Batch) {
@@ -325,7 +359,29 @@ impl Timed {
     }
 
     fn median(&mut self) -> f64 {
-        self.seconds.sort_by(f64::total_cmp);
-        self.seconds[self.seconds.len() / 2]
+        median(&mut self.seconds)
     }
+
+    /// What the parts of a step take, each a median over `rounds` steps.
+    fn parts(&mut self, batch: &Batch, rounds: u64) -> PartSeconds {
+        self.trainer.clock = Some(PartClock::new(&self.device));
+        let mut seconds = Vec::new();
+        for _ in 0..rounds {
+            self.step(batch);
+            seconds.extend(self.trainer.clock.as_ref().map(PartClock::take));
+        }
+        self.trainer.clock = None;
+        let of = |part: fn(&PartSeconds) -> f64| median(&mut seconds.iter().map(part).collect::<Vec<f64>>());
+        PartSeconds {
+            forward: of(|seconds| seconds.forward),
+            backward: of(|seconds| seconds.backward),
+            optimizer: of(|seconds| seconds.optimizer),
+        }
+    }
+}
+
+/// The middle one, of an even number the later.
+fn median(numbers: &mut [f64]) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
 use electra_kernels::device::{DeviceChoice, OpenDevice};
-use electra_kernels::side_by_side;
+use electra_kernels::{Precision, side_by_side};
 use electra_model::pretraining::{DISCRIMINATOR, GENERATOR};
 use electra_train::pretrain::{
     self, Outcome, RUN_CONFIG, RunOptions, largest_activation_bytes, memory_estimate, objective_of, resolve_micro_batch,
@@ -60,6 +60,10 @@ pub struct Args {
     /// Keep each encoder layer's input alone for the backward pass, on a graphics adapter: less memory, more time
     #[arg(long)]
     recompute: bool,
+    /// What matrix products on a graphics adapter read: f16 rounds it to half precision, which cards with matrix units
+    /// multiply many times faster; weights, sums and all else stay in f32
+    #[arg(long, value_name = "f32|f16", value_parser = parse_precision)]
+    precision: Option<Precision>,
     /// Go on from the newest whole checkpoint in the run's folder
     #[arg(long)]
     resume: bool,
@@ -91,6 +95,7 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     }
     let data = training_data::open(&mut config)?;
     let opened = open_device(&config, terminal)?;
+    check_precision(&config, &opened)?;
     settle_micro_batch(&mut config, &opened);
     check_arrays(&config, &opened)?;
     if args.dry_run {
@@ -113,6 +118,7 @@ fn resolve(args: &Args) -> anyhow::Result<RunConfig> {
     let mut sets = args.sets.clone();
     sets.extend(args.micro_batch.as_ref().map(|size| format!("train.micro_batch={size}")));
     sets.extend(args.recompute.then(|| "train.recompute=true".to_owned()));
+    sets.extend(args.precision.map(|precision| format!("train.precision=\"{precision}\"")));
     let saved = if args.resume { saved_config(args)? } else { None };
     let mut config = match (&args.config, &saved) {
         // The run's own configuration, unless another one is named.
@@ -187,6 +193,26 @@ pub fn open_device(config: &RunConfig, terminal: &Terminal) -> anyhow::Result<Op
     verification::open_checked(config.device.parse()?, terminal)
 }
 
+/// The word after `--precision`.
+pub fn parse_precision(word: &str) -> Result<Precision, String> {
+    [Precision::F32, Precision::F16]
+        .into_iter()
+        .find(|precision| precision.to_string() == word)
+        .ok_or_else(|| "it is f32 or f16".to_owned())
+}
+
+/// Refuses half precision on a device that has none.
+pub fn check_precision(config: &RunConfig, opened: &OpenDevice) -> anyhow::Result<()> {
+    if config.train.precision == Precision::F16 && !opened.has_f16 {
+        bail!(
+            "train.precision is \"f16\", but {} computes in f32 alone\n\
+             use --precision f32, or --device with a graphics adapter that offers f16 (`electra devices` says which do)",
+            opened.description
+        );
+    }
+    Ok(())
+}
+
 /// Refuses what no kernel of this adapter could take: a parameter that cannot be cut, or activations of one micro-batch.
 /// Word tables lie in pieces ([`electra_model::Layout::cut_for`]).
 pub fn check_arrays(config: &RunConfig, opened: &OpenDevice) -> anyhow::Result<()> {
@@ -230,7 +256,7 @@ pub fn settle_micro_batch(config: &mut RunConfig, opened: &OpenDevice) {
         return;
     }
     let memory = if opened.is_gpu { GPU_BYTES } else { cpu_bytes() };
-    let mut size = resolve_micro_batch(config, memory, side_by_side::width(&opened.device));
+    let mut size = resolve_micro_batch(config, memory, side_by_side::width(&opened.device), runs_kernels(opened));
     if opened.is_gpu {
         while size > 1 && largest_activation_bytes(config, size) > opened.max_binding_bytes {
             size = size.div_ceil(2);
@@ -240,6 +266,11 @@ pub fn settle_micro_batch(config: &mut RunConfig, opened: &OpenDevice) {
         size = size.div_ceil(2);
     }
     config.train.micro_batch = MicroBatch::Size(size);
+}
+
+/// Whether steps are made of the kernels for graphics adapters alone, whose memory is known best.
+fn runs_kernels(opened: &OpenDevice) -> bool {
+    opened.is_gpu && electra_kernels::all_enabled()
 }
 
 /// Tokens of a micro-batch on the CPU: few enough for several to go side by side, whatever the number of cores, and
@@ -324,7 +355,7 @@ fn dry_run(
     let masked = config.data.masking_probability;
     let flops_per_step =
         flops::training_step_flops(generator, discriminator, train.batch_size, train.sequence_length, masked);
-    let memory = memory_estimate(config, micro_batch);
+    let memory = memory_estimate(config, micro_batch, runs_kernels(opened));
     let at_a_time = train.batch_size.div_ceil(micro_batch).min(side_by_side::width(&opened.device));
     let activations_bytes = at_a_time as f64 * memory.activations_bytes;
     let seconds_per_step = seconds_per_step::measure(config, data, &opened.device)?;

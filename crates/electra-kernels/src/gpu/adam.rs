@@ -10,7 +10,7 @@ use super::{
     shader::{Shader, shader},
     view,
 };
-use crate::adam::DeviceUpdate;
+use crate::adam::{DeviceUpdate, LossScale};
 
 static GATHER: Shader = shader!("gather_gradients");
 static NORM: Shader = shader!("adam_norm");
@@ -59,6 +59,8 @@ pub(crate) struct Arenas {
     /// The rules that the arenas hold.
     rules: Vec<Option<Rule>>,
     state: CubeTensor,
+    /// `[2]`: the loss's factor, and steps since it changed.
+    loss_scale: Option<CubeTensor>,
 }
 
 /// Which of the four arrays.
@@ -71,7 +73,13 @@ pub(crate) enum Part {
 
 impl Arenas {
     /// Arenas with these values: parameters and moments, one each per tensor, after `updates` updates.
-    pub(crate) fn new(parameters: &[CubeTensor], m: &[CubeTensor], v: &[CubeTensor], updates: u64) -> Self {
+    pub(crate) fn new(
+        parameters: &[CubeTensor],
+        m: &[CubeTensor],
+        v: &[CubeTensor],
+        updates: u64,
+        loss_scale: Option<LossScale>,
+    ) -> Self {
         let like = &parameters[0];
         let largest = LARGEST.min(like.client.properties().memory.max_page_size as usize / 4) / BLOCK * BLOCK;
         let mut lengths = vec![0];
@@ -96,7 +104,8 @@ impl Arenas {
             rules: None,
         });
         let state = upload(like, &[updates as f32, 1.0, 0.0, 1.0, 1.0]);
-        let arenas = Self { places, arenas: arenas.collect(), rules: Vec::new(), state };
+        let loss_scale = loss_scale.map(|scale| upload(like, &[scale.factor as f32, scale.good_steps as f32]));
+        let arenas = Self { places, arenas: arenas.collect(), rules: Vec::new(), state, loss_scale };
         arenas.copy(parameters.iter().map(Some), |arena| &arena.parameters, false);
         arenas.copy(m.iter().map(Some), |arena| &arena.m, false);
         arenas.copy(v.iter().map(Some), |arena| &arena.v, false);
@@ -134,6 +143,19 @@ impl Arenas {
         f32::from_le_bytes(bytes[..4].try_into().expect("four bytes")) as u64
     }
 
+    /// The loss's factor as it is now, `[1]`: the next update may change it in place.
+    pub(crate) fn loss_factor(&self) -> Option<CubeTensor> {
+        self.loss_scale.as_ref().map(|scale| view(scale, 0, 1, [1]))
+    }
+
+    /// The loss's factor; waits for the device.
+    pub(crate) fn loss_scale(&self) -> Option<LossScale> {
+        let scale = self.loss_scale.as_ref()?;
+        let bytes = scale.client.read_one(scale.handle.clone()).expect("the device gives its results back");
+        let value = |i: usize| f32::from_le_bytes(bytes[4 * i..4 * i + 4].try_into().expect("four bytes"));
+        Some(LossScale { factor: f64::from(value(0)), good_steps: value(1) as u64 })
+    }
+
     /// Puts gradients into the arenas; with `add`, onto what is there. `None` leaves its place alone.
     pub(crate) fn put_gradients(&self, gradients: &[Option<CubeTensor>], add: bool) {
         assert_eq!(gradients.len(), self.places.len(), "one gradient per parameter");
@@ -157,7 +179,8 @@ impl Arenas {
         }
         for (arena, tensors) in self.arenas.iter().zip(by_arena) {
             for group in tensors.chunks(at_once) {
-                let mut launch = Launch::new(&GATHER).buffer(array(arena));
+                // Fewer launches the more buffers they take: as many as this adapter offers.
+                let mut launch = Launch::new(&GATHER).at_most_buffers(at_once + 2).buffer(array(arena));
                 let mut first = 0;
                 for (place, tensor) in group {
                     launch = launch.buffer(tensor).size(first).size(place.length).size(place.start);
@@ -170,8 +193,8 @@ impl Arenas {
 
     /// One update with the gradients that lie here. `rules`: one per tensor, `None` for one without a gradient.
     ///
-    /// `loss`: `[1]`; the update is skipped on the device where it, or the norm, is no number. Returns `[2]`: the norm
-    /// before clipping, and 1 where the update was made.
+    /// `loss`: `[1]`; the update is skipped on the device where it, or the norm, is no number. Returns `[3]`: the norm
+    /// before clipping, 1 where the update was made, and the factor of the loss whose gradients these are.
     pub(crate) fn update(&mut self, loss: &CubeTensor, rules: Vec<Option<Rule>>, numbers: &DeviceUpdate) -> CubeTensor {
         self.set_rules(rules);
         let counts: Vec<usize> = self.arenas.iter().map(|arena| arena.length.div_ceil(STRETCH)).collect();
@@ -189,17 +212,20 @@ impl Arenas {
                 .run(if software { 8 } else { 256 }, count);
             first += count;
         }
-        let report = empty(&self.state, [2]);
+        let report = empty(&self.state, [3]);
         Launch::new(&DECIDE)
             .define("CORRECT", numbers.bias_correction)
             .buffer(&sums)
             .buffer(loss)
             .buffer(&self.state)
             .buffer(&report)
+            .optional("SCALED", self.loss_scale.as_ref())
             .size(total)
             .float(numbers.clip_norm as f32)
             .float(numbers.beta1 as f32)
             .float(numbers.beta2 as f32)
+            .float(LossScale::STEPS_TO_GROW as f32)
+            .float(LossScale::LARGEST as f32)
             .run(if software { 8 } else { 256 }, 1);
         for arena in &self.arenas {
             Launch::new(&UPDATE)

@@ -36,8 +36,31 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// A launch with all that the three kernels share but their buffers: those go first.
-    fn launch<'a>(&self, shader: &'static Shader, buffers: &[&'a CubeTensor]) -> (Launch<'a>, u32, usize) {
+    /// Of queries, keys and values with so many arrays: three, or one with all three side by side.
+    pub(crate) fn new(
+        [batch, seq]: [usize; 2],
+        hidden: usize,
+        heads: usize,
+        arrays: usize,
+        noise: Option<Noise>,
+    ) -> Self {
+        let offsets = if arrays == 1 { [0, hidden, 2 * hidden] } else { [0; 3] };
+        Self { batch, seq, heads, head_dim: hidden / heads, stride: 3 * hidden / arrays, offsets, noise }
+    }
+
+    fn is_joined(&self) -> bool {
+        self.stride > self.heads * self.head_dim
+    }
+
+    /// A launch with all that the three kernels share but their buffers: those go first. `per_value`: operations of a score
+    /// for each value of its query.
+    fn launch<'a>(
+        &self,
+        shader: &'static Shader,
+        per_value: usize,
+        buffers: impl IntoIterator<Item = &'a CubeTensor>,
+    ) -> (Launch<'a>, u32, usize) {
+        let buffers: Vec<&CubeTensor> = buffers.into_iter().collect();
         let is_vector = [self.head_dim, self.stride].into_iter().chain(self.offsets).all(|x| x.is_multiple_of(4));
         let width = if is_vector { 4 } else { 1 };
         let (workgroup, rows) = if is_software(buffers[0]) { (8, SOFTWARE_ROWS) } else { (64, 1) };
@@ -46,6 +69,7 @@ impl Shape {
             .define("VECTOR", is_vector)
             .define("PARTS", (self.head_dim / width) as i64)
             .define("ROWS", rows as i64)
+            .define("JOINED", self.is_joined())
             .define("DROPOUT", self.noise.is_some())
             .size(self.seq)
             .size(self.heads)
@@ -57,12 +81,12 @@ impl Shape {
         if let Some(noise) = &self.noise {
             launch = launch.words(&noise.words).words(&noise.examples);
         }
-        let launch = buffers.iter().fold(launch, |launch, buffer| launch.buffer(buffer));
+        // Beside its products a score has an exponential and dropout's hash. Twice, since rows that are read by one
+        // invocation each keep a card less busy than a product's tiles.
+        let scores = (self.batch * self.heads * self.seq) as f64 * self.seq as f64;
+        launch = launch.work(2.0 * scores * (per_value * self.head_dim + 32) as f64);
+        let launch = buffers.into_iter().fold(launch, Launch::buffer);
         (launch, workgroup as u32, self.batch * self.heads * blocks)
-    }
-
-    fn rows(&self) -> usize {
-        self.batch * self.heads * self.seq
     }
 
     fn output(&self, like: &CubeTensor) -> CubeTensor {
@@ -70,46 +94,44 @@ impl Shape {
     }
 }
 
-/// Output `[tokens, hidden]` and what the backward pass needs of each row, `[2, batch, heads, seq]`.
-pub(crate) fn forward(shape: &Shape, [q, k, v]: [&CubeTensor; 3], mask: &CubeTensor) -> (CubeTensor, CubeTensor) {
-    let output = shape.output(q);
-    let rows = empty(q, [2 * shape.rows()]);
-    let (launch, workgroup, groups) = shape.launch(&FORWARD, &[q, k, v, mask, &output, &rows]);
+/// `qkv`: three arrays or one ([`Shape::new`]). Output `[tokens, hidden]` and what the backward pass needs of each row beside it, `[batch, 2 * heads + 1, seq]`: the mask
+/// too, so that no backward kernel has more buffers than WebGPU promises.
+pub(crate) fn forward(shape: &Shape, qkv: &[CubeTensor], mask: &CubeTensor) -> (CubeTensor, CubeTensor) {
+    let output = shape.output(mask);
+    let rows = empty(mask, [shape.batch * (2 * shape.heads + 1) * shape.seq]);
+    let (launch, workgroup, groups) = shape.launch(&FORWARD, 4, qkv.iter().chain([mask, &output, &rows]));
     launch.run(workgroup, groups);
     (output, rows)
 }
 
-/// Gradients into `results`, which lie as q, k and v do.
+/// Gradients, which lie as queries, keys and values do.
 pub(crate) fn backward(
     shape: &Shape,
-    [q, k, v]: [&CubeTensor; 3],
-    mask: &CubeTensor,
+    qkv: &[CubeTensor],
     [output, rows]: [&CubeTensor; 2],
     gradient: &CubeTensor,
-    [dq, dk, dv]: [&CubeTensor; 3],
-) {
-    let buffers = [q, k, v, mask, output, gradient, rows, dq];
-    let (launch, workgroup, groups) = shape.launch(&BACKWARD_QUERY, &buffers);
+) -> Vec<CubeTensor> {
+    let results: Vec<CubeTensor> = qkv.iter().map(|x| empty(x, matrix(x))).collect();
+    let of_queries = qkv.iter().chain([output, gradient, rows, &results[0]]);
+    let (launch, workgroup, groups) = shape.launch(&BACKWARD_QUERY, 6, of_queries);
     launch.run(workgroup, groups);
-    let (launch, workgroup, groups) = shape.launch(&BACKWARD_KEY, &[q, k, v, mask, gradient, rows, dk, dv]);
+    let of_keys_and_values = if shape.is_joined() { &results } else { &results[1..] };
+    let buffers = qkv.iter().chain([gradient, rows]).chain(of_keys_and_values);
+    let (launch, workgroup, groups) = shape.launch(&BACKWARD_KEY, 8, buffers);
     launch.run(workgroup, groups);
+    results
 }
 
 /// `operands`: queries, keys, values; `attention_mask`: `[batch, seq]`. The public function has checked the shapes.
 pub(crate) fn attention(operands: [Operand; 3], mask: CubeTensor, heads: usize, noise: Option<Noise>) -> Operand {
-    let [batch, seq] = matrix(&mask);
-    let body = move |[q, k, v]: [CubeTensor; 3], _| {
-        let hidden = matrix(&q)[1];
-        let head_dim = hidden / heads;
-        let shape = Shape { batch, seq, heads, head_dim, stride: hidden, offsets: [0; 3], noise };
-        let (output, rows) = forward(&shape, [&q, &k, &v], &mask);
-        (output.clone(), (shape, [q, k, v, mask, output, rows]), ())
+    let body = move |qkv: [CubeTensor; 3], _| {
+        let shape = Shape::new(matrix(&mask), matrix(&qkv[0])[1], heads, 3, noise);
+        let (output, rows) = forward(&shape, &qkv, &mask);
+        (output.clone(), (shape, qkv, [output, rows]), ())
     };
-    fused(operands, body, |(shape, [q, k, v, mask, output, rows]), gradient, _| {
-        let results = [&q, &k, &v].map(|x| empty(x, matrix(x)));
-        let [dq, dk, dv] = &results;
-        backward(&shape, [&q, &k, &v], &mask, [&output, &rows], &gradient, [dq, dk, dv]);
-        results.map(Some)
+    fused(operands, body, |(shape, qkv, [output, rows]), gradient, _| {
+        let mut results = backward(&shape, &qkv, [&output, &rows], &gradient).into_iter();
+        std::array::from_fn(|_| results.next())
     })
     .0
 }

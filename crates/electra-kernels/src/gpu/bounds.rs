@@ -56,14 +56,12 @@ pub(super) fn after(name: &str, launched: Option<Launched>, buffers: &[&CubeTens
     }
 }
 
-/// The array's values, and what lies between its rows, without what lies behind it.
+/// The array's values, without what lies behind it, but with what lies between rows that are apart.
 fn read(buffer: &CubeTensor) -> Vec<u8> {
     let bytes = buffer.client.read_one(buffer.handle.clone()).expect("the device gives its results back");
     let (shape, strides) = (buffer.meta.shape(), buffer.meta.strides());
-    let last: usize =
-        shape.iter().zip(strides.iter()).map(|(&length, &stride)| length.saturating_sub(1) * stride).sum();
-    let values = if shape.num_elements() == 0 { 0 } else { last + 1 };
-    bytes[..4 * values].to_vec()
+    let last: usize = shape.iter().zip(strides.iter()).map(|(length, stride)| length.saturating_sub(1) * stride).sum();
+    bytes[..4 * (last + 1)].to_vec()
 }
 
 fn checked(launched: &Launched) -> Vec<Vec<u8>> {

@@ -87,7 +87,8 @@ pub(crate) fn add_piece(operands: [Operand; 2], first: usize, vocab: usize, ids:
 fn of_words(ids: &CubeTensor, gradient: &CubeTensor, first: usize, rows: usize) -> CubeTensor {
     let [tokens, width] = matrix(gradient);
     let sorted = empty_ids(gradient, [2, tokens]);
-    Launch::new(&SORT).buffer(ids).buffer(&sorted).size(tokens).run(64, tokens.div_ceil(64));
+    let comparisons = tokens as f64 * tokens as f64;
+    Launch::new(&SORT).work(6.0 * comparisons).buffer(ids).buffer(&sorted).size(tokens).run(64, tokens.div_ceil(64));
     let result = empty(gradient, [rows, width]);
     Launch::new(&BACKWARD_WORDS)
         .buffer(&sorted)

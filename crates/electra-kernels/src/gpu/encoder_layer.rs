@@ -15,6 +15,7 @@ use super::{
     linear::{self, parameter_gradients},
     matrix,
     product::{Epilogue, Mode, product},
+    rows, stacked, view,
 };
 use crate::graph::fused;
 
@@ -43,9 +44,8 @@ pub(crate) struct Settings {
 /// What the backward pass needs beside input and parameters.
 #[derive(Debug, Clone)]
 struct Kept {
-    q: CubeTensor,
-    k: CubeTensor,
-    v: CubeTensor,
+    /// Queries, keys and values: three arrays, or one with all three side by side.
+    qkv: Vec<CubeTensor>,
     attended: CubeTensor,
     attention_rows: CubeTensor,
     /// What the layer normalizations normalized, and their rows' statistics.
@@ -63,23 +63,24 @@ fn pair(parameters: &[CubeTensor], at: usize) -> [&CubeTensor; 2] {
     [&parameters[at], &parameters[at + 1]]
 }
 
-fn shape_of(settings: &Settings, hidden: usize) -> Shape {
-    let [batch, seq] = matrix(&settings.mask);
-    Shape {
-        batch,
-        seq,
-        heads: settings.heads,
-        head_dim: hidden / settings.heads,
-        stride: hidden,
-        offsets: [0; 3],
-        noise: settings.noise[0].clone(),
-    }
+/// Weight `[3 * hidden, hidden]` and bias `[3 * hidden]` of query, key and value as one dense layer, where they lie one after
+/// another in memory: in the optimizer's arenas.
+fn joined(p: &[CubeTensor]) -> Option<[CubeTensor; 2]> {
+    let stacked = |at: usize| stacked([QUERY, KEY, VALUE].map(|part| &p[part + at]));
+    Some([stacked(0)?, stacked(1)?])
+}
+
+fn shape_of(settings: &Settings, hidden: usize, qkv: &[CubeTensor]) -> Shape {
+    Shape::new(matrix(&settings.mask), hidden, settings.heads, qkv.len(), settings.noise[0].clone())
 }
 
 fn forward(x: &CubeTensor, p: &[CubeTensor], settings: &Settings) -> (CubeTensor, Kept) {
     let [tokens, hidden] = matrix(x);
-    let [q, k, v] = [QUERY, KEY, VALUE].map(|at| dense(x, p, at));
-    let (attended, attention_rows) = attention::forward(&shape_of(settings, hidden), [&q, &k, &v], &settings.mask);
+    let qkv = match joined(p) {
+        Some([weight, bias]) => vec![linear::forward(x, &weight, &bias)],
+        None => [QUERY, KEY, VALUE].map(|at| dense(x, p, at)).into(),
+    };
+    let (attended, attention_rows) = attention::forward(&shape_of(settings, hidden, &qkv), &qkv, &settings.mask);
     let branch = dense(&attended, p, OUTPUT);
     let [_, first_noise, second_noise] = &settings.noise;
     let first = layer_norm::forward(x, Some(&branch), first_noise.as_ref(), pair(p, FIRST_NORM), settings.epsilon);
@@ -92,7 +93,7 @@ fn forward(x: &CubeTensor, p: &[CubeTensor], settings: &Settings) -> (CubeTensor
     let second = layer_norm::forward(&first.y, Some(&branch), second_noise.as_ref(), norm, settings.epsilon);
     let Normalized { y, z, stats } = second;
     let (first, second) = ([first.z, first.stats], [z, stats]);
-    (y, Kept { q, k, v, attended, attention_rows, first, second, inner })
+    (y, Kept { qkv, attended, attention_rows, first, second, inner })
 }
 
 /// Gradients of `x` and of the parameters, in their order.
@@ -105,7 +106,7 @@ fn backward(
 ) -> Vec<CubeTensor> {
     let [_, hidden] = matrix(x);
     let [_, first_noise, second_noise] = &settings.noise;
-    let Kept { q, k, v, attended, attention_rows, first: [first, first_stats], second: [second, second_stats], inner } =
+    let Kept { qkv, attended, attention_rows, first: [first, first_stats], second: [second, second_stats], inner } =
         kept;
     let onto = |sum: CubeTensor, gradient: &CubeTensor, weight: &CubeTensor| {
         let epilogue = Epilogue { into: Some(sum), accumulate: true, ..Epilogue::default() };
@@ -131,19 +132,26 @@ fn backward(
     let output = parameter_gradients(&attended, &of_branch);
     let of_attended = product(Mode::Plain, &of_branch, &p[OUTPUT], Epilogue::default());
     drop(of_branch);
-    let results = [&q, &k, &v].map(|x| empty(x, matrix(x)));
-    let [of_q, of_k, of_v] = &results;
-    let shape = shape_of(settings, hidden);
-    let (operands, kept) = ([&q, &k, &v], [&attended, &attention_rows]);
-    attention::backward(&shape, operands, &settings.mask, kept, &of_attended, [of_q, of_k, of_v]);
-    let [query, key, value] = [of_q, of_k, of_v].map(|gradient| parameter_gradients(x, gradient));
+    let shape = shape_of(settings, hidden, &qkv);
+    let of_qkv = attention::backward(&shape, &qkv, [&attended, &attention_rows], &of_attended);
     // Where nothing was dropped the branch's gradient is the sum's own array; nobody reads it any more.
-    let of_x = [(of_q, QUERY), (of_k, KEY), (of_v, VALUE)]
-        .into_iter()
-        .fold(of_x, |sum, (gradient, at)| onto(sum, gradient, &p[at]));
+    let (projections, of_x) = match joined(p) {
+        Some([weight, _]) => {
+            let [of_weight, of_bias] = parameter_gradients(x, &of_qkv[0]);
+            let part = |i: usize| {
+                [rows(&of_weight, i * hidden, hidden), view(&of_bias, i * hidden, (2 - i) * hidden, [hidden])]
+            };
+            ([0, 1, 2].map(part), onto(of_x, &of_qkv[0], &weight))
+        }
+        None => {
+            let projections = std::array::from_fn(|i| parameter_gradients(x, &of_qkv[i]));
+            let of_x = of_qkv.iter().zip([QUERY, KEY, VALUE]).fold(of_x, |sum, (of, at)| onto(sum, of, &p[at]));
+            (projections, of_x)
+        }
+    };
 
     let mut gradients = vec![of_x];
-    gradients.extend([query, key, value, output, first_norm, up, down, second_norm].into_iter().flatten());
+    gradients.extend(projections.into_iter().chain([output, first_norm, up, down, second_norm]).flatten());
     gradients
 }
 
@@ -169,8 +177,11 @@ pub(crate) fn encoder_layer(operands: [Operand; 1 + PARAMETERS], settings: Setti
 mod tests {
     use burn::tensor::{DType, Tensor, TensorData};
 
-    use crate::gpu::testing::{Operands, assert_canaries, assert_matches, device, operands, run};
-    use crate::{Dropout, EncoderLayer, LayerSettings, noise::NoiseKey};
+    use super::*;
+    use crate::gpu::testing::{
+        Operands, assert_canaries, assert_matches, device, download, error, operands, random, run, upload,
+    };
+    use crate::{Dropout, EncoderLayer, LayerSettings, launches, noise::NoiseKey};
 
     const BATCH: usize = 2;
 
@@ -249,6 +260,57 @@ mod tests {
                 assert_matches(&what, &operands, 3e-5, &kernel, &oracle);
             }
         }
+    }
+
+    #[test]
+    fn projections_that_lie_together_are_one_product() {
+        let Some(device) = device() else { return };
+        let (seq, hidden, inner, heads) = (21, 64, 37, 4);
+        let mut operands = operands_of(seq, hidden, inner).into_iter();
+        let mut next = || operands.next().unwrap();
+        let on = |(values, shape): (Vec<f64>, [usize; 2])| {
+            let array = upload(&device, &values, shape);
+            if shape[0] == 1 { view(&array, 0, 0, [shape[1]]) } else { array }
+        };
+        let x = on(next());
+        // Query, key and value come first, weights and biases in turns.
+        let projections: Vec<_> = (0..6).map(|_| next()).collect();
+        let rest: Vec<CubeTensor> = std::iter::from_fn(|| operands.next()).map(on).collect();
+        let gradient = upload(&device, &random(77, BATCH * seq * hidden), [BATCH * seq, hidden]);
+        let settings = Settings {
+            mask: upload(&device, &vec![1.0; BATCH * seq], [BATCH, seq]),
+            heads,
+            epsilon: 1e-12,
+            recompute: false,
+            noise: sites(0.2).map(|site| Noise::new(site.as_ref())),
+        };
+        let run = |projections: Vec<CubeTensor>| {
+            let p = [projections, rest.clone()].concat();
+            let (results, launched) = launches::record(|| {
+                let (y, kept) = forward(&x, &p, &settings);
+                let mut results = backward(&x, &p, &settings, kept, &gradient);
+                results.push(y);
+                results
+            });
+            let products = launched.iter().filter(|name| name.contains("product")).count();
+            (results.into_iter().map(download).collect::<Vec<_>>(), products)
+        };
+        let (apart, products_apart) = run(projections.iter().cloned().map(on).collect());
+        let joined = |at: usize| {
+            let values = [0, 2, 4].iter().flat_map(|part| projections[part + at].0.clone()).collect::<Vec<_>>();
+            let rows = values.len() / hidden;
+            (upload(&device, &values, [rows, hidden]), rows / 3)
+        };
+        let ((weights, count), (biases, _)) = (joined(0), joined(1));
+        let part = |i: usize| [rows(&weights, i * count, count), view(&biases, i * hidden, (2 - i) * hidden, [hidden])];
+        let (together, products_together) = run([0, 1, 2].into_iter().flat_map(part).collect());
+        // Each three: forward, the parameters' gradients, the input's gradient.
+        assert_eq!(products_together + 6, products_apart);
+        for (i, (found, expected)) in together.iter().zip(&apart).enumerate() {
+            let error = error(found, expected);
+            assert!(error < 3e-6, "result {i}: {error}");
+        }
+        assert_canaries("one projection");
     }
 
     #[test]

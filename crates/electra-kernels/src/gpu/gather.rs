@@ -4,7 +4,7 @@ use burn_wgpu::CubeTensor;
 
 use super::{
     Operand, empty,
-    launch::Launch,
+    launch::{Launch, VALUE_WORK},
     matrix,
     shader::{Shader, shader},
 };
@@ -22,7 +22,10 @@ fn run(forward: bool, x: &CubeTensor, positions: &CubeTensor, seq: usize) -> Cub
     let ([batch, slots], width) = (matrix(positions), matrix(x)[1]);
     let rows = if forward { batch * slots } else { batch * seq };
     let result = empty(x, [rows, width]);
+    // On the way back each value looks through its example's slots.
+    let looked_at = if forward { 1 } else { slots };
     Launch::new(&GATHER)
+        .work((rows * width) as f64 * (2.0 * VALUE_WORK + 4.0 * looked_at as f64))
         .define("FORWARD", forward)
         .buffer(x)
         .buffer(positions)

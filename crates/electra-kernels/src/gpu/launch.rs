@@ -1,7 +1,8 @@
 //! Launching a shader on Burn's runtime.
 //!
 //! All launches go through [`Launch::run`], so that what every kernel must keep in mind stands in one place: the id
-//! that tells variants apart, the grid folded into two dimensions, the table of sizes in the last binding.
+//! that tells variants apart, the dispatches of a long launch, the grid folded into two dimensions, the table of sizes in
+//! the last binding.
 
 use burn_wgpu::{CubeDim, CubeTensor};
 use cubecl::{
@@ -18,6 +19,27 @@ use super::shader::{Define, Shader};
 
 /// Workgroups along x at most: the least that WebGPU promises is 65,535, and a power of two divides well.
 const WIDEST_GRID: u32 = 1 << 15;
+
+/// Work of a dispatch at most, in floating-point operations at the rate of a product. An operating system resets a card
+/// that one piece of work holds for some 2 s, and on integrated ones nothing but a dispatch's end lets others in. One of
+/// them that is old or busy does 100 GFLOP/s, so that a dispatch takes .2 s there.
+///
+/// No kernel lets one workgroup see another's results, so that a launch may be cut between any two. One workgroup is never
+/// cut. The longest are a tile of the MLM head's gradient (.25 GFLOP for 30,522 ids) and a row of a word's gradient (a chain
+/// of loads, as long as the tokens that share the word): less than .1 s there. A row of logits in mlm_rows is 3 MFLOP.
+const DISPATCH_WORK: f64 = 20e9;
+
+/// Work that is submitted together at most, where Burn has not submitted by itself (every 32 dispatches): some drivers let
+/// nobody in before the end of a submission.
+#[cfg(not(target_family = "wasm"))]
+const SUBMISSION_WORK: f64 = 4.0 * DISPATCH_WORK;
+
+/// Operations that take as long as reading or writing a value: such a card moves 10 GB/s.
+pub(super) const VALUE_WORK: f64 = 40.0;
+
+/// Storage buffers of a shader that every adapter binds (WebGPU's `maxStorageBuffersPerShaderStage`), the table of sizes
+/// among them.
+const PROMISED_BUFFERS: usize = 8;
 
 /// One variant of a shader.
 struct Kernel {
@@ -64,11 +86,35 @@ pub(crate) struct Launch<'a> {
     defines: Vec<Define>,
     buffers: Vec<&'a CubeTensor>,
     sizes: Vec<u32>,
+    /// Buffers at most, the table among them.
+    most_buffers: usize,
+    /// Of all workgroups together, where the buffers' lengths do not tell it.
+    work: Option<f64>,
 }
 
 impl<'a> Launch<'a> {
     pub(crate) fn new(shader: &'static Shader) -> Self {
-        Self { shader, defines: Vec::with_capacity(12), buffers: Vec::with_capacity(8), sizes: Vec::with_capacity(12) }
+        Self {
+            shader,
+            defines: Vec::with_capacity(12),
+            buffers: Vec::with_capacity(PROMISED_BUFFERS),
+            sizes: Vec::with_capacity(12),
+            most_buffers: PROMISED_BUFFERS,
+            work: None,
+        }
+    }
+
+    /// Allows more buffers than every adapter binds, for a launch that takes as many as its own adapter does.
+    pub(crate) fn at_most_buffers(mut self, count: usize) -> Self {
+        self.most_buffers = count;
+        self
+    }
+
+    /// States the work of the whole launch, in floating-point operations at the rate of a product. Without it each value of
+    /// each buffer is taken to be read or written once.
+    pub(crate) fn work(mut self, operations: f64) -> Self {
+        self.work = Some(operations);
+        self
     }
 
     /// Sets a number of the shader's text.
@@ -115,41 +161,89 @@ impl<'a> Launch<'a> {
 
     /// Runs `groups` workgroups of `workgroup` invocations; none where there is nothing to do.
     ///
-    /// The shader gets its workgroup's number from `workgroup_number`, and sees `groups` as the first word of its
-    /// table: the grid is folded, and may be larger than `groups`.
+    /// The shader gets its workgroup's number from `workgroup_number`, whatever dispatches and grids they are divided into.
+    ///
+    /// # Panics
+    /// If more buffers are bound than adapters must allow.
     pub(crate) fn run(self, workgroup: u32, groups: usize) {
+        let Self { shader, mut defines, buffers, sizes, most_buffers: most, work } = self;
+        let bound = buffers.len() + 1;
+        assert!(bound <= most, "{}: {bound} storage buffers with the table, at most {most} may be bound", shader.name);
+        let groups = u32::try_from(groups).unwrap_or_else(|_| panic!("{}: {groups} workgroups", shader.name));
         if groups == 0 {
             return;
         }
-        let client: Client = self.buffers[0].client.clone();
-        let count = u32::try_from(groups).unwrap_or_else(|_| panic!("{}: {groups} workgroups", self.shader.name));
-        let width = count.min(WIDEST_GRID);
-        let mut words = Vec::with_capacity(self.sizes.len() + 2);
-        words.push(count);
-        words.extend(self.sizes);
-        let pair = |pair: &[u32]| u64::from(pair[0]) | u64::from(*pair.get(1).unwrap_or(&0)) << 32;
-        let sizes: Vec<u64> = words.chunks(2).map(pair).collect();
-        let grid = [width, count.div_ceil(width)];
-        let arguments = KernelArguments::new()
-            .with_buffers(self.buffers.iter().map(|buffer| buffer.handle.clone().binding()).collect())
-            .with_info(MetadataBindingInfo::custom(sizes.clone()));
-        let mut defines = self.defines;
+        let client: Client = buffers[0].client.clone();
+        let values = || buffers.iter().map(|buffer| buffer.meta.shape().num_elements() as f64).sum::<f64>();
+        let work_each = work.unwrap_or_else(|| VALUE_WORK * values()) / f64::from(groups);
         defines.push(("WORKGROUP", i64::from(workgroup)));
-        defines.push(("BUFFERS", self.buffers.len() as i64));
+        defines.push(("BUFFERS", buffers.len() as i64));
         #[cfg(all(test, not(target_family = "wasm")))]
-        let launched = {
-            super::translate::check(self.shader.name, &self.shader.expand(&defines));
-            super::bounds::before(&self.buffers, || self.shader.expand(&defines), &sizes, grid)
-        };
-        let kernel = Kernel { shader: self.shader, defines, workgroup };
-        client.launch(Box::new(kernel), CubeCount::Static(grid[0], grid[1], 1), arguments);
-        #[cfg(all(test, not(target_family = "wasm")))]
-        super::bounds::after(self.shader.name, launched, &self.buffers);
-        #[cfg(not(target_family = "wasm"))]
-        if is_software(self.buffers[0]) {
-            wait_now_and_then(&client);
+        super::translate::check(shader.name, &shader.expand(&defines));
+        let mut words = vec![0];
+        words.extend(sizes);
+        for (first, grid) in dispatches(groups, at_once(groups, work_each)) {
+            words[0] = first;
+            let pair = |pair: &[u32]| u64::from(pair[0]) | u64::from(*pair.get(1).unwrap_or(&0)) << 32;
+            let sizes: Vec<u64> = words.chunks(2).map(pair).collect();
+            #[cfg(all(test, not(target_family = "wasm")))]
+            let launched = super::bounds::before(&buffers, || shader.expand(&defines), &sizes, grid);
+            let arguments = KernelArguments::new()
+                .with_buffers(buffers.iter().map(|buffer| buffer.handle.clone().binding()).collect())
+                .with_info(MetadataBindingInfo::custom(sizes));
+            let kernel = Kernel { shader, defines: defines.clone(), workgroup };
+            client.launch(Box::new(kernel), CubeCount::Static(grid[0], grid[1], 1), arguments);
+            #[cfg(all(test, not(target_family = "wasm")))]
+            super::bounds::after(shader.name, launched, &buffers);
+            #[cfg(not(target_family = "wasm"))]
+            if is_software(buffers[0]) {
+                wait_now_and_then(&client);
+            } else {
+                submit_now_and_then(&client, work_each * f64::from(grid[0] * grid[1]));
+            }
         }
     }
+}
+
+/// Workgroups of a dispatch at most, where each does so much work.
+fn at_once(groups: u32, work_each: f64) -> u32 {
+    #[cfg(all(test, not(target_family = "wasm")))]
+    if let Some(pieces) = PIECES.get() {
+        return groups.div_ceil(pieces);
+    }
+    let dispatches = (work_each * f64::from(groups) / DISPATCH_WORK).ceil().clamp(1.0, f64::from(groups));
+    groups.div_ceil(dispatches as u32)
+}
+
+/// The first workgroup and the grid of each dispatch, of at most `at_once` workgroups: those that do not fit along x make
+/// whole rows, and what remains is another dispatch, so that every workgroup has work.
+fn dispatches(groups: u32, at_once: u32) -> impl Iterator<Item = (u32, [u32; 2])> {
+    let mut first = 0;
+    std::iter::from_fn(move || {
+        if first == groups {
+            return None;
+        }
+        let count = at_once.min(groups - first);
+        let width = count.min(WIDEST_GRID);
+        let grid = [width, (count / width).min(WIDEST_GRID)];
+        let dispatch = (first, grid);
+        first += grid[0] * grid[1];
+        Some(dispatch)
+    })
+}
+
+#[cfg(all(test, not(target_family = "wasm")))]
+thread_local! {
+    static PIECES: std::cell::Cell<Option<u32>> = const { std::cell::Cell::new(None) };
+}
+
+/// Runs `body` with every launch of this thread divided into about so many dispatches, whatever its work.
+#[cfg(all(test, not(target_family = "wasm")))]
+pub(crate) fn divided<R>(pieces: u32, body: impl FnOnce() -> R) -> R {
+    PIECES.set(Some(pieces));
+    let result = body();
+    PIECES.set(None);
+    result
 }
 
 /// Launches after which a software adapter is waited for.
@@ -168,5 +262,96 @@ fn wait_now_and_then(client: &Client) {
     if ahead == LAUNCHES_AHEAD {
         // A failure shows where results are read.
         let _ = cubecl::future::block_on(client.sync());
+    }
+}
+
+/// Submits what was launched once it is [`SUBMISSION_WORK`].
+#[cfg(not(target_family = "wasm"))]
+fn submit_now_and_then(client: &Client, work: f64) {
+    thread_local! {
+        static AHEAD: std::cell::Cell<f64> = const { std::cell::Cell::new(0.0) };
+    }
+    let ahead = AHEAD.get() + work;
+    let is_due = ahead >= SUBMISSION_WORK;
+    AHEAD.set(if is_due { 0.0 } else { ahead });
+    if is_due {
+        // A failure shows where results are read.
+        let _ = client.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dispatches_hold_every_workgroup_once() {
+        for groups in [1, 2, 7, WIDEST_GRID - 1, WIDEST_GRID, WIDEST_GRID + 1, 3 * WIDEST_GRID + 5, 100_000] {
+            for at_once in [1, 2, 5, WIDEST_GRID - 1, WIDEST_GRID, WIDEST_GRID + 1, 2 * WIDEST_GRID + 9, u32::MAX] {
+                if groups / at_once > 50_000 {
+                    continue;
+                }
+                let mut next = 0;
+                for (first, [width, height]) in dispatches(groups, at_once) {
+                    assert_eq!(first, next, "{groups} by {at_once}");
+                    assert!(width <= WIDEST_GRID && height <= WIDEST_GRID && width * height <= at_once);
+                    next += width * height;
+                }
+                assert_eq!(next, groups, "{groups} by {at_once}");
+            }
+        }
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    #[test]
+    fn products_of_every_form_are_the_same_in_any_number_of_dispatches() {
+        use crate::gpu::product::{Epilogue, Form, Mode, product_in};
+        use crate::gpu::testing::{assert_canaries, device, download, random, upload};
+
+        let Some(device) = device() else { return };
+        // The mode whose workgroups do most: tiles, sums, and adding both to what is there.
+        let [m, n, k] = [150, 200, 70];
+        let (a, b) = (upload(&device, &random(1, m * k), [k, m]), upload(&device, &random(2, n * k), [k, n]));
+        for form in [Form::Direct, Form::Staged(1), Form::Staged(3)] {
+            let run = || {
+                let sums = upload(&device, &random(4, m), [1, m]);
+                let into = Some(upload(&device, &random(3, m * n), [m, n]));
+                let epilogue = Epilogue { sums: Some(&sums), into, accumulate: true, ..Epilogue::default() };
+                let result = product_in(form, Mode::TransposedA, &a, &b, epilogue);
+                [result, sums].map(|array| download(array).into_iter().map(f64::to_bits).collect::<Vec<u64>>())
+            };
+            let whole = run();
+            for pieces in [2, 5, u32::MAX] {
+                assert!(whole == divided(pieces, run), "{form:?} in {pieces}");
+            }
+        }
+        assert_canaries("products in dispatches");
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    #[test]
+    fn more_buffers_than_promised_are_refused() {
+        use crate::gpu::{shader::shader, testing};
+
+        static SCALE: Shader = shader!("scale");
+        let Some(device) = testing::device() else { return };
+        let array = testing::upload(&device, &[1.0], [1, 1]);
+        let launch = |count| {
+            let launch = (0..count).fold(Launch::new(&SCALE), |launch, _| launch.buffer(&array));
+            // None to run: only the count is looked at.
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| launch.run(64, 0)))
+        };
+        assert!(launch(7).is_ok());
+        let message = launch(8).expect_err("eight and the table are nine");
+        let message = message.downcast_ref::<String>().expect("a message");
+        assert!(message.contains("electra::scale: 9 storage buffers"), "{message}");
+    }
+
+    #[test]
+    fn no_dispatch_has_more_work_than_allowed() {
+        assert_eq!(at_once(1000, 1e6), 1000);
+        assert_eq!(at_once(1000, DISPATCH_WORK / 100.0), 100);
+        assert_eq!(at_once(1001, DISPATCH_WORK / 100.0), 91);
+        assert_eq!(at_once(10, 3.0 * DISPATCH_WORK), 1, "one workgroup is not cut");
     }
 }

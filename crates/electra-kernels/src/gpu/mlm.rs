@@ -75,6 +75,7 @@ pub(crate) fn loss(
     denominator: f64,
     draw: Option<&Draw>,
 ) -> (Operand, Rows) {
+    let share = (1.0 / denominator) as f32;
     let body = |[hidden, table, bias]: [CubeTensor; 3], tracked: bool| {
         let (all, vocab) = (matrix(&hidden)[0], bias.meta.shape()[0]);
         let mut pieces = vec![Piece { first: 0, rows: table }];
@@ -99,13 +100,8 @@ pub(crate) fn loss(
             }
             let launch =
                 Launch::new(&ROWS).buffer(&logits).buffer(targets).buffer(weights).buffer(&losses).buffer(&ids);
-            let launch = launch
-                .define("SAMPLE", draw.is_some())
-                .define("GRADIENT", tracked)
-                .size(vocab)
-                .size(first)
-                .size(all)
-                .float((1.0 / denominator) as f32);
+            let launch =
+                launch.define("SAMPLE", draw.is_some()).define("GRADIENT", tracked).size(vocab).size(first).size(all);
             let launch = match draw {
                 Some(draw) => launch
                     .words(&draw.key)
@@ -135,7 +131,7 @@ pub(crate) fn loss(
             .buffer(weights)
             .buffer(&loss)
             .size(all)
-            .float((1.0 / denominator) as f32)
+            .float(share)
             .run(if is_software(&hidden) { 8 } else { 256 }, 1);
         let (of_first, of_rest) = match gradients {
             None => (None, Vec::new()),
@@ -144,29 +140,35 @@ pub(crate) fn loss(
                 (of_pieces.pop().map(|of_table| [of_hidden, of_table, of_bias]), of_rest)
             }
         };
-        (loss, of_first, (Rows { losses, ids }, of_rest))
+        (loss, (of_first, share), (Rows { losses, ids }, of_rest))
     };
-    let (mut loss, (rows, of_rest)) = fused(operands, body, |gradients, upstream, wanted| {
+    let (mut loss, (rows, of_rest)) = fused(operands, body, |(gradients, share), upstream, wanted| {
         let gradients = gradients.expect("made, since a gradient is wanted");
         let mut wanted = wanted.into_iter();
-        gradients.map(|gradient| wanted.next().unwrap_or(false).then(|| scaled(&gradient, &upstream)))
+        gradients.map(|gradient| wanted.next().unwrap_or(false).then(|| scaled(&gradient, &upstream, share)))
     });
     // A node has a fixed number of operands, so each further piece is a node of its own, through which the loss passes.
     for (piece, gradient) in rest.iter().zip(of_rest) {
-        let pass = |[loss, _]: [CubeTensor; 2], _| (loss, gradient, ());
-        (loss, ()) = fused([loss, operand(piece.clone())], pass, |gradient, upstream, wanted| {
-            let of_piece = wanted[1].then(|| scaled(&gradient, &upstream));
+        let pass = |[loss, _]: [CubeTensor; 2], _| (loss, (gradient, share), ());
+        (loss, ()) = fused([loss, operand(piece.clone())], pass, |(gradient, share), upstream, wanted| {
+            let of_piece = wanted[1].then(|| scaled(&gradient, &upstream, share));
             [wanted[0].then_some(upstream), of_piece]
         });
     }
     (loss, rows)
 }
 
-/// `values` times the one value of `factor`.
-fn scaled(values: &CubeTensor, factor: &CubeTensor) -> CubeTensor {
+/// `values` times the one value of `factor`, and `share`.
+fn scaled(values: &CubeTensor, factor: &CubeTensor, share: f32) -> CubeTensor {
     let result = empty_like(values);
     let length = values.meta.shape().num_elements();
-    Launch::new(&SCALE).buffer(values).buffer(factor).buffer(&result).size(length).run(64, length.div_ceil(64));
+    Launch::new(&SCALE)
+        .buffer(values)
+        .buffer(factor)
+        .buffer(&result)
+        .size(length)
+        .float(share)
+        .run(64, length.div_ceil(64));
     result
 }
 

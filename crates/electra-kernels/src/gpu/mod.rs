@@ -49,9 +49,8 @@ impl Dense for CubeTensor {
 }
 
 /// What can be switched off by itself, since it has a reference body, or another form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(not(target_family = "wasm"), derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(not(target_family = "wasm"), serde(rename_all = "snake_case"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kernel {
     Adam,
     Attention,
@@ -103,6 +102,11 @@ pub fn set_enabled(kernel: Kernel, enabled: bool) {
     } else {
         OFF.fetch_or(bit, Ordering::Relaxed);
     }
+}
+
+/// Whether no kernel was switched off.
+pub fn all_enabled() -> bool {
+    OFF.load(Ordering::Relaxed) == 0
 }
 
 /// Whether `kernel` takes operands that are all fit for it ([`is_gpu`]).
@@ -196,8 +200,10 @@ pub(crate) fn id_tensor<const D: usize>(array: CubeTensor) -> Tensor<D, Int> {
 
 /// Rows `first..first + count` of a matrix, in place. They must begin where the adapter lets a binding begin.
 pub(crate) fn rows(tensor: &CubeTensor, first: usize, count: usize) -> CubeTensor {
-    let [all, width] = matrix(tensor);
-    view(tensor, first * width, (all - first - count) * width, [count, width])
+    let ([all, width], stride) = (matrix(tensor), stride(tensor));
+    let mut view = view(tensor, first * stride, (all - first - count) * stride, [count, width]);
+    view.meta.strides_mut()[0] = stride;
+    view
 }
 
 /// The values of `tensor` but for so many at its start and end, in place.
@@ -207,6 +213,26 @@ pub(crate) fn view<const D: usize>(tensor: &CubeTensor, start: usize, end: usize
     let handle = tensor.handle.clone().offset_start(4 * start as u64).offset_end(4 * end as u64);
     let (client, device) = (tensor.client.clone(), tensor.device.clone());
     CubeTensor::new_contiguous(client, device, Shape::from(shape), handle, tensor.dtype)
+}
+
+/// Arrays of one shape that lie one after another in memory, as one: `[3 * rows, …]`. `None` where they do not.
+pub(crate) fn stacked(parts: [&CubeTensor; 3]) -> Option<CubeTensor> {
+    let [first, _, last] = parts;
+    let begin = |part: &CubeTensor| part.handle.offset_start.unwrap_or(0);
+    let bytes = 4 * first.meta.shape().num_elements() as u64;
+    let follows = |pair: &[&CubeTensor]| {
+        pair[0].handle.memory.descriptor() == pair[1].handle.memory.descriptor()
+            && begin(pair[1]) == begin(pair[0]) + bytes
+            && pair[0].meta.shape() == pair[1].meta.shape()
+    };
+    if !parts.windows(2).all(follows) {
+        return None;
+    }
+    let mut handle = first.handle.clone();
+    handle.offset_end = last.handle.offset_end;
+    let mut shape = first.meta.shape().clone();
+    shape[0] *= 3;
+    Some(CubeTensor::new_contiguous(first.client.clone(), first.device.clone(), shape, handle, first.dtype))
 }
 
 /// Columns `first..first + count` of a matrix, in place: rows lie as far apart as before. They must begin where the

@@ -9,7 +9,7 @@ use burn_wgpu::CubeTensor;
 use super::{
     Kernel, SOFTWARE_TURNS, empty, is_software,
     launch::Launch,
-    matrix, runs,
+    matrix, rows, runs,
     shader::{Shader, shader},
     stride,
     units::{self, Units},
@@ -71,6 +71,9 @@ const LANES: usize = 8;
 const TILE: usize = units::TILE;
 /// Length of k below which it is not worth cutting.
 const SHORTEST_PART: usize = 512;
+/// Length of k that a workgroup goes through at most in one launch of a weight's gradient, a multiple of where bindings may
+/// begin: 34 MFLOP, so that a dispatch of as much work as one may have keeps a large card busy too.
+const LONGEST_PART: usize = 4096;
 /// Workgroups that keep a large card busy.
 const MANY_GROUPS: usize = 512;
 
@@ -98,7 +101,31 @@ pub(crate) fn form(like: &CubeTensor, mode: Mode, m: usize, n: usize, k: usize) 
 pub(crate) fn product(mode: Mode, a: &CubeTensor, b: &CubeTensor, epilogue: Epilogue<'_>) -> CubeTensor {
     let [m, n, k] = dimensions(mode, a, b);
     let form = form(a, mode, m, n, k);
-    product_in(form, mode, a, b, epilogue)
+    match form {
+        Form::Staged(parts) | Form::Matrix { parts, .. }
+            if mode == Mode::TransposedA && k > LONGEST_PART * parts && !is_software(a) =>
+        {
+            in_sections(LONGEST_PART * parts, form, a, b, epilogue)
+        }
+        _ => product_in(form, mode, a, b, epilogue),
+    }
+}
+
+/// [`Mode::TransposedA`] over `section` rows of the operands after another, each added to the ones before.
+fn in_sections(section: usize, form: Form, a: &CubeTensor, b: &CubeTensor, epilogue: Epilogue<'_>) -> CubeTensor {
+    let [m, n, k] = dimensions(Mode::TransposedA, a, b);
+    let Epilogue { bias: None, gelu: false, keep: None, slope: None, sums, into, accumulate } = epilogue else {
+        panic!("product: sections of k are only added up, so nothing can follow them on the way")
+    };
+    assert!(into.is_some() || !accumulate, "product: nothing to add to");
+    let result = into.unwrap_or_else(|| empty(a, [m, n]));
+    for first in (0..k).step_by(section) {
+        let count = section.min(k - first);
+        let into = Some(result.clone());
+        let epilogue = Epilogue { sums, into, accumulate: accumulate || first > 0, ..Epilogue::default() };
+        product_in(form, Mode::TransposedA, &rows(a, first, count), &rows(b, first, count), epilogue);
+    }
+    result
 }
 
 fn dimensions(mode: Mode, a: &CubeTensor, b: &CubeTensor) -> [usize; 3] {
@@ -149,7 +176,8 @@ pub(crate) fn product_in(form: Form, mode: Mode, a: &CubeTensor, b: &CubeTensor,
             _ => launch,
         };
         let launch = launch.define("HALF", is_half);
-        launch.define("MODE", mode as i64).define("GELU", gelu).define("ACCUMULATE", accumulate).size(m).size(n).size(k)
+        let launch = launch.define("MODE", mode as i64).define("GELU", gelu).define("ACCUMULATE", accumulate);
+        launch.work(2.0 * m as f64 * n as f64 * k as f64).size(m).size(n).size(k)
     };
     match form {
         Form::Direct => {
@@ -370,6 +398,28 @@ pub(super) mod tests {
             }
         }
         assert_canaries("rows apart");
+    }
+
+    #[test]
+    fn sections_of_a_long_product_add_up() {
+        let Some(device) = device() else { return };
+        let [m, n, k] = [20, 33, 150];
+        let (a, b, before) = (random(1, m * k), random(2, n * k), random(3, m * n + m));
+        let product = exact(Mode::TransposedA, &a, &b, [m, n, k]);
+        let sums = (0..m).map(|row| (0..k).map(|p| a[p * m + row]).sum());
+        let after: Vec<f64> = product.into_iter().chain(sums).zip(&before).map(|(x, before)| x + before).collect();
+        // A as columns of a wider matrix, as gradients of queries, keys and values lie.
+        let wide: Vec<f64> = (0..k).flat_map(|p| [vec![9.0; 64], a[p * m..(p + 1) * m].to_vec()]).flatten().collect();
+        let (a, b) = (columns(&upload(&device, &wide, [k, 64 + m]), 64, m), upload(&device, &b, [k, n]));
+        for form in [Form::Staged(1), Form::Staged(2), Form::Direct] {
+            let into = Some(upload(&device, &before[..m * n], [m, n]));
+            let sums = upload(&device, &before[m * n..], [1, m]);
+            let epilogue = Epilogue { sums: Some(&sums), into, accumulate: true, ..Epilogue::default() };
+            let found = [in_sections(64, form, &a, &b, epilogue), sums].into_iter().flat_map(download);
+            let error = error(&found.collect::<Vec<f64>>(), &after);
+            assert!(error < 2e-6, "{form:?}: {error}");
+        }
+        assert_canaries("sections");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use burn_wgpu::CubeTensor;
 
-use super::POISON;
+use super::{POISON, launch::divided};
 use crate::device::{DeviceChoice, open};
 use crate::noise::NoiseKey;
 
@@ -95,8 +95,11 @@ fn error_above(floor: f64, found: &[f64], expected: &[f64]) -> f64 {
     found.iter().zip(expected).map(difference).fold(0.0, f64::max) / largest
 }
 
+/// Dispatches of a launch where a test divides it.
+pub(crate) const PIECES: u32 = 3;
+
 /// Asserts that `operation` on the adapter gives what `oracle` gives in f64, result and gradients, twice in the same
-/// bits, and that it wrote nothing but its own arrays.
+/// bits, the second time with every launch divided into dispatches, and that it wrote nothing but its own arrays.
 pub(crate) fn assert_matches(
     what: &str,
     operands: &Operands,
@@ -117,7 +120,8 @@ pub(crate) fn assert_matches(
     let bits = |values: &Vec<Vec<f64>>| -> Vec<Vec<u64>> {
         values.iter().map(|values| values.iter().map(|value| value.to_bits()).collect()).collect()
     };
-    assert!(bits(&found) == bits(&run(&device, DType::F32, operands, operation)), "{what}: two runs differ");
+    let again = divided(PIECES, || run(&device, DType::F32, operands, operation));
+    assert!(bits(&found) == bits(&again), "{what}: two runs differ, the second of which was divided into dispatches");
     assert_canaries(what);
 }
 

@@ -4,8 +4,12 @@
 //! platform may refuse what this one takes. So in tests each new text first goes through naga's validation and its
 //! writers of SPIR-V (Vulkan), MSL (Metal) and HLSL (DirectX 12), on the thread that launches it. Cooperative matrices have
 //! no HLSL: naga's writer knows none, and no adapter of DirectX 12 is said to have them.
+//!
+//! Browsers have compilers of their own, which are stricter. With the environment variable `ELECTRA_SHADERS_TO`, a folder,
+//! each text is also written there, for `cargo xtask test browser` to hand to one, but for those with cooperative matrices.
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use naga::back::{hlsl, msl, spv};
@@ -16,8 +20,17 @@ static SEEN: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
 /// # Panics
 /// If `source` is not valid WGSL, or cannot be written in one of the languages.
 pub(super) fn check(name: &str, source: &str) {
-    if !SEEN.lock().unwrap_or_else(PoisonError::into_inner).insert(source.to_owned()) {
-        return;
+    let number = {
+        let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if !seen.insert(source.to_owned()) {
+            return;
+        }
+        seen.len()
+    };
+    let has_matrices = source.contains("enable wgpu_cooperative_matrix;");
+    if let Some(folder) = std::env::var_os("ELECTRA_SHADERS_TO").filter(|_| !has_matrices) {
+        let path = Path::new(&folder).join(format!("{}_{number:03}.wgsl", name.rsplit(':').next().unwrap_or(name)));
+        std::fs::write(&path, source).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
     let fail = |what: &str, problem: String| -> ! { panic!("{name}: {what}: {problem}\n{}", numbered(source)) };
     let module =
@@ -27,9 +40,8 @@ pub(super) fn check(name: &str, source: &str) {
     if source.contains("enable f16;") {
         capabilities |= Capabilities::SHADER_FLOAT16;
     }
-    // wgpu allows subgroups with no word of the text's.
-    let has_matrices = source.contains("enable wgpu_cooperative_matrix;");
     if has_matrices {
+        // wgpu allows subgroups with no word of the text's.
         capabilities |= Capabilities::COOPERATIVE_MATRIX | Capabilities::SUBGROUP;
     }
     let info = Validator::new(ValidationFlags::all(), capabilities)

@@ -69,6 +69,7 @@ pub(crate) fn of(array: &CubeTensor) -> Option<Units> {
 #[cfg(all(test, not(target_family = "wasm")))]
 mod tests {
     use super::*;
+    use crate::gpu::launch::divided;
     use crate::gpu::product::{Epilogue, Form, MATRIX, Mode, product_in, tests::*};
     use crate::gpu::shader::Define;
     use crate::gpu::testing::{assert_canaries, device, download, error, random, upload};
@@ -239,7 +240,9 @@ mod tests {
                 let found = download(run(units, 2, Mode::Plain, &a, &b, Epilogue::default()));
                 found.into_iter().map(f64::to_bits).collect::<Vec<u64>>()
             };
-            assert_eq!(bits(), bits(), "{units:?}");
+            let whole = bits();
+            assert_eq!(whole, bits(), "{units:?}");
+            assert_eq!(whole, divided(u32::MAX, bits), "{units:?}, in as many dispatches as can be");
         }
     }
 
