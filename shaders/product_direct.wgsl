@@ -1,6 +1,8 @@
 // Matrix product without workgroup memory: ROWS x COLUMNS results each invocation, straight from the matrices.
 // For software adapters: there every load is a gather and every barrier suspends all invocations, so what counts is
-// results per load. The rows are uniform over a workgroup, the columns are the invocations' own.
+// results per load. The rows are those of the whole workgroup, the columns are the invocations' own.
+// SHARES: a workgroup is one subgroup of 8, and what all need of A is read by one lane each and handed on, since a load is a
+// gather even where all lanes read one place.
 // Columns are single values in MODE 0 and where B's rows are no multiple of 4 long, else vectors of 4.
 // Pairs with crates/electra-kernels/src/gpu/product.rs
 //#include product
@@ -54,14 +56,28 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#end
 //#if MODE != 2
         let a_stride = at.a_stride / {{1 + 3 * VECTOR_A}}u;
+//#if SHARES
+//#for i in 0..ROWS / 8
+        let own_at{{i}} = min(first_row + {{i * 8}}u + lane, at.m - 1u) * a_stride;
+//#end
+//#else
 //#for i in 0..ROWS
         let a_at{{i}} = min(first_row + {{i}}u, at.m - 1u) * a_stride;
+//#end
 //#end
 //#else
         let a_width = at.m / {{1 + 3 * VECTOR_A}}u;
         let a_stride = at.a_stride / {{1 + 3 * VECTOR_A}}u;
-//#for i in 0..ROWS / (1 + 3 * VECTOR_A)
+//#if SHARES
+//#for i in 0..UNROLL * PER_K / 8
+        let place{{i}} = {{i * 8}}u + lane;
+        let own_at{{i}} = place{{i}} / {{PER_K}}u * a_stride
+            + min(first_row / {{1 + 3 * VECTOR_A}}u + place{{i}} % {{PER_K}}u, a_width - 1u);
+//#end
+//#else
+//#for i in 0..PER_K
         let a_at{{i}} = min(first_row / {{1 + 3 * VECTOR_A}}u + {{i}}u, a_width - 1u);
+//#end
 //#end
 //#end
 //#for i in 0..ROWS
@@ -71,8 +87,17 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#end
 //#if MODE == 0
         for (var p = 0u; p < row_length; p++) {
+//#if SHARES
+//#for i in 0..ROWS / 8
+            let own{{i}} = read_a(own_at{{i}} + p);
+//#end
+//#for i in 0..ROWS
+            let a{{i}} = subgroupBroadcast(own{{i / 8}}, {{i - i / 8 * 8}}u);
+//#end
+//#else
 //#for i in 0..ROWS
             let a{{i}} = read_a(a_at{{i}} + p);
+//#end
 //#end
 //#for j in 0..COLUMNS
             let b{{j}} = read_b(b_at{{j}} + p);
@@ -91,8 +116,17 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#if MODE == 1
         // A sum takes all the products of a turn one after another: it is loaded and stored once a turn, not once a product.
         for (var p = 0u; p < row_length; p++) {
+//#if SHARES
+//#for i in 0..ROWS / 8
+            let own{{i}} = read_a(own_at{{i}} + p);
+//#end
+//#for i in 0..ROWS
+            let a{{i}} = subgroupBroadcast(own{{i / 8}}, {{i - i / 8 * 8}}u);
+//#end
+//#else
 //#for i in 0..ROWS
             let a{{i}} = read_a(a_at{{i}} + p);
+//#end
 //#end
 //#for k in 0..1 + 3 * VECTOR_A
 //#for j in 0..COLUMNS
@@ -114,9 +148,18 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#end
 //#if MODE == 2
         for (var p = 0u; p < at.k; p += {{UNROLL}}u) {
+//#if SHARES
+//#for i in 0..UNROLL * PER_K / 8
+            let own{{i}} = read_a(p * a_stride + own_at{{i}});
+//#end
+//#end
 //#for k in 0..UNROLL
-//#for i in 0..ROWS / (1 + 3 * VECTOR_A)
+//#for i in 0..PER_K
+//#if SHARES
+            let a{{k}}_{{i}} = subgroupBroadcast(own{{(k * PER_K + i) / 8}}, {{k * PER_K + i - (k * PER_K + i) / 8 * 8}}u);
+//#else
             let a{{k}}_{{i}} = read_a((p + {{k}}u) * a_stride + a_at{{i}});
+//#end
 //#end
 //#for j in 0..COLUMNS
             let b{{k}}_{{j}} = read_b((p + {{k}}u) * width + b_at{{j}});

@@ -342,8 +342,8 @@ pub(crate) fn test_device() -> (wgpu::Device, wgpu::Queue) {
     let number = best(&adapters()).expect("there is an adapter, since tests use it").number;
     let adapter = &found()[number].adapter;
     let descriptor = wgpu::DeviceDescriptor {
-        // What products in half precision are tested with.
-        required_features: adapter.features() & wgpu::Features::SHADER_F16,
+        // What products in half precision, and those that share what they read, are tested with.
+        required_features: adapter.features() & (wgpu::Features::SHADER_F16 | wgpu::Features::SUBGROUP),
         required_limits: adapter.limits(),
         ..wgpu::DeviceDescriptor::default()
     };

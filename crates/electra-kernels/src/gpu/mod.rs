@@ -38,6 +38,8 @@ use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Device, Int, Shape, Tensor};
 use burn_wgpu::{CubeBackend, CubeTensor, into_contiguous};
 
+use cubecl::ir::features::Plane;
+
 use crate::graph::{self, Dense, Differentiable};
 
 pub(crate) type Operand = graph::Operand<CubeBackend>;
@@ -264,6 +266,14 @@ pub(crate) fn matrix(tensor: &CubeTensor) -> [usize; 2] {
 pub(crate) fn is_software(tensor: &CubeTensor) -> bool {
     // A browser tells nothing of the card behind it, and hardly ever offers anything else.
     cfg!(not(target_family = "wasm")) && tensor.client.properties().identity.physical.is_none()
+}
+
+/// Whether subgroups have exactly so many lanes, and may hand values on.
+pub(crate) fn subgroups_are(lanes: usize, tensor: &CubeTensor) -> bool {
+    let properties = tensor.client.properties();
+    let hardware = &properties.hardware;
+    [hardware.plane_size_min, hardware.plane_size_max] == [lanes as u32; 2]
+        && properties.features.plane.contains(Plane::Ops)
 }
 
 /// Turns that all loops of one invocation may make together on a software adapter: Mesa's llvmpipe leaves its loops

@@ -11,7 +11,7 @@ use super::{
     launch::Launch,
     matrix, rows, runs,
     shader::{Shader, shader},
-    stride,
+    stride, subgroups_are,
     units::{self, Units},
 };
 use crate::precision::{self, Precision};
@@ -35,7 +35,10 @@ pub(crate) enum Mode {
 /// Which of the forms runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
-    Direct,
+    Direct {
+        /// Lanes read A for one another: each its own part, handed on through the subgroup.
+        shares: bool,
+    },
     /// With `k` cut into so many parts.
     Staged(usize),
     /// On matrix units, in half precision only.
@@ -65,6 +68,13 @@ pub(crate) struct Epilogue<'a> {
     pub(crate) accumulate: bool,
 }
 
+impl Epilogue<'_> {
+    /// Whether the result is no more than sums of products, added to what is there or not.
+    fn is_bare(&self) -> bool {
+        self.bias.is_none() && self.keep.is_none() && self.slope.is_none() && !self.gelu
+    }
+}
+
 /// Invocations of a workgroup of the direct form: as many as a software adapter's vectors hold values.
 const LANES: usize = 8;
 /// Results of a workgroup of the other forms, along either side.
@@ -77,16 +87,22 @@ const LONGEST_PART: usize = 4096;
 /// Workgroups that keep a large card busy.
 const MANY_GROUPS: usize = 512;
 
-/// The form for a product of this size on the adapter of `like`.
-pub(crate) fn form(like: &CubeTensor, mode: Mode, m: usize, n: usize, k: usize) -> Form {
+/// The form for a product of this size on the adapter of `like`. `is_bare`: nothing happens to the sums on the way, so
+/// that parts of k may be added up afterwards.
+pub(crate) fn form(like: &CubeTensor, mode: Mode, [m, n, k]: [usize; 3], is_bare: bool) -> Form {
     if is_software(like) {
         // One turn takes 4 products where k divides, and the sums beside MODE 2 take one.
         let turns = if mode == Mode::TransposedA || !k.is_multiple_of(4) { k } else { k / 4 };
-        return if turns <= SOFTWARE_TURNS { Form::Direct } else { Form::Staged(k.div_ceil(SOFTWARE_TURNS / 4)) };
+        let shares = subgroups_are(LANES, like);
+        return if turns <= SOFTWARE_TURNS {
+            Form::Direct { shares }
+        } else {
+            Form::Staged(k.div_ceil(SOFTWARE_TURNS / 4))
+        };
     }
     let tiles = m.div_ceil(TILE) * n.div_ceil(TILE);
-    // Only a weight's gradient has a long k and a small result, and it has no epilogue that parts could not wait for.
-    let parts = if mode == Mode::TransposedA { (MANY_GROUPS / tiles).min(k / SHORTEST_PART).max(1) } else { 1 };
+    // A weight's gradient, and that of the rows before logits, have a long k and a small result.
+    let parts = if is_bare { (MANY_GROUPS / tiles).min(k / SHORTEST_PART).max(1) } else { 1 };
     let units = if precision::current() == Precision::F16 { units::of(like) } else { None };
     match units {
         Some(units) if runs(Kernel::MatrixUnits, []) => Form::Matrix { units, parts },
@@ -100,7 +116,8 @@ pub(crate) fn form(like: &CubeTensor, mode: Mode, m: usize, n: usize, k: usize) 
 /// If the operands' sizes do not fit.
 pub(crate) fn product(mode: Mode, a: &CubeTensor, b: &CubeTensor, epilogue: Epilogue<'_>) -> CubeTensor {
     let [m, n, k] = dimensions(mode, a, b);
-    let form = form(a, mode, m, n, k);
+    let is_dense = epilogue.into.as_ref().is_none_or(|into| stride(into) == n);
+    let form = form(a, mode, [m, n, k], epilogue.is_bare() && is_dense);
     match form {
         Form::Staged(parts) | Form::Matrix { parts, .. }
             if mode == Mode::TransposedA && k > LONGEST_PART * parts && !is_software(a) =>
@@ -142,6 +159,7 @@ fn dimensions(mode: Mode, a: &CubeTensor, b: &CubeTensor) -> [usize; 3] {
 /// As [`product`], in a form of the caller's choice.
 pub(crate) fn product_in(form: Form, mode: Mode, a: &CubeTensor, b: &CubeTensor, epilogue: Epilogue<'_>) -> CubeTensor {
     let [m, n, k] = dimensions(mode, a, b);
+    let is_bare = epilogue.is_bare();
     let Epilogue { bias, gelu, keep, slope, sums, into, accumulate } = epilogue;
     assert!(into.is_some() || !accumulate, "product: nothing to add to");
     let result = into.unwrap_or_else(|| empty(a, [m, n]));
@@ -151,11 +169,10 @@ pub(crate) fn product_in(form: Form, mode: Mode, a: &CubeTensor, b: &CubeTensor,
     let (a_stride, result_stride) = (stride(a), stride(&result));
     assert_eq!(stride(b), matrix(b)[1], "product: the rows of B lie side by side");
     let parts = match form {
-        Form::Direct => 1,
+        Form::Direct { .. } => 1,
         Form::Staged(parts) | Form::Matrix { parts, .. } => parts,
     };
     let is_half = precision::current() == Precision::F16;
-    let is_bare = bias.is_none() && keep.is_none() && slope.is_none() && !gelu;
     assert!(parts == 1 || is_bare, "product: parts of k are only added up, so nothing can follow them on the way");
     let is_dense = result_stride == n;
     assert!(is_dense || (parts == 1 && keep.is_none() && slope.is_none()), "product: rows apart in the result alone");
@@ -180,23 +197,31 @@ pub(crate) fn product_in(form: Form, mode: Mode, a: &CubeTensor, b: &CubeTensor,
         launch.work(2.0 * m as f64 * n as f64 * k as f64).size(m).size(n).size(k)
     };
     match form {
-        Form::Direct => {
+        Form::Direct { shares } => {
             // Along k both are read alike.
             let vector_b = if mode == Mode::TransposedB { vector_a } else { vector_b };
-            // The largest tile that the matrix fills: an invocation's sums spill from registers to the stack, and that
-            // is still cheaper than more loads.
-            let rows = [16, 8, 4].into_iter().find(|&rows| rows <= m.max(if vector_a { 4 } else { 1 })).unwrap_or(1);
+            // A tile of 256 results an invocation, or what the matrix fills: they spill from registers to the stack, and that is
+            // still cheaper than more loads. Where A is shared B's loads are the dear ones, and each serves more rows.
+            let most_rows = if shares { 32 } else { 16 };
+            let fill = m.max(if vector_a { 4 } else { 1 });
+            let rows = [most_rows, 16, 8, 4].into_iter().find(|&rows| rows <= fill).unwrap_or(1);
             // Columns of an invocation, singles or vectors: no more than the matrix has.
-            let (most, width) = if mode != Mode::TransposedB && vector_b { (4, n / 4) } else { (16, n) };
-            let columns = most.min(width.div_ceil(LANES).next_power_of_two());
+            let (most, width) = if mode != Mode::TransposedB && vector_b { (64, n / 4) } else { (256, n) };
+            let columns = (most / rows.max(16)).min(width.div_ceil(LANES).next_power_of_two());
             let (row_blocks, column_blocks) = (m.div_ceil(rows), width.div_ceil(columns * LANES));
             let groups = row_blocks * column_blocks + has_sums * m.div_ceil(LANES);
+            let unroll = if k.is_multiple_of(4) { 4 } else { 1 };
+            // What a turn reads of A: rows, or of each k the values of all rows.
+            let per_k = if vector_a { rows.div_ceil(4) } else { rows };
+            let reads = if mode == Mode::TransposedA { unroll * per_k } else { rows };
             launch(&DIRECT)
                 .define("ROWS", rows as i64)
                 .define("COLUMNS", columns as i64)
                 .define("VECTOR_A", vector_a)
                 .define("VECTOR_B", vector_b)
-                .define("UNROLL", if k.is_multiple_of(4) { 4 } else { 1 })
+                .define("SHARES", shares && reads.is_multiple_of(LANES))
+                .define("UNROLL", unroll as i64)
+                .define("PER_K", per_k as i64)
                 .size(row_blocks)
                 .size(column_blocks)
                 .size(part)
@@ -270,6 +295,10 @@ pub(super) mod tests {
     use crate::gpu::testing::{assert_canaries, device, download, error, random, upload};
     use crate::with_precision;
 
+    /// Each lane by itself, as on software adapters with other subgroups, and as on llvmpipe.
+    const ALONE: Form = Form::Direct { shares: false };
+    const SHARED: Form = Form::Direct { shares: true };
+
     /// `[m, n, k]`: 1, primes, one past a tile, multiples of 4 and not.
     const SIZES: [[usize; 3]; 9] = [
         [1, 1, 1],
@@ -325,7 +354,7 @@ pub(super) mod tests {
                 let (a, b) = (random(1, m * k), random(2, n * k));
                 let expected = exact(mode, &a, &b, [m, n, k]);
                 let (a, b) = (upload(&device, &a, of_a), upload(&device, &b, of_b));
-                for form in [Form::Direct, Form::Staged(1), Form::Staged(3)] {
+                for form in [ALONE, SHARED, Form::Staged(1), Form::Staged(3)] {
                     let what = format!("{form:?} {mode:?} {m} x {n} x {k}");
                     let found = download(product_in(form, mode, &a, &b, Epilogue::default()));
                     let error = error(&found, &expected);
@@ -347,7 +376,7 @@ pub(super) mod tests {
                 let (a, b) = (random(1, m * k), random(2, n * k));
                 let expected = exact(mode, &rounded(&a), &rounded(&b), [m, n, k]);
                 let (a, b) = (upload(&device, &a, of_a), upload(&device, &b, of_b));
-                for form in [Form::Direct, Form::Staged(1), Form::Staged(3)] {
+                for form in [ALONE, SHARED, Form::Staged(1), Form::Staged(3)] {
                     let run = || product_in(form, mode, &a, &b, Epilogue::default());
                     let error = error(&download(with_precision(Precision::F16, run)), &expected);
                     assert!(error < 2e-6, "{form:?} {mode:?} {m} x {n} x {k}: {error}");
@@ -356,7 +385,7 @@ pub(super) mod tests {
         }
         // What f16 cannot hold becomes infinite, so that nobody takes it for a number.
         let (huge, one) = (upload(&device, &[7e4, 1.0], [1, 2]), upload(&device, &[1.0, 1.0], [1, 2]));
-        for form in [Form::Direct, Form::Staged(1)] {
+        for form in [ALONE, SHARED, Form::Staged(1)] {
             let run = || product_in(form, Mode::TransposedB, &huge, &one, Epilogue::default());
             assert_eq!(download(with_precision(Precision::F16, run)), [f64::INFINITY], "{form:?}");
         }
@@ -375,7 +404,7 @@ pub(super) mod tests {
                     let (all, b) = (random(1, rows * wide), random(2, n * k));
                     let a: Vec<f64> = (0..rows * own).map(|i| all[i / own * wide + 64 + i % own]).collect();
                     let (all, b_) = (on(&all, [rows, wide]), on(&b, of_b));
-                    for form in [Form::Direct, Form::Staged(1), Form::Staged(2)] {
+                    for form in [ALONE, SHARED, Form::Staged(1), Form::Staged(2)] {
                         let found = product_in(form, mode, &columns(&all, 64, own), &b_, Epilogue::default());
                         let error = error(&download(found), &exact(mode, &a, &b, [m, n, k]));
                         assert!(error < 2e-6, "{form:?} {mode:?} {m} x {n} x {k} of {wide}: {error}");
@@ -387,7 +416,7 @@ pub(super) mod tests {
                 for (i, value) in exact(Mode::TransposedB, &a, &b, [m, n, k]).into_iter().enumerate() {
                     expected[i / n * wide + 64 + i % n] = value;
                 }
-                for form in [Form::Direct, Form::Staged(1)] {
+                for form in [ALONE, SHARED, Form::Staged(1)] {
                     let all = on(&before, [m, wide]);
                     let into = Some(columns(&all, 64, n));
                     let epilogue = Epilogue { into, ..Epilogue::default() };
@@ -411,7 +440,7 @@ pub(super) mod tests {
         // A as columns of a wider matrix, as gradients of queries, keys and values lie.
         let wide: Vec<f64> = (0..k).flat_map(|p| [vec![9.0; 64], a[p * m..(p + 1) * m].to_vec()]).flatten().collect();
         let (a, b) = (columns(&upload(&device, &wide, [k, 64 + m]), 64, m), upload(&device, &b, [k, n]));
-        for form in [Form::Staged(1), Form::Staged(2), Form::Direct] {
+        for form in [Form::Staged(1), Form::Staged(2), ALONE] {
             let into = Some(upload(&device, &before[..m * n], [m, n]));
             let sums = upload(&device, &before[m * n..], [1, m]);
             let epilogue = Epilogue { sums: Some(&sums), into, accumulate: true, ..Epilogue::default() };
@@ -431,7 +460,7 @@ pub(super) mod tests {
             let with_bias: Vec<f64> = plain.iter().enumerate().map(|(i, x)| x + bias[i % n]).collect();
             let on = |values: &[f64], shape| upload(&device, values, shape);
             let (a_, b_, bias_, z_) = (on(&a, [m, k]), on(&b, [n, k]), on(&bias, [1, n]), on(&z, [m, n]));
-            for form in [Form::Direct, Form::Staged(1)] {
+            for form in [ALONE, SHARED, Form::Staged(1)] {
                 let close = |found: CubeTensor, expected: &[f64], what: &str| {
                     let error = error(&download(found), expected);
                     assert!(error < 2e-6, "{form:?} {what} {m} x {n} x {k}: {error}");
@@ -455,7 +484,7 @@ pub(super) mod tests {
             let (a, b) = (random(5, k * m), random(6, k * n));
             let (a_, b_) = (on(&a, [k, m]), on(&b, [k, n]));
             let expected: Vec<f64> = (0..m).map(|row| (0..k).map(|p| a[p * m + row]).sum()).collect();
-            for form in [Form::Direct, Form::Staged(1), Form::Staged(2)] {
+            for form in [ALONE, SHARED, Form::Staged(1), Form::Staged(2)] {
                 let sums = empty(&a_, [m]);
                 let found = product_in(
                     form,

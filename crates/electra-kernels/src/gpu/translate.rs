@@ -28,7 +28,9 @@ pub(super) fn check(name: &str, source: &str) {
         seen.len()
     };
     let has_matrices = source.contains("enable wgpu_cooperative_matrix;");
-    if let Some(folder) = std::env::var_os("ELECTRA_SHADERS_TO").filter(|_| !has_matrices) {
+    // Of software adapters alone, where browsers have no say.
+    let has_subgroups = source.contains("subgroupBroadcast(");
+    if let Some(folder) = std::env::var_os("ELECTRA_SHADERS_TO").filter(|_| !has_matrices && !has_subgroups) {
         let path = Path::new(&folder).join(format!("{}_{number:03}.wgsl", name.rsplit(':').next().unwrap_or(name)));
         std::fs::write(&path, source).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
@@ -44,30 +46,37 @@ pub(super) fn check(name: &str, source: &str) {
         // wgpu allows subgroups with no word of the text's.
         capabilities |= Capabilities::COOPERATIVE_MATRIX | Capabilities::SUBGROUP;
     }
+    if has_subgroups {
+        capabilities |= Capabilities::SUBGROUP;
+    }
     let info = Validator::new(ValidationFlags::all(), capabilities)
         .validate(&module)
         .unwrap_or_else(|error| fail("validation", error.emit_to_string(source)));
-    spv::write_vec(&module, &info, &spv::Options::default(), None)
+    // The first version with subgroups, which wgpu goes beyond on any driver that has them.
+    let lang_version = if has_subgroups || has_matrices { (1, 3) } else { spv::Options::default().lang_version };
+    spv::write_vec(&module, &info, &spv::Options { lang_version, ..spv::Options::default() }, None)
         .unwrap_or_else(|error| fail("SPIR-V", error.to_string()));
-    to_msl(&module, &info, has_matrices).unwrap_or_else(|error| fail("MSL", error));
+    to_msl(&module, &info, has_matrices || has_subgroups).unwrap_or_else(|error| fail("MSL", error));
     if has_matrices {
         return;
     }
-    to_hlsl(&module, &info).unwrap_or_else(|error| fail("HLSL", error));
+    to_hlsl(&module, &info, has_subgroups).unwrap_or_else(|error| fail("HLSL", error));
 }
 
-fn to_msl(module: &naga::Module, info: &ModuleInfo, has_matrices: bool) -> Result<(), String> {
+fn to_msl(module: &naga::Module, info: &ModuleInfo, is_recent: bool) -> Result<(), String> {
     let default = msl::Options::default();
-    // The first version that has such matrices; wgpu asks the device for it.
-    let lang_version = if has_matrices { (2, 3) } else { default.lang_version };
+    // The first version that has matrices and all of subgroups; wgpu asks the device for it.
+    let lang_version = if is_recent { (2, 3) } else { default.lang_version };
     let options = msl::Options { fake_missing_bindings: true, lang_version, ..default };
     msl::write_string(module, info, &options, &msl::PipelineOptions::default())
         .map(drop)
         .map_err(|error| error.to_string())
 }
 
-fn to_hlsl(module: &naga::Module, info: &ModuleInfo) -> Result<(), String> {
-    let options = hlsl::Options::default();
+fn to_hlsl(module: &naga::Module, info: &ModuleInfo, has_subgroups: bool) -> Result<(), String> {
+    let default = hlsl::Options::default();
+    let shader_model = if has_subgroups { hlsl::ShaderModel::V6_0 } else { default.shader_model };
+    let options = hlsl::Options { shader_model, ..default };
     let pipeline = hlsl::PipelineOptions::default();
     let mut text = String::new();
     hlsl::Writer::new(&mut text, &options, &pipeline)
