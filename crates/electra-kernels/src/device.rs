@@ -19,7 +19,8 @@ use burn::tensor::wgpu::{WgpuSetup, wgpu};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::gpu::units::{self, Units};
+use crate::gpu::adapter::{self, Traits};
+use crate::gpu::units::Units;
 
 /// The user's word for a device: `auto`, `cpu`, `gpu` or `gpu:N`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -300,10 +301,16 @@ fn register(found: &Found) -> Result<Device, String> {
         backend: found.adapter.get_info().backend,
     };
     let device = Device::wgpu_options().setup(setup).init().map_err(|error| error.to_string())?;
-    if let Some(units) = units_of(found) {
-        units::register(&device, units);
-    }
+    adapter::register(&device, Traits { units: units_of(found), subgroup: subgroup_of(found) });
     Ok(device)
+}
+
+/// Lanes of the adapter's subgroups, where all have as many and may hand values on.
+fn subgroup_of(found: &Found) -> Option<usize> {
+    let info = found.adapter.get_info();
+    let has_one_size = info.subgroup_min_size == info.subgroup_max_size;
+    let may = found.adapter.features().contains(wgpu::Features::SUBGROUP);
+    (has_one_size && may).then_some(info.subgroup_max_size as usize)
 }
 
 /// The adapter's matrix units, where kernels can use them.

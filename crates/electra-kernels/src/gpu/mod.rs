@@ -8,6 +8,7 @@
 //! Two runs must agree in every bit: no atomics on floats, sums in a fixed order, every value by one invocation.
 
 pub(crate) mod adam;
+pub(crate) mod adapter;
 pub(crate) mod attention;
 #[cfg(all(test, not(target_family = "wasm")))]
 mod bounds;
@@ -37,8 +38,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Device, Int, Shape, Tensor};
 use burn_wgpu::{CubeBackend, CubeTensor, into_contiguous};
-
-use cubecl::ir::features::Plane;
 
 use crate::graph::{self, Dense, Differentiable};
 
@@ -266,14 +265,6 @@ pub(crate) fn matrix(tensor: &CubeTensor) -> [usize; 2] {
 pub(crate) fn is_software(tensor: &CubeTensor) -> bool {
     // A browser tells nothing of the card behind it, and hardly ever offers anything else.
     cfg!(not(target_family = "wasm")) && tensor.client.properties().identity.physical.is_none()
-}
-
-/// Whether subgroups have exactly so many lanes, and may hand values on.
-pub(crate) fn subgroups_are(lanes: usize, tensor: &CubeTensor) -> bool {
-    let properties = tensor.client.properties();
-    let hardware = &properties.hardware;
-    [hardware.plane_size_min, hardware.plane_size_max] == [lanes as u32; 2]
-        && properties.features.plane.contains(Plane::Ops)
 }
 
 /// Turns that all loops of one invocation may make together on a software adapter: Mesa's llvmpipe leaves its loops

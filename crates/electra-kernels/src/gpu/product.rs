@@ -7,11 +7,11 @@
 use burn_wgpu::CubeTensor;
 
 use super::{
-    Kernel, SOFTWARE_TURNS, empty, is_software,
+    Kernel, SOFTWARE_TURNS, adapter, empty, is_software,
     launch::Launch,
     matrix, rows, runs,
     shader::{Shader, shader},
-    stride, subgroups_are,
+    stride,
     units::{self, Units},
 };
 use crate::precision::{self, Precision};
@@ -93,7 +93,7 @@ pub(crate) fn form(like: &CubeTensor, mode: Mode, [m, n, k]: [usize; 3], is_bare
     if is_software(like) {
         // One turn takes 4 products where k divides, and the sums beside MODE 2 take one.
         let turns = if mode == Mode::TransposedA || !k.is_multiple_of(4) { k } else { k / 4 };
-        let shares = subgroups_are(LANES, like);
+        let shares = adapter::of(like).subgroup == Some(LANES);
         return if turns <= SOFTWARE_TURNS {
             Form::Direct { shares }
         } else {
@@ -103,7 +103,7 @@ pub(crate) fn form(like: &CubeTensor, mode: Mode, [m, n, k]: [usize; 3], is_bare
     let tiles = m.div_ceil(TILE) * n.div_ceil(TILE);
     // A weight's gradient, and that of the rows before logits, have a long k and a small result.
     let parts = if is_bare { (MANY_GROUPS / tiles).min(k / SHORTEST_PART).max(1) } else { 1 };
-    let units = if precision::current() == Precision::F16 { units::of(like) } else { None };
+    let units = if precision::current() == Precision::F16 { adapter::of(like).units } else { None };
     match units {
         Some(units) if runs(Kernel::MatrixUnits, []) => Form::Matrix { units, parts },
         _ => Form::Staged(parts),

@@ -1,15 +1,9 @@
 //! The matrix units of adapters (tensor cores): instructions by which a whole subgroup multiplies small matrices of f16 and
 //! adds up in f32.
 //!
-//! Which sizes there are only the adapter itself can tell, and a tensor knows no more than its device. So whoever opens a
-//! device says here what it has ([`register`]), and products ask ([`of`]).
-// Browsers have no such instructions, so that nobody registers any there.
+//! Which sizes there are only the adapter itself can tell (`adapter.rs`).
+// Browsers have no such instructions.
 #![cfg_attr(target_family = "wasm", allow(dead_code))]
-
-use std::sync::{PoisonError, RwLock};
-
-use burn::tensor::{Device, Tensor};
-use burn_wgpu::CubeTensor;
 
 /// The units of an adapter, as `product_matrix.wgsl` needs to know them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,23 +46,12 @@ impl Units {
     }
 }
 
-static KNOWN: RwLock<Vec<(cubecl::Device, Units)>> = RwLock::new(Vec::new());
-
-/// Says what units the adapter of `device` has.
-pub(crate) fn register(device: &Device, units: Units) {
-    let device = super::constant(&Tensor::<1>::zeros([1], device)).device;
-    KNOWN.write().unwrap_or_else(PoisonError::into_inner).push((device, units));
-}
-
-/// The units of the adapter that holds `array`; `None` where there are none of use.
-pub(crate) fn of(array: &CubeTensor) -> Option<Units> {
-    let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
-    known.iter().find(|(device, _)| *device == array.device).map(|(_, units)| *units)
-}
-
 #[cfg(all(test, not(target_family = "wasm")))]
 mod tests {
+    use burn_wgpu::CubeTensor;
+
     use super::*;
+    use crate::gpu::adapter;
     use crate::gpu::launch::divided;
     use crate::gpu::product::{Epilogue, Form, MATRIX, Mode, product_in, tests::*};
     use crate::gpu::shader::Define;
@@ -79,7 +62,7 @@ mod tests {
     /// Units of both sizes in plain WGSL, also with subgroups half as wide as they might be, and the adapter's own, if any.
     fn units(array: &CubeTensor) -> Vec<Units> {
         let emulated = |size, narrowest| Units { size, subgroups: [narrowest, 32], is_emulated: true };
-        [emulated(16, 32), emulated(8, 32), emulated(16, 16)].into_iter().chain(of(array)).collect()
+        [emulated(16, 32), emulated(8, 32), emulated(16, 16)].into_iter().chain(adapter::of(array).units).collect()
     }
 
     /// Values that f16 holds, so that the product of them is exact.
