@@ -40,15 +40,32 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
     for (var query = 0u; query < at.seq; query++) {
         let q_at = (first + query) * at.stride + at.q_offset + column;
         let o_at = ((first + query) * at.heads + head) * PARTS;
+//#if SHARES
+        let row_own = rows[select(deltas_at, log_sums_at, lane == 0u) + query];
+        let log_sum = subgroupBroadcast(row_own, 0u);
+        let delta = subgroupBroadcast(row_own, 1u);
+//#else
         let log_sum = rows[log_sums_at + query];
         let delta = rows[deltas_at + query];
+//#end
 //#for l in 0..ROWS
         var x{{l}} = 0.0;
         var dp{{l}} = 0.0;
 //#end
+//#if SHARES
+//#for i in 0..(PARTS + 7) / 8
+        let query_own{{i}} = q[q_at + min({{8 * i}}u + lane, PARTS - 1u)];
+        let gradient_own{{i}} = d_o[o_at + min({{8 * i}}u + lane, PARTS - 1u)];
+//#end
+//#end
 //#for i in 0..PARTS
+//#if SHARES
+        let q{{i}} = subgroupBroadcast(query_own{{i / 8}}, {{i - i / 8 * 8}}u);
+        let g{{i}} = subgroupBroadcast(gradient_own{{i / 8}}, {{i - i / 8 * 8}}u);
+//#else
         let q{{i}} = q[q_at + {{i}}u];
         let g{{i}} = d_o[o_at + {{i}}u];
+//#end
 //#for l in 0..ROWS
         x{{l}} += part_dot(q{{i}}, k{{l}}_{{i}});
         dp{{l}} += part_dot(g{{i}}, v{{l}}_{{i}});

@@ -46,9 +46,20 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
         var x{{l}} = 0.0;
         var dp{{l}} = 0.0;
 //#end
+//#if SHARES
+//#for i in 0..(PARTS + 7) / 8
+        let key_own{{i}} = key_part(k_at + min({{8 * i}}u + lane, PARTS - 1u));
+        let value_own{{i}} = value_part(v_at + min({{8 * i}}u + lane, PARTS - 1u));
+//#end
+//#end
 //#for i in 0..PARTS
+//#if SHARES
+        let k{{i}} = subgroupBroadcast(key_own{{i / 8}}, {{i - i / 8 * 8}}u);
+        let v{{i}} = subgroupBroadcast(value_own{{i / 8}}, {{i - i / 8 * 8}}u);
+//#else
         let k{{i}} = key_part(k_at + {{i}}u);
         let v{{i}} = value_part(v_at + {{i}}u);
+//#end
 //#for l in 0..ROWS
         x{{l}} += part_dot(q{{l}}_{{i}}, k{{i}});
         dp{{l}} += part_dot(g{{l}}_{{i}}, v{{i}});

@@ -34,16 +34,34 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#end
 //#end
     for (var column_block = 0u; column_block < at.seq; column_block += 4u) {
+//#if SHARES
+        let mask_own = mask[first + min(column_block + lane, at.seq - 1u)];
+//#end
 //#for j in 0..4
         let place{{j}} = first + min(column_block + {{j}}u, at.seq - 1u);
         let k_at{{j}} = place{{j}} * at.stride + at.k_offset + column;
         let v_at{{j}} = place{{j}} * at.stride + at.v_offset + column;
-        let seen{{j}} = column_block + {{j}}u < at.seq && mask[place{{j}}] > 0.0;
+//#if SHARES
+        let mask{{j}} = subgroupBroadcast(mask_own, {{j}}u);
+//#else
+        let mask{{j}} = mask[place{{j}}];
+//#end
+        let seen{{j}} = column_block + {{j}}u < at.seq && mask{{j}} > 0.0;
 //#for l in 0..ROWS
         var x{{l}}_{{j}} = 0.0;
 //#end
+//#if SHARES
+//#for i in 0..(PARTS + 7) / 8
+        let key_own{{j}}_{{i}} = key_part(k_at{{j}} + min({{8 * i}}u + lane, PARTS - 1u));
+        let value_own{{j}}_{{i}} = value_part(v_at{{j}} + min({{8 * i}}u + lane, PARTS - 1u));
+//#end
+//#end
 //#for i in 0..PARTS
+//#if SHARES
+        let k{{j}}_{{i}} = subgroupBroadcast(key_own{{j}}_{{i / 8}}, {{i - i / 8 * 8}}u);
+//#else
         let k{{j}}_{{i}} = key_part(k_at{{j}} + {{i}}u);
+//#end
 //#for l in 0..ROWS
         x{{l}}_{{j}} += part_dot(q{{l}}_{{i}}, k{{j}}_{{i}});
 //#end
@@ -68,7 +86,11 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#end
 //#for i in 0..PARTS
 //#for j in 0..4
+//#if SHARES
+        let v{{j}}_{{i}} = subgroupBroadcast(value_own{{j}}_{{i / 8}}, {{i - i / 8 * 8}}u);
+//#else
         let v{{j}}_{{i}} = value_part(v_at{{j}} + {{i}}u);
+//#end
 //#end
 //#for l in 0..ROWS
         o{{l}}_{{i}} = o{{l}}_{{i}} * shrink{{l}} + (p{{l}}_0 * v0_{{i}} + p{{l}}_1 * v1_{{i}})

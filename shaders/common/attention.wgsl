@@ -25,6 +25,8 @@ fn key_part(index: u32) -> Part { return k[index]; }
 fn value_part(index: u32) -> Part { return v[index]; }
 //#end
 
+// SHARES: a workgroup is one subgroup of 8, and what all lanes need of a row is read by one each and handed on, since on a
+// software adapter a load is a gather even where all lanes read one place.
 const PARTS: u32 = {{PARTS}}u;
 
 struct Sizes {

@@ -3,7 +3,7 @@
 use burn_wgpu::CubeTensor;
 
 use super::{
-    Noise, Operand, empty, is_software,
+    Noise, Operand, adapter, empty, is_software,
     launch::Launch,
     matrix,
     shader::{Shader, shader},
@@ -17,8 +17,8 @@ static BACKWARD_KEY: Shader = shader!("attention_bwd_key");
 /// Widest head that fits an invocation's registers.
 pub(crate) const WIDEST_HEAD: usize = 128;
 
-/// Rows of an invocation on a software adapter, where a value that all lanes read costs as much as several products; on
-/// a card they would not fit the registers.
+/// Rows of an invocation on a software adapter, where a value that all lanes read costs as much as several products, if
+/// each reads it for itself; on a card they would not fit the registers.
 const SOFTWARE_ROWS: usize = 4;
 
 /// Sizes of an attention, and where its heads lie.
@@ -70,6 +70,7 @@ impl Shape {
             .define("PARTS", (self.head_dim / width) as i64)
             .define("ROWS", rows as i64)
             .define("JOINED", self.is_joined())
+            .define("SHARES", workgroup == 8 && adapter::of(buffers[0]).subgroup == Some(8))
             .define("DROPOUT", self.noise.is_some())
             .size(self.seq)
             .size(self.heads)

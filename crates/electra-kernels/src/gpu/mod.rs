@@ -263,6 +263,10 @@ pub(crate) fn matrix(tensor: &CubeTensor) -> [usize; 2] {
 /// Whether the adapter is a program on the CPU: what is fast there (wide rows of one invocation, no barriers) is slow
 /// on a card, and the other way round.
 pub(crate) fn is_software(tensor: &CubeTensor) -> bool {
+    #[cfg(all(test, not(target_family = "wasm")))]
+    if testing::AS_ON_A_CARD.get() {
+        return false;
+    }
     // A browser tells nothing of the card behind it, and hardly ever offers anything else.
     cfg!(not(target_family = "wasm")) && tensor.client.properties().identity.physical.is_none()
 }

@@ -3,7 +3,7 @@
 //! An operation runs twice from the same values: through its public function on a graphics adapter, and through its
 //! reference body in f64 on the CPU. The oracle itself is held against finite differences.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
@@ -98,8 +98,22 @@ fn error_above(floor: f64, found: &[f64], expected: &[f64]) -> f64 {
 /// Dispatches of a launch where a test divides it.
 pub(crate) const PIECES: u32 = 3;
 
+thread_local! {
+    /// Whether this thread launches what it would on a card.
+    pub(crate) static AS_ON_A_CARD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `body` with the forms of kernels that cards get, also where the adapter is a program.
+pub(crate) fn as_on_a_card<R>(body: impl FnOnce() -> R) -> R {
+    AS_ON_A_CARD.set(true);
+    let result = body();
+    AS_ON_A_CARD.set(false);
+    result
+}
+
 /// Asserts that `operation` on the adapter gives what `oracle` gives in f64, result and gradients, twice in the same
-/// bits, the second time with every launch divided into dispatches, and that it wrote nothing but its own arrays.
+/// bits, the second time with every launch divided into dispatches, and once more in the forms that cards get; and that
+/// it wrote nothing but its own arrays.
 pub(crate) fn assert_matches(
     what: &str,
     operands: &Operands,
@@ -110,12 +124,15 @@ pub(crate) fn assert_matches(
     let Some(device) = device() else { return };
     let expected = run(&Device::flex(), DType::F64, operands, oracle);
     let found = run(&device, DType::F32, operands, operation);
+    let as_on_a_card = as_on_a_card(|| run(&device, DType::F32, operands, operation));
     // An array that is zero in truth (the gradient of key's bias) holds what rounding leaves of the others.
     let floor = expected.iter().flatten().fold(1.0, |largest: f64, x| largest.max(x.abs())) * 1e-2;
-    for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
-        let error = error_above(floor, found, expected);
-        let part = if index == 0 { "result".to_owned() } else { format!("gradient of operand {}", index - 1) };
-        assert!(error < tolerance, "{what}: {part} is off by {error:.2e}, allowed is {tolerance:.0e}");
+    for (forms, found) in [("", &found), (" as on a card", &as_on_a_card)] {
+        for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            let error = error_above(floor, found, expected);
+            let part = if index == 0 { "result".to_owned() } else { format!("gradient of operand {}", index - 1) };
+            assert!(error < tolerance, "{what}{forms}: {part} is off by {error:.2e}, allowed is {tolerance:.0e}");
+        }
     }
     let bits = |values: &Vec<Vec<f64>>| -> Vec<Vec<u64>> {
         values.iter().map(|values| values.iter().map(|value| value.to_bits()).collect()).collect()
