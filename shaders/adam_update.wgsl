@@ -1,16 +1,16 @@
 // One update of Adam with decoupled weight decay, in place, over an arena of parameters.
 //   m' = beta1 m + (1 - beta1) g;  v' = beta2 v + (1 - beta2) g^2,  g the clipped gradient
 //   p' = p - rate (c1 m' / (sqrt(c2 v') + epsilon) + decay p)
-// Blocks of 64 values share their rules: the factor of the learning rate and the decay; a factor below 0 leaves a block
+// Four values each invocation. Blocks of 64 values share their rules: the factor of the learning rate and the decay; a factor below 0 leaves a block
 // alone, moments included, as the reference leaves variables without a gradient.
 // Pairs with crates/electra-kernels/src/gpu/adam.rs
 //#include launch
-@group(0) @binding(0) var<storage, read_write> parameters: array<f32>; // [length]
-@group(0) @binding(1) var<storage, read_write> m: array<f32>;          // [length]
-@group(0) @binding(2) var<storage, read_write> v: array<f32>;          // [length]
-@group(0) @binding(3) var<storage, read_write> gradients: array<f32>;  // [length], only read
-@group(0) @binding(4) var<storage, read_write> rules: array<vec2<f32>>; // [length / 64], only read
-@group(0) @binding(5) var<storage, read_write> state: array<f32>;      // of adam_decide.wgsl, only read
+@group(0) @binding(0) var<storage, read_write> parameters: array<vec4<f32>>; // [length / 4]
+@group(0) @binding(1) var<storage, read_write> m: array<vec4<f32>>;          // the same
+@group(0) @binding(2) var<storage, read_write> v: array<vec4<f32>>;          // the same
+@group(0) @binding(3) var<storage, read_write> gradients: array<vec4<f32>>;  // the same, only read
+@group(0) @binding(4) var<storage, read_write> rules: array<vec2<f32>>;      // [length / 64], only read
+@group(0) @binding(5) var<storage, read_write> state: array<f32>;            // of adam_decide.wgsl, only read
 
 @compute @workgroup_size({{WORKGROUP}}, 1, 1)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
@@ -19,7 +19,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
     if (index >= sizes[1] || state[2] == 0.0) {
         return;
     }
-    let rule = rules[index / 64u];
+    let rule = rules[index / 16u];
     if (rule.x < 0.0) {
         return;
     }

@@ -1,9 +1,15 @@
 // Copies gradients from wherever they lie into the arena, COUNT of them at once: the optimizer then sees one array.
+// VECTOR: all lengths are multiples of 4, and all numbers here count vectors.
 // Pairs with crates/electra-kernels/src/gpu/adam.rs
 //#include launch
-@group(0) @binding(0) var<storage, read_write> arena: array<f32>;
+//#if VECTOR
+alias Part = vec4<f32>;
+//#else
+alias Part = f32;
+//#end
+@group(0) @binding(0) var<storage, read_write> arena: array<Part>;
 //#for i in 0..COUNT
-@group(0) @binding({{1 + i}}) var<storage, read_write> gradient{{i}}: array<f32>;
+@group(0) @binding({{1 + i}}) var<storage, read_write> gradient{{i}}: array<Part>;
 //#end
 
 @compute @workgroup_size({{WORKGROUP}}, 1, 1)

@@ -178,15 +178,22 @@ impl Arenas {
             by_arena[place.arena].push((place, tensor));
         }
         for (arena, tensors) in self.arenas.iter().zip(by_arena) {
-            for group in tensors.chunks(at_once) {
-                // Fewer launches the more buffers they take: as many as this adapter offers.
-                let mut launch = Launch::new(&GATHER).at_most_buffers(at_once + 2).buffer(array(arena));
-                let mut first = 0;
-                for (place, tensor) in group {
-                    launch = launch.buffer(tensor).size(first).size(place.length).size(place.start);
-                    first += place.length.next_multiple_of(BLOCK);
+            // All but few have lengths in vectors of 4.
+            let (fours, rest): (Vec<_>, Vec<_>) =
+                tensors.into_iter().partition(|(place, _)| place.length.is_multiple_of(4));
+            for (width, tensors) in [(4, fours), (1, rest)] {
+                for group in tensors.chunks(at_once) {
+                    // Fewer launches the more buffers they take: as many as this adapter offers.
+                    let mut launch = Launch::new(&GATHER).at_most_buffers(at_once + 2).buffer(array(arena));
+                    let mut first = 0;
+                    for (place, tensor) in group {
+                        let words = [first, place.length / width, place.start / width];
+                        launch = words.into_iter().fold(launch.buffer(tensor), Launch::size);
+                        first += place.length.next_multiple_of(BLOCK) / width;
+                    }
+                    let launch = launch.define("COUNT", group.len() as i64).define("ADD", add);
+                    launch.define("VECTOR", width == 4).run(BLOCK as u32, first.div_ceil(BLOCK));
                 }
-                launch.define("COUNT", group.len() as i64).define("ADD", add).run(BLOCK as u32, first / BLOCK);
             }
         }
     }
@@ -235,14 +242,14 @@ impl Arenas {
                 .buffer(&arena.gradients)
                 .buffer(arena.rules.as_ref().expect("just set"))
                 .buffer(&self.state)
-                .size(arena.length)
+                .size(arena.length / 4)
                 .float(numbers.learning_rate as f32)
                 .float(numbers.beta1 as f32)
                 .float(numbers.beta2 as f32)
                 .float((1.0 - numbers.beta1) as f32)
                 .float((1.0 - numbers.beta2) as f32)
                 .float(numbers.epsilon as f32)
-                .run(64, arena.length.div_ceil(64));
+                .run(64, (arena.length / 4).div_ceil(64));
         }
         report
     }
