@@ -3,7 +3,11 @@
 //! The text has few words and a fixed grammar, so that even these networks learn something of it.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
+use burn::tensor::Device;
+use electra_train::pretrain::{Outcome, RunOptions, pretrain};
+use electra_train::{RunConfig, TrainEvent, training_data};
 use tempfile::TempDir;
 
 use super::program::{Run, run};
@@ -131,4 +135,28 @@ pub fn tensors(path: &Path) -> Vec<(String, safetensors::Dtype, Vec<usize>, Vec<
         .collect();
     tensors.sort_by(|a, b| a.0.cmp(&b.0));
     tensors
+}
+
+/// Runs `config` in `folder` without a process of its own; `watch` gets every event, and the switch that stops the run.
+pub fn run_in_this_process(
+    config: &RunConfig,
+    folder: &Path,
+    device: Device,
+    resume: bool,
+    watch: &mut dyn FnMut(&TrainEvent, &AtomicBool),
+) -> Outcome {
+    let mut config = config.clone();
+    let data = training_data::open(&mut config).unwrap();
+    let stop = AtomicBool::new(false);
+    let options = RunOptions {
+        folder: folder.to_owned(),
+        resume,
+        init_from: None,
+        device,
+        device_description: "a test's".to_owned(),
+        stop: &stop,
+        license: None,
+        profile: false,
+    };
+    pretrain(&config, data, &options, &mut |event| watch(event, &stop)).unwrap()
 }

@@ -1,36 +1,22 @@
 //! Runs on a graphics adapter: equal to one another in every bit, and to the CPU's but for rounding.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use electra_data::{Batch, MaskingConfig, SpecialTokens, choose_masked};
 use electra_kernels::Precision;
 use electra_kernels::device::OpenDevice;
-use electra_train::pretrain::{RunOptions, layout_of, objective_of, pretrain};
+use electra_train::pretrain::{layout_of, objective_of};
 use electra_train::trainer::{TrainStep, Trainer};
-use electra_train::{AdamConfig, RunConfig, TrainEvent, run_config, training_data};
+use electra_train::{AdamConfig, RunConfig, TrainEvent, run_config};
 
 use crate::support::adapter::gpu;
 use crate::support::program;
-use crate::support::small_run::{SmallRun, metrics};
+use crate::support::small_run::{SmallRun, metrics, run_in_this_process};
 
 fn run(config: &RunConfig, folder: &Path, device: Device, resume: bool) -> Vec<TrainEvent> {
-    let mut config = config.clone();
-    let data = training_data::open(&mut config).unwrap();
-    let stop = AtomicBool::new(false);
-    let options = RunOptions {
-        folder: folder.to_owned(),
-        resume,
-        init_from: None,
-        device,
-        device_description: "a test's".to_owned(),
-        stop: &stop,
-        license: None,
-        profile: false,
-    };
     let mut events = Vec::new();
-    pretrain(&config, data, &options, &mut |event| events.push(event.clone())).unwrap();
+    run_in_this_process(config, folder, device, resume, &mut |event, _| events.push(event.clone()));
     events
 }
 

@@ -4,15 +4,15 @@
 
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
-use electra_train::pretrain::{Outcome, RunOptions, pretrain};
-use electra_train::{RunConfig, TrainEvent, checkpoint, training_data};
+use electra_train::pretrain::Outcome;
+use electra_train::{RunConfig, TrainEvent, checkpoint};
 
 use crate::support::program::{electra, run};
-use crate::support::small_run::{SmallRun, metrics};
+use crate::support::small_run::{SmallRun, metrics, run_in_this_process};
 
 /// Fails unless two finished runs have the same rows, weights and moments, bit for bit.
 #[track_caller]
@@ -37,27 +37,13 @@ fn assert_same_run(found: &Path, expected: &Path, steps: u64) {
 
 /// Runs in this process until `stop_after` steps are done.
 fn run_until(config: &RunConfig, folder: &Path, resume: bool, stop_after: Option<u64>) -> Outcome {
-    let mut config = config.clone();
-    let data = training_data::open(&mut config).unwrap();
-    let stop = AtomicBool::new(false);
-    let options = RunOptions {
-        folder: folder.to_owned(),
-        resume,
-        init_from: None,
-        device: Device::flex(),
-        device_description: "CPU".to_owned(),
-        stop: &stop,
-        license: None,
-        profile: false,
-    };
-    pretrain(&config, data, &options, &mut |event| {
+    run_in_this_process(config, folder, Device::flex(), resume, &mut |event, stop| {
         if let TrainEvent::Progress { step, .. } = event
             && Some(*step) == stop_after
         {
             stop.store(true, Ordering::SeqCst);
         }
     })
-    .unwrap()
 }
 
 #[test]

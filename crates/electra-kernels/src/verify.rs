@@ -294,7 +294,7 @@ fn half_cases(device: &Device, extent: Extent) -> Vec<Prepared> {
         let tolerance = HALF_TOLERANCE;
         cases.push(Prepared { kernel: Kernel::Linear, case, tolerance, body: Box::new(body), twin: None });
     }
-    let Some(units) = gpu::adapter::of(&gpu::constant(&Tensor::<1>::zeros([1], device))).units else { return cases };
+    let Some(units) = gpu::adapter::of(&gpu::probe(device)).units else { return cases };
     let more: &[[usize; 3]] = if full { &[[1, 1, 1], [128, 64, 256], [700, 130, 37], [65, 64, 1100]] } else { &[] };
     for &sizes in [[67, 132, 100]].iter().chain(more) {
         let [m, n, k] = sizes;
@@ -379,7 +379,7 @@ mod tests {
         let checks = verify(&device, Extent::Full, &mut |_| {});
         let kernels: Vec<Kernel> =
             Kernel::ALL.into_iter().filter(|kernel| checks.iter().any(|check| check.kernel == *kernel)).collect();
-        let has_units = gpu::adapter::of(&gpu::constant(&Tensor::<1>::zeros([1], &device))).units.is_some();
+        let has_units = gpu::adapter::of(&gpu::probe(&device)).units.is_some();
         let all = Kernel::ALL.into_iter().filter(|&kernel| kernel != Kernel::MatrixUnits || has_units);
         assert_eq!(kernels, all.collect::<Vec<_>>(), "every kernel has a case");
         if gpu::has_f16(&device) {
@@ -421,7 +421,7 @@ mod tests {
     #[test]
     fn a_shader_that_the_device_refuses_is_a_failure_and_no_more() {
         let Some(device) = device() else { return };
-        if gpu::adapter::of(&gpu::constant(&Tensor::<1>::zeros([1], &device))).units.is_some() {
+        if gpu::adapter::of(&gpu::probe(&device)).units.is_some() {
             return;
         }
         let units = gpu::units::Units { size: 16, subgroups: [32, 32], is_emulated: false };

@@ -244,8 +244,8 @@ impl Adam {
         PendingReport::OnDevice(Box::new(device.update(loss, &rules, &update)))
     }
 
-    /// One update. `gradients` are in the parameters' order, flat, of the joint loss times its factor; a parameter with `None` is left
-    /// alone, moments included, as the reference leaves variables without gradient.
+    /// One update. `gradients` are in the parameters' order, flat, of the joint loss times its factor; a parameter
+    /// with `None` is left alone, moments included, as the reference leaves variables without gradient.
     ///
     /// # Panics
     /// If the number of gradients or a length differs.

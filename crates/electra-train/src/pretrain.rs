@@ -167,8 +167,8 @@ pub fn pretrain(
         }
         None => {
             let mut trainer =
-                Trainer::initialize(objective, &layout, adam, data.special, config.seed, micro_batch, &options.device);
-            trainer.adam = trainer.adam.with_loss_scale(LossScale::of(config.train.precision));
+                Trainer::initialize(objective, &layout, adam, data.special, config.seed, micro_batch, &options.device)
+                    .in_precision(config.train.precision);
             if let Some(source) = &options.init_from {
                 trainer.parameters = initial_parameters(source, config, &trainer.parameters, &options.device)?;
             }
@@ -176,7 +176,6 @@ pub fn pretrain(
         }
     };
     trainer.recompute = config.train.recompute;
-    trainer.precision = config.train.precision;
     // Not before all that was given has been read: a start that fails leaves the folder empty.
     config.save(&folder.join(RUN_CONFIG))?;
     let validation = Validation {
@@ -457,7 +456,10 @@ fn restore(
     let window = MetricWindow::restore(state.window, &saved.window_scores)
         .map_err(|problem| Error::invalid(path, problem, "remove this checkpoint to resume from an older one"))?;
     let MicroBatch::Size(micro_batch) = config.train.micro_batch else { unreachable!("checked by pretrain") };
-    let trainer = Trainer::new(objective, parameters, adam, data.special, config.seed, micro_batch, &options.device);
+    let mut trainer =
+        Trainer::new(objective, parameters, adam, data.special, config.seed, micro_batch, &options.device);
+    // Its factor is the checkpoint's.
+    trainer.precision = config.train.precision;
     let progress = Progress {
         step: state.step,
         tokens_seen: state.tokens_seen,

@@ -14,7 +14,7 @@ use electra_model::{
 };
 
 use crate::metrics::StepMetrics;
-use crate::optimizer::{Adam, AdamConfig, PendingReport, StepReport};
+use crate::optimizer::{Adam, AdamConfig, LossScale, PendingReport, StepReport};
 use crate::part_clock::{PartClock, timed};
 
 /// Parameters, optimizer and what a step needs of the configuration.
@@ -94,6 +94,17 @@ impl Trainer {
         let parameters = Parameters::initialize(layout, seed, device);
         let adam = Adam::new(adam, &parameters);
         Self::new(objective, parameters, adam, special, seed, micro_batch, device)
+    }
+
+    /// Computes in `precision`, from the start of a run: in half precision the loss gets its first factor.
+    ///
+    /// # Panics
+    /// After a step on a graphics adapter.
+    #[must_use]
+    pub fn in_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self.adam = self.adam.with_loss_scale(LossScale::of(precision));
+        self
     }
 
     pub fn objective(&self) -> &dyn Objective {

@@ -5,7 +5,6 @@ use std::time::Instant;
 use anyhow::bail;
 use burn::tensor::Device;
 use electra_data::{Batch, MaskingConfig, SpecialTokens, choose_masked};
-use electra_kernels::adam::LossScale;
 use electra_kernels::device::DeviceChoice;
 use electra_kernels::{Precision, benchmark, launches};
 use electra_train::part_clock::{PartClock, PartSeconds};
@@ -223,9 +222,7 @@ fn step(args: Step, terminal: &Terminal) -> anyhow::Result<()> {
         let mut trainer =
             Trainer::initialize(objective, &layout, adam, special, config.seed, micro_batch, &opened.device);
         trainer.recompute = train.recompute;
-        trainer.precision = train.precision;
-        trainer.adam = trainer.adam.with_loss_scale(LossScale::of(train.precision));
-        Ok(trainer)
+        Ok(trainer.in_precision(train.precision))
     };
     let mut custom = Timed::new(trainer()?, &opened.device, false);
     for _ in 0..2 {

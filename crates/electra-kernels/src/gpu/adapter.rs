@@ -7,7 +7,7 @@
 
 use std::sync::{PoisonError, RwLock};
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use burn_wgpu::CubeTensor;
 
 use super::units::Units;
@@ -24,7 +24,7 @@ static KNOWN: RwLock<Vec<(cubecl::Device, Traits)>> = RwLock::new(Vec::new());
 
 /// Says what the adapter of `device` has.
 pub(crate) fn register(device: &Device, traits: Traits) {
-    let device = super::constant(&Tensor::<1>::zeros([1], device)).device;
+    let device = super::probe(device).device;
     KNOWN.write().unwrap_or_else(PoisonError::into_inner).push((device, traits));
 }
 

@@ -136,10 +136,14 @@ pub(crate) fn constant<const D: usize>(tensor: &Tensor<D>) -> CubeTensor {
     tensor.clone().inner().try_into_primitive::<CubeBackend>().expect("the device is wgpu").dense()
 }
 
+/// An array on an adapter, of which to ask what the adapter can do.
+pub(crate) fn probe(device: &Device) -> CubeTensor {
+    constant(&Tensor::<1>::zeros([1], device))
+}
+
 /// Values of 4 bytes that one array of an adapter can have.
 pub(crate) fn largest_array(device: &Device) -> usize {
-    let properties = constant(&Tensor::<1>::zeros([1], device)).client.properties().clone();
-    properties.memory.max_page_size as usize / 4
+    probe(device).client.properties().memory.max_page_size as usize / 4
 }
 
 /// Whether shaders on `device` can compute in half precision.

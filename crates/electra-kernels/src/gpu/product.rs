@@ -184,7 +184,8 @@ pub(crate) fn product_in(form: Form, mode: Mode, a: &CubeTensor, b: &CubeTensor,
     let side_by_side = if mode == Mode::TransposedA { m } else { k };
     let vector_a = side_by_side.is_multiple_of(4) && a_stride.is_multiple_of(4);
     let vector_b = if mode == Mode::TransposedB { k } else { n }.is_multiple_of(4);
-    let launch = |shader| {
+    // With all that the forms share: `blocks` of rows and of columns.
+    let launch = |shader, blocks: [usize; 2]| {
         let launch = Launch::new(shader).buffer(a).buffer(b).buffer(split.as_ref().unwrap_or(&result));
         let launch = launch.optional("BIAS", bias).optional("KEEP", keep).optional("SLOPE", slope);
         let launch = launch.define("SUMS", has_sums as i64).define("SPLIT", parts as i64);
@@ -194,7 +195,9 @@ pub(crate) fn product_in(form: Form, mode: Mode, a: &CubeTensor, b: &CubeTensor,
         };
         let launch = launch.define("HALF", is_half);
         let launch = launch.define("MODE", mode as i64).define("GELU", gelu).define("ACCUMULATE", accumulate);
-        launch.work(2.0 * m as f64 * n as f64 * k as f64).size(m).size(n).size(k)
+        let launch = launch.work(2.0 * m as f64 * n as f64 * k as f64);
+        let sizes = [m, n, k, blocks[0], blocks[1], part, a_stride, result_stride];
+        sizes.into_iter().fold(launch, Launch::size)
     };
     match form {
         Form::Direct { shares } => {
@@ -214,7 +217,7 @@ pub(crate) fn product_in(form: Form, mode: Mode, a: &CubeTensor, b: &CubeTensor,
             // What a turn reads of A: rows, or of each k the values of all rows.
             let per_k = if vector_a { rows.div_ceil(4) } else { rows };
             let reads = if mode == Mode::TransposedA { unroll * per_k } else { rows };
-            launch(&DIRECT)
+            launch(&DIRECT, [row_blocks, column_blocks])
                 .define("ROWS", rows as i64)
                 .define("COLUMNS", columns as i64)
                 .define("VECTOR_A", vector_a)
@@ -222,42 +225,27 @@ pub(crate) fn product_in(form: Form, mode: Mode, a: &CubeTensor, b: &CubeTensor,
                 .define("SHARES", shares && reads.is_multiple_of(LANES))
                 .define("UNROLL", unroll as i64)
                 .define("PER_K", per_k as i64)
-                .size(row_blocks)
-                .size(column_blocks)
-                .size(part)
-                .size(a_stride)
-                .size(result_stride)
                 .run(LANES as u32, groups);
         }
         Form::Staged(_) => {
             let (row_blocks, column_blocks) = (m.div_ceil(TILE), n.div_ceil(TILE));
             let groups = (row_blocks * column_blocks + has_sums * m.div_ceil(TILE)) * parts;
-            launch(&STAGED)
+            launch(&STAGED, [row_blocks, column_blocks])
                 .define("VECTOR_A", 0)
                 .define("VECTOR_B", 0)
-                .size(row_blocks)
-                .size(column_blocks)
-                .size(part)
-                .size(a_stride)
-                .size(result_stride)
                 .run(TILE as u32, groups);
         }
         Form::Matrix { units, .. } => {
             assert!(is_half, "product: matrix units take half precision");
             let (row_blocks, column_blocks) = (m.div_ceil(TILE), n.div_ceil(TILE));
             let groups = (row_blocks * column_blocks + has_sums * m.div_ceil(units.lanes())) * parts;
-            launch(&MATRIX)
+            launch(&MATRIX, [row_blocks, column_blocks])
                 .define("VECTOR_A", vector_a)
                 .define("VECTOR_B", vector_b)
                 .define("SIZE", units.size as i64)
                 .define("STRIPS", units.most_subgroups() as i64)
                 .define("EMULATED", units.is_emulated)
                 .define("SUBGROUP", units.subgroups[0] as i64)
-                .size(row_blocks)
-                .size(column_blocks)
-                .size(part)
-                .size(a_stride)
-                .size(result_stride)
                 .run(units.lanes() as u32, groups);
         }
     }
