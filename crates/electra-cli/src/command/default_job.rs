@@ -9,8 +9,6 @@ use std::path::{Path, PathBuf};
 
 use anstyle::{AnsiColor, Style};
 use anyhow::bail;
-use electra_data::input::{InputOptions, TextSource};
-
 use electra_data::{BuildOptions, Manifest, Tokenizer, TrainOptions, build, dataset_tokenizer, rust_docs};
 use electra_kernels::device::DeviceChoice;
 use electra_train::pretrain::{Outcome, RUN_CONFIG};
@@ -18,6 +16,7 @@ use electra_train::run_config::{self, RunConfig};
 use electra_train::training_data;
 use electra_train::validate::JudgedToken;
 
+use super::input_args::ReadingArgs;
 use super::pretrain::{Start, open_device, settle_micro_batch, train};
 use crate::seconds_per_step;
 use crate::terminal::{FAINT_STYLE, HEADING_STYLE, Terminal, Unit};
@@ -29,9 +28,11 @@ const STEPS: std::ops::RangeInclusive<f64> = 100.0..=50_000.0;
 /// Options of the default job.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Text to learn from: files, folders or globs [default: the Rust documentation on this machine]
+    /// Text to learn from: files, folders or globs; - is standard input [default: the Rust documentation on this machine]
     #[arg(long, value_name = "PATH", num_args = 1.., help_heading = "Default job")]
     input: Vec<String>,
+    #[command(flatten)]
+    reading: ReadingArgs,
     /// The run's folder
     #[arg(long, value_name = "DIR", default_value = "runs/first", help_heading = "Default job")]
     out: PathBuf,
@@ -110,7 +111,7 @@ fn prepare(args: &Args, config: &RunConfig, dataset: &Path, terminal: &Terminal)
         // Opening it checks it; here only whether it is the text that was asked for.
         let manifest = Manifest::load(dataset)?;
         if !args.input.is_empty() {
-            let asked = TextSource::find(&args.input, InputOptions::default())?.names();
+            let asked = args.reading.source(&args.input)?.names();
             if asked != manifest.sources {
                 bail!(
                     "{} was made of other text ({})\nname another folder with --out",
@@ -126,7 +127,7 @@ fn prepare(args: &Args, config: &RunConfig, dataset: &Path, terminal: &Terminal)
         terminal.note(format_args!("{HEADING_STYLE}Text{HEADING_STYLE:#}   {}", corpus.description));
         corpus.into_source()
     } else {
-        let source = TextSource::find(&args.input, InputOptions::default())?;
+        let source = args.reading.source(&args.input)?;
         terminal.note(format_args!("{HEADING_STYLE}Text{HEADING_STYLE:#}   {}", source.names().join(", ")));
         source
     };

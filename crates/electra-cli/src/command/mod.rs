@@ -12,6 +12,7 @@ mod devices;
 mod export;
 mod fill;
 mod import;
+mod input_args;
 mod pretrain;
 mod tokenizer;
 

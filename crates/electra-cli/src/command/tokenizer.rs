@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use electra_data::{Stage, Tokenizer, TrainOptions};
 
-use super::data::InputArgs;
+use super::input_args::InputArgs;
 use crate::terminal::{HEADING_STYLE, Terminal, Unit};
 
 /// Train a vocabulary, or import one
