@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use crate::atomic;
+use crate::corpus_record::TextDigest;
 use crate::error::{DataError, Result, io_error, shown};
 use crate::input::TextSource;
 use crate::manifest::{FORMAT_VERSION, MANIFEST_FILE, Manifest, SplitRecord, TOKENIZER_FOLDER};
@@ -29,11 +30,13 @@ pub struct BuildOptions {
     pub overwrite: bool,
     /// Tokens after which a shard is full.
     pub shard_tokens: usize,
+    /// The dataset's name in model cards; the folder's where `None`.
+    pub name: Option<String>,
 }
 
 impl Default for BuildOptions {
     fn default() -> Self {
-        Self { validation_fraction: 0.02, seed: 0, jobs: 0, overwrite: false, shard_tokens: SHARD_TOKENS }
+        Self { validation_fraction: 0.02, seed: 0, jobs: 0, overwrite: false, shard_tokens: SHARD_TOKENS, name: None }
     }
 }
 
@@ -64,15 +67,16 @@ pub fn build(
         options.seed,
         options.shard_tokens.max(1),
     );
+    let mut digest = TextDigest::default();
     let mut progress = Progress { input_total_bytes: source.input_bytes(), ..Progress::default() };
     let make_worker = || {
         let mut encoder = LineEncoder::new(tokenizer);
-        move |block| EncodedBlock::new(&block, &mut encoder)
+        move |block| EncodedBlock::new(block, &mut encoder)
     };
     for_each_block(source, worker_count(options.jobs), make_worker, |block: EncodedBlock, input_bytes| {
-        block.write(&mut split)?;
+        block.write(&mut split, &mut digest)?;
         progress.input_bytes = input_bytes;
-        progress.text_bytes += block.text_bytes;
+        progress.text_bytes += block.text.text_bytes();
         progress.tokens += block.tokens.len() as u64;
         progress.lines = split.lines();
         progress.documents = split.documents();
@@ -94,8 +98,10 @@ pub fn build(
         version: FORMAT_VERSION,
         tokenizer_sha256: tokenizer.sha256().to_owned(),
         vocab_size: tokenizer.vocab_size(),
+        name: Some(options.name.clone().unwrap_or_else(|| name_of(out))),
         sources: source.names(),
         text_bytes: progress.text_bytes,
+        text_sha256: Some(digest.finish()),
         validation_fraction: options.validation_fraction,
         seed: options.seed,
         held_out_by: written.held_out_by,
@@ -108,35 +114,42 @@ pub fn build(
     Ok(manifest)
 }
 
-/// The ids of a block's lines.
+/// The folder's own name, where it has one: not "." and not "/".
+fn name_of(folder: &Path) -> String {
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    folder.file_name().map_or_else(|| "unnamed".into(), |name| name.to_string_lossy().into_owned())
+}
+
+/// A block and the ids of its lines.
 struct EncodedBlock {
+    text: LineBlock,
     tokens: Vec<u32>,
     /// One past each line's last token.
-    line_ends: Vec<usize>,
-    document_ends: Vec<u32>,
-    text_bytes: u64,
+    token_ends: Vec<usize>,
 }
 
 impl EncodedBlock {
-    fn new(block: &LineBlock, encoder: &mut LineEncoder) -> Self {
-        let mut tokens = Vec::with_capacity(block.text_bytes() as usize / 4);
-        let line_ends = block
+    fn new(text: LineBlock, encoder: &mut LineEncoder) -> Self {
+        let mut tokens = Vec::with_capacity(text.text_bytes() as usize / 4);
+        let token_ends = text
             .lines()
             .map(|line| {
                 encoder.encode_into(line, &mut tokens);
                 tokens.len()
             })
             .collect();
-        Self { tokens, line_ends, document_ends: block.document_ends.clone(), text_bytes: block.text_bytes() }
+        Self { text, tokens, token_ends }
     }
 
-    fn write(&self, split: &mut SplitWriter) -> Result<()> {
-        let mut document_ends = self.document_ends.iter().peekable();
+    fn write(&self, split: &mut SplitWriter, digest: &mut TextDigest) -> Result<()> {
+        let mut document_ends = self.text.document_ends.iter().peekable();
         let mut start = 0;
-        for (line, &end) in self.line_ends.iter().enumerate() {
-            while document_ends.next_if(|&&at| at as usize == line).is_some() {
+        for (number, (line, &end)) in self.text.lines().zip(&self.token_ends).enumerate() {
+            while document_ends.next_if(|&&at| at as usize == number).is_some() {
                 split.end_document()?;
+                digest.end_document();
             }
+            digest.line(line);
             // A line of control characters alone has no token.
             if end > start {
                 split.line(&self.tokens[start..end])?;
@@ -145,6 +158,7 @@ impl EncodedBlock {
         }
         if document_ends.next().is_some() {
             split.end_document()?;
+            digest.end_document();
         }
         Ok(())
     }

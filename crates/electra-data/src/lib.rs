@@ -22,6 +22,8 @@ mod batch;
 #[cfg(feature = "native")]
 mod build;
 #[cfg(feature = "native")]
+mod corpus_record;
+#[cfg(feature = "native")]
 mod cut_cache;
 #[cfg(feature = "native")]
 mod dataset;
@@ -51,6 +53,8 @@ pub mod tokenizer;
 pub use batch::{Batch, ExampleKey, push_example};
 #[cfg(feature = "native")]
 pub use build::{BuildOptions, build};
+#[cfg(feature = "native")]
+pub use corpus_record::CorpusRecord;
 #[cfg(feature = "native")]
 pub use cut_cache::CACHE_FOLDER;
 #[cfg(feature = "native")]

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::atomic;
+use crate::corpus_record::CorpusRecord;
 use crate::error::{DataError, Result, io_error, shown};
 use crate::shard::ShardRecord;
 
@@ -74,9 +75,15 @@ pub struct Manifest {
     pub version: u32,
     pub tokenizer_sha256: String,
     pub vocab_size: usize,
-    /// The input files, or a description.
+    /// The dataset's name, which is no path. Absent in datasets of older versions, as is [`Self::text_sha256`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The input files, or a description: for this machine alone, so never for a model card.
     pub sources: Vec<String>,
     pub text_bytes: u64,
+    /// See [`CorpusRecord::text_sha256`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_sha256: Option<String>,
     pub validation_fraction: f64,
     pub seed: u64,
     pub held_out_by: HeldOutBy,
@@ -96,6 +103,16 @@ impl Manifest {
         match split {
             Split::Train => &self.train,
             Split::Validation => &self.validation,
+        }
+    }
+
+    /// What may be said of the corpus elsewhere.
+    pub fn corpus(&self) -> CorpusRecord {
+        CorpusRecord {
+            name: self.name.clone().unwrap_or_else(|| "unnamed".into()),
+            text_bytes: self.text_bytes,
+            tokens: self.train.tokens + self.validation.tokens,
+            text_sha256: self.text_sha256.clone(),
         }
     }
 
