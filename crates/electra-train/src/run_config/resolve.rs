@@ -155,18 +155,12 @@ impl Merge {
     fn finish(self) -> Result<RunConfig, RunConfigError> {
         let at = |key: &str| self.sources.get(key).cloned().unwrap_or_else(|| "run configuration".to_owned());
         // Keys and types are checked by now: what is left are words that an enum does not know.
-        let mut config: RunConfig =
-            Value::Table(self.values.clone()).try_into().map_err(|error: toml::de::Error| {
-                let (key, expected) = match error.message() {
-                    message if message.contains("auto") => ("train.micro_batch", "\"auto\" or a whole number"),
-                    message if message.contains("sinusoidal") => {
-                        ("model.position_initializer", "\"normal\", \"sinusoidal\" or \"neighbours\"")
-                    }
-                    _ => ("model.sharing", "\"embeddings\", \"none\" or \"all\""),
-                };
-                let value = leaf(&self.values, key).map(Value::to_string).unwrap_or_default();
-                RunConfigError::Range { at: at(key), key: key.to_owned(), value, expected: expected.to_owned() }
-            })?;
+        let values = Value::Table(self.values.clone());
+        let mut config: RunConfig = serde_path_to_error::deserialize(values).map_err(|error| {
+            let key = error.path().to_string();
+            let value = leaf(&self.values, &key).map(Value::to_string).unwrap_or_default();
+            RunConfigError::Range { at: at(&key), key, value, expected: expected_of(error.inner().message()) }
+        })?;
         // A preset's warmup goes with its own number of steps: a shorter run that names none warms up for a tenth.
         let is_preset = |key: &str| self.sources.get(key).is_none_or(|source| source.starts_with("preset "));
         if is_preset("train.warmup_steps") && !is_preset("train.steps") {
@@ -230,6 +224,12 @@ fn coerce(path: &str, expected: &Value, value: &Value) -> Option<Value> {
     }
 }
 
+/// What serde expected, out of its message: "unknown variant `x`, expected `a` or `b`" gives "\"a\" or \"b\"".
+fn expected_of(message: &str) -> String {
+    let expected = message.split_once("expected ").map_or(message, |(_, expected)| expected);
+    expected.lines().next().unwrap_or_default().replace('`', "\"")
+}
+
 fn expectation(value: &Value) -> &'static str {
     match value {
         Value::Integer(_) => "a whole number, 0 or above",
@@ -241,7 +241,7 @@ fn expectation(value: &Value) -> &'static str {
     }
 }
 
-fn leaf<'a>(table: &'a Table, path: &str) -> Option<&'a Value> {
+pub(super) fn leaf<'a>(table: &'a Table, path: &str) -> Option<&'a Value> {
     let mut parts = path.split('.');
     let first = table.get(parts.next()?)?;
     parts.try_fold(first, |value, part| value.as_table()?.get(part))
@@ -295,10 +295,13 @@ fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<
 
 #[cfg(feature = "native")]
 mod files {
-    use std::path::Path;
+    use std::path::{Component, Path, PathBuf, absolute};
 
     use super::{RunConfig, resolve};
     use crate::error::{Error, Result};
+
+    /// Name of the resolved configuration in a run's folder.
+    pub const RUN_CONFIG: &str = "run.toml";
 
     /// As [`resolve`], with the configuration's file read from `file`.
     ///
@@ -315,33 +318,52 @@ mod files {
     }
 
     impl RunConfig {
-        /// Writes the resolved file, atomically.
+        /// Writes run.toml into a run's folder, atomically. The dataset is named so that it is found from any working
+        /// folder: relative to the run's folder where it lies in there, else by its whole path.
         ///
         /// # Errors
         /// The file cannot be written.
-        pub fn save(&self, path: &Path) -> Result<()> {
-            crate::file::write_atomically(path, self.to_toml().as_bytes())
+        pub fn save_in(&self, run: &Path) -> Result<()> {
+            let mut saved = self.clone();
+            if !self.data.dir.as_os_str().is_empty() {
+                let (dir, run) = (lasting(&self.data.dir), lasting(run));
+                saved.data.dir = dir.strip_prefix(run).map_or(dir.clone(), Path::to_owned);
+            }
+            crate::file::write_atomically(&run.join(RUN_CONFIG), saved.to_toml().as_bytes())
         }
 
-        /// Reads a resolved file.
+        /// Reads a run's run.toml; the dataset's folder as it is to be opened from here.
         ///
         /// # Errors
         /// As [`resolve_with_file`].
-        pub fn load(path: &Path) -> Result<Self> {
-            resolve_with_file(None, Some(path), &[])
+        pub fn load_from(run: &Path) -> Result<Self> {
+            let mut config = resolve_with_file(None, Some(&run.join(RUN_CONFIG)), &[])?;
+            let dir = run.join(&config.data.dir);
+            // A file written by hand may name it as seen from the working folder.
+            if !config.data.dir.as_os_str().is_empty() && (dir.exists() || !config.data.dir.exists()) {
+                config.data.dir = dir;
+            }
+            Ok(config)
         }
+    }
+
+    /// The whole path. Links stay links, which may be made to lead elsewhere, unless ".." has to be understood.
+    fn lasting(path: &Path) -> PathBuf {
+        let climbs = path.components().any(|part| part == Component::ParentDir);
+        let whole = if climbs { path.canonicalize() } else { absolute(path) };
+        whole.unwrap_or_else(|_| path.to_owned())
     }
 }
 
 #[cfg(feature = "native")]
-pub use files::resolve_with_file;
+pub use files::{RUN_CONFIG, resolve_with_file};
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::run_config::MicroBatch;
 
-    fn set(text: &str) -> Result<RunConfig, RunConfigError> {
+    fn set_result(text: &str) -> Result<RunConfig, RunConfigError> {
         resolve(None, None, &[text.to_owned()])
     }
 
@@ -376,7 +398,6 @@ mod tests {
         assert_eq!((config.device.as_str(), config.train.micro_batch), ("gpu:1", MicroBatch::Size(4)));
         let again = resolve(None, Some(("run.toml", &config.to_toml())), &[]).unwrap();
         assert_eq!(again, config);
-        assert_eq!(again.digest(), config.digest());
     }
 
     #[test]
@@ -384,24 +405,23 @@ mod tests {
         let file = "seed = 1\n\n[train]\nsteps = 50\nbatchsize = 4\n";
         let text = message(resolve(None, Some(("my.toml", file)), &[]));
         assert!(text.contains("my.toml, line 5") && text.contains("did you mean \"train.batch_size\""), "{text}");
-        assert!(message(set("steps=5")).contains("did you mean \"train.steps\""));
-        assert!(message(set("train.colour=5")).contains("unknown key \"train.colour\""));
-        assert!(message(set("optimizer.kind=adam")).contains("unknown key \"optimizer.kind\""));
+        assert!(message(set_result("steps=5")).contains("did you mean \"train.steps\""));
+        assert!(message(set_result("train.colour=5")).contains("unknown key \"train.colour\""));
+        assert!(message(set_result("optimizer.kind=adam")).contains("unknown key \"optimizer.kind\""));
     }
 
     #[test]
     fn a_wrong_type_names_key_value_and_what_is_expected() {
-        let text = message(set("train.steps=many"));
+        let text = message(set_result("train.steps=many"));
         assert!(text.contains("train.steps is many") && text.contains("a whole number"), "{text}");
-        assert!(message(set("train.steps=-5")).contains("a whole number, 0 or above"));
-        assert!(message(set("train.steps=1.5")).contains("a whole number"));
-        assert!(message(set("train=5")).contains("a section of keys"));
-        assert!(message(set("data.paper_exact=1")).contains("true or false"));
-        assert!(message(set("train.micro_batch=some")).contains("\"auto\" or a whole number"));
-        assert!(message(set("model.sharing=half")).contains("\"embeddings\", \"none\" or \"all\""));
-        assert!(message(set("train.steps")).contains("--set train.steps=1000"));
-        assert!(message(set("a b=1")).contains("dotted key"));
-        assert!(message(set("preset=small")).contains("--preset NAME"));
+        assert!(message(set_result("train.steps=-5")).contains("a whole number, 0 or above"));
+        assert!(message(set_result("train.steps=1.5")).contains("a whole number"));
+        assert!(message(set_result("train=5")).contains("a section of keys"));
+        assert!(message(set_result("data.paper_exact=1")).contains("true or false"));
+        assert!(message(set_result("train.micro_batch=some")).contains("\"auto\" or a whole number"));
+        assert!(message(set_result("train.steps")).contains("--set train.steps=1000"));
+        assert!(message(set_result("a b=1")).contains("dotted key"));
+        assert!(message(set_result("preset=small")).contains("--preset NAME"));
         let text = message(resolve(None, Some(("run.toml", "seed = \n")), &[]));
         assert!(text.contains("run.toml, line 1"), "{text}");
         let text = message(resolve(None, Some(("run.toml", "seed = 1\nseed = 2\n")), &[]));
@@ -422,7 +442,7 @@ mod tests {
             ("train.batch_size=0", "at least 1"),
             ("train.micro_batch=64", "1 to train.batch_size, which is 32"),
             ("train.sequence_length=1024", "max_position_embeddings, which is 512"),
-            ("train.learning_rate=nan", "above 0"),
+            ("train.learning_rate=nan", "above 0 and finite"),
             ("train.beta2=1", "below 1"),
             ("device=tpu", "\"gpu:N\""),
             ("device=gpu:x", "\"gpu:N\""),
@@ -430,10 +450,10 @@ mod tests {
             ("model.num_attention_heads=3", "a divisor of hidden_size"),
             ("model.hidden_size=0", "1 to 2147483647"),
             ("model.sharing=all", "generator_size = 1.0"),
-            ("model.position_initializer=random", "\"normal\", \"sinusoidal\" or \"neighbours\""),
+            ("model.position_initializer=random", "one of \"normal\", \"sinusoidal\", \"neighbours\""),
             ("data.masking_probability=1", "between 0 and 1"),
         ] {
-            let found = message(set(text));
+            let found = message(set_result(text));
             assert!(found.contains(expected) && found.contains("--set"), "{text}: {found}");
         }
         assert!(message(resolve(Some("smal"), None, &[])).contains("did you mean \"small\"?"));
@@ -446,12 +466,76 @@ mod tests {
         assert!(message(resolve(Some("first"), None, &no_heads)).contains("model.num_attention_heads is 0"));
     }
 
+    /// What each key must refuse, and that it says so in its own name.
     #[test]
-    fn the_digest_ignores_what_does_not_change_the_numbers() {
-        let tiny = resolve(None, None, &[]).unwrap().digest();
-        assert_eq!(set("device=cpu").unwrap().digest(), tiny);
-        assert_eq!(set("train.keep=9").unwrap().digest(), tiny);
-        assert_ne!(set("seed=9").unwrap().digest(), tiny);
-        assert_ne!(set("train.micro_batch=8").unwrap().digest(), tiny, "the order of sums is part of a run");
+    fn a_wrong_value_of_any_key_is_refused_in_its_name() {
+        let schema = Table::try_from(RunConfig::default()).unwrap();
+        for key in key_paths() {
+            let wrong: &[&str] = match leaf(&schema, &key).unwrap() {
+                Value::Integer(_) => &["many", "-1", "1.5", "true", "\"5\"", "[5]", "99999999999999999999"],
+                Value::Float(_) => &["wide", "-1.0", "nan", "inf", "-inf", "true", "[0.5]"],
+                Value::Boolean(_) => &["maybe", "1", "\"true\""],
+                // Any text may be a folder's name.
+                Value::String(_) if key == "data.dir" => &["[1]", "{}"],
+                Value::String(_) => &["nonsense", "\"\"", "'quoted nonsense'"],
+                other => panic!("{key} = {other}: what would be wrong?"),
+            };
+            for value in wrong {
+                let is_text_for_text = key == "data.dir";
+                let set = format!("{key}={value}");
+                match set_result(&set) {
+                    Ok(_) => assert!(is_text_for_text, "{set} is accepted"),
+                    Err(error) => {
+                        let text = error.to_string();
+                        assert!(text.contains(&format!("{key} is ")) && text.contains("--set"), "{set}: {text}");
+                        let expected = text.rsplit("be ").next().unwrap_or_default();
+                        let says_finite = expected.contains("finite") || expected.contains("at most") || expected.contains("below");
+                        let is_infinite = *value == "inf";
+                        assert!(!is_infinite || says_finite || expected.contains("between"), "the cause: {set}: {text}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_word_that_an_enum_does_not_know_is_refused_in_its_keys_name() {
+        for (set, expected) in [
+            ("train.precision=f64", "train.precision is \"f64\", but it must be \"f32\" or \"f16\""),
+            ("model.sharing=half", "model.sharing is \"half\", but it must be one of \"embeddings\", \"none\", \"all\""),
+            ("model.position_initializer=x", "model.position_initializer is \"x\""),
+            ("train.micro_batch=some", "train.micro_batch is \"some\", but it must be \"auto\" or a whole number"),
+        ] {
+            let text = message(set_result(set));
+            assert!(text.contains(expected), "{text}");
+        }
+        let text = message(resolve(None, Some(("my.toml", "[train]\nsteps = 50\nprecision = \"f64\"\n")), &[]));
+        assert!(text.contains("my.toml, line 3: train.precision is \"f64\""), "{text}");
+    }
+
+    #[cfg(feature = "native")]
+    #[test]
+    fn the_dataset_of_a_run_is_found_from_any_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let (run, data) = (folder.path().join("runs/books"), folder.path().join("data"));
+        for path in [&run.join("data"), &data] {
+            std::fs::create_dir_all(path).unwrap();
+        }
+        let saved = |dir: std::path::PathBuf| {
+            let mut config = RunConfig::default();
+            config.data.dir = dir;
+            config.save_in(&run).unwrap();
+            let text = std::fs::read_to_string(run.join(super::RUN_CONFIG)).unwrap();
+            let line = text.lines().find(|line| line.starts_with("dir")).unwrap().to_owned();
+            (line, RunConfig::load_from(&run).unwrap().data.dir)
+        };
+        // In the run's folder, it moves with it.
+        assert_eq!(saved(run.join("data")), ("dir = \"data\"".to_owned(), run.join("data")));
+        let canonical = data.canonicalize().unwrap();
+        let (line, found) = saved(run.join("../../data"));
+        assert!(found == canonical && !line.contains(".."), "{line}");
+        // As seen from the working folder of the tests, which is the crate's.
+        let (line, found) = saved("src".into());
+        assert!(found.is_absolute() && found.join("run_config").is_dir(), "{line}");
     }
 }
