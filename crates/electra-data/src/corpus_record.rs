@@ -11,7 +11,7 @@ use crate::tokenizer::hex;
 /// A corpus by name, size and digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CorpusRecord {
-    /// The dataset's name, never a path.
+    /// Never a path.
     pub name: String,
     /// Bytes of text, lines without white space at their ends, held-out text included.
     pub text_bytes: u64,

@@ -17,6 +17,13 @@ const MAGIC: u64 = 0x656c_6563_7472_6101;
 /// Words before the payload: magic, shards, split, seed, epoch, seq, paper_exact, examples, runs.
 const HEADER: usize = 9;
 
+/// The cut lists kept in a dataset's folder, relative to it.
+pub(crate) fn files(dataset: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dataset.join(CACHE_FOLDER)).into_iter().flatten().flatten();
+    let names = entries.map(|entry| Path::new(CACHE_FOLDER).join(entry.file_name()));
+    names.filter(|path| path.extension().is_some_and(|extension| extension == "cuts")).collect()
+}
+
 /// The cache of one split.
 pub(crate) struct FolderCache {
     folder: PathBuf,

@@ -17,7 +17,7 @@
 //! ```
 
 #[cfg(feature = "native")]
-mod atomic;
+pub mod atomic;
 mod batch;
 #[cfg(feature = "native")]
 mod build;
@@ -29,12 +29,16 @@ mod cut_cache;
 mod dataset;
 mod error;
 #[cfg(feature = "native")]
+mod folder_lock;
+#[cfg(feature = "native")]
 pub mod input;
 #[cfg(feature = "native")]
 mod inspect;
 #[cfg(feature = "native")]
 mod manifest;
 mod masking;
+#[cfg(feature = "native")]
+mod out_folder;
 pub mod packing;
 #[cfg(feature = "native")]
 mod pipeline;
@@ -61,12 +65,16 @@ pub use cut_cache::CACHE_FOLDER;
 pub use dataset::{Dataset, dataset_tokenizer};
 pub use error::{DataError, Result};
 #[cfg(feature = "native")]
+pub use folder_lock::FolderLock;
+#[cfg(feature = "native")]
 pub use input::{InputOptions, TextSource};
 #[cfg(feature = "native")]
 pub use inspect::{ExampleToken, Inspection, LengthHistogram, SplitStatistics, inspect};
 #[cfg(feature = "native")]
 pub use manifest::{HeldOutBy, MANIFEST_FILE, Manifest, Split, SplitRecord, TOKENIZER_FOLDER};
 pub use masking::{Masked, MaskingConfig, choose_masked};
+#[cfg(feature = "native")]
+pub use out_folder::{OutFolder, finish_interrupted};
 pub use packing::{Corpus, CutList, MemoryCorpus, cut_list};
 #[cfg(feature = "native")]
 pub use pipeline::{OnProgress, Progress, Stage};

@@ -1,12 +1,13 @@
 //! The manifest: what a dataset folder holds. It is written last, so a folder without one is not a dataset.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::atomic;
 use crate::corpus_record::CorpusRecord;
 use crate::error::{DataError, Result, io_error, shown};
+use crate::out_folder::finish_interrupted;
 use crate::shard::ShardRecord;
 
 /// Name in the dataset's folder.
@@ -75,13 +76,14 @@ pub struct Manifest {
     pub version: u32,
     pub tokenizer_sha256: String,
     pub vocab_size: usize,
-    /// The dataset's name, which is no path. Absent in datasets of older versions, as is [`Self::text_sha256`].
+    /// The corpus' name, where one was given: the folder's is none of this file's business, so that equal text gives
+    /// equal files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The input files, or a description: for this machine alone, so never for a model card.
     pub sources: Vec<String>,
     pub text_bytes: u64,
-    /// See [`CorpusRecord::text_sha256`].
+    /// See [`CorpusRecord::text_sha256`]. Absent in datasets of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text_sha256: Option<String>,
     pub validation_fraction: f64,
@@ -106,10 +108,14 @@ impl Manifest {
         }
     }
 
-    /// What may be said of the corpus elsewhere.
-    pub fn corpus(&self) -> CorpusRecord {
+    /// What may be said elsewhere of the corpus in `folder`, whose own name it has unless it was given another.
+    pub fn corpus(&self, folder: impl AsRef<Path>) -> CorpusRecord {
+        let folder = folder.as_ref();
+        // Not "." and not "..".
+        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        let folder_name = || folder.file_name().map(|name| name.to_string_lossy().into_owned());
         CorpusRecord {
-            name: self.name.clone().unwrap_or_else(|| "unnamed".into()),
+            name: self.name.clone().or_else(folder_name).unwrap_or_else(|| "unnamed".into()),
             text_bytes: self.text_bytes,
             tokens: self.train.tokens + self.validation.tokens,
             text_sha256: self.text_sha256.clone(),
@@ -122,6 +128,7 @@ impl Manifest {
     /// A folder that is missing or no dataset, an interrupted build, another version, a damaged file.
     pub fn load(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
+        finish_interrupted(folder)?;
         let path = folder.join(MANIFEST_FILE);
         let error =
             |reason: String, remedy: &str| DataError::Dataset { path: shown(&path), reason, remedy: remedy.into() };
@@ -161,12 +168,28 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// The files of the dataset in `folder`, the manifest first: of any version, and even where it is damaged in other
+    /// ways. `None` without the manifest of a dataset.
+    pub(crate) fn listed_files(folder: &Path) -> Option<Vec<PathBuf>> {
+        let text = std::fs::read(folder.join(MANIFEST_FILE)).ok()?;
+        let value: serde_json::Value = serde_json::from_slice(&text).ok()?;
+        if value["format"] != FORMAT {
+            return None;
+        }
+        let shards = [Split::Train, Split::Validation].map(|split| value[split.name()]["shards"].as_array().cloned());
+        let shards =
+            shards.into_iter().flatten().flatten().filter_map(|shard| shard["file"].as_str().map(PathBuf::from));
+        // Never anything outside the folder, whatever the manifest says.
+        let shards = shards.filter(|file| file.file_name() == Some(file.as_os_str()));
+        Some(std::iter::once(MANIFEST_FILE.into()).chain(shards).collect())
+    }
+
     pub(crate) fn save(mut self, folder: &Path) -> Result<Self> {
         self.crc32c = self.checksum();
         let path = folder.join(MANIFEST_FILE);
         let json =
             serde_json::to_string_pretty(&self).map_err(|failure| io_error("write to", &path)(failure.into()))?;
-        atomic::write(&path, format!("{json}\n").as_bytes())?;
+        atomic::write(&path, format!("{json}\n").as_bytes()).map_err(io_error("write to", &path))?;
         Ok(self)
     }
 
