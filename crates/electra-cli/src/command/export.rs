@@ -33,6 +33,9 @@ pub struct Args {
     /// The checkpoint after so many steps [default: the newest whole one]
     #[arg(long)]
     step: Option<u64>,
+    /// The run's tokenizer, where its own copy of it is lost
+    #[arg(long, value_name = "DIR")]
+    tokenizer: Option<PathBuf>,
     /// Licence to name in the model cards, such as apache-2.0
     #[arg(long)]
     license: Option<String>,
@@ -43,7 +46,7 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
         Some(run) => run,
         None => newest_run()?,
     };
-    let mut config = RunConfig::load(&run.join(RUN_CONFIG))
+    let mut config = RunConfig::load_from(&run)
         .with_context(|| format!("{}: not the folder of a run", run.display()))?;
     let (path, saved) = match args.step {
         Some(step) => {
@@ -53,21 +56,26 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
         }
         None => {
             let latest = checkpoint::latest_whole(&run)?;
-            for broken in &latest.broken {
-                terminal.warn(format_args!("checkpoint passed over: {broken}"));
+            for damaged in &latest.damaged {
+                terminal.warn(format_args!("checkpoint passed over: {damaged}"));
             }
             match latest.found {
                 Some(found) => found,
-                None => bail!("{}: no whole checkpoint in there; train it first", run.display()),
+                None => bail!("{}: no checkpoint in there; train it first", run.display()),
             }
         }
     };
-    let tokenizer = training_data::tokenizer_folder(&mut config, &run)?;
+    let sha256 = &saved.state.tokenizer_sha256;
+    let (folder, tokenizer) = training_data::tokenizer_of(&mut config, &run, args.tokenizer.as_deref(), sha256)?;
     let objective = objective_of(&config, &config.objective)?;
-    let card = ModelCard { license: args.license, ..card_of_checkpoint(&run, &config, &saved.state) };
+    let card = ModelCard {
+        license: args.license,
+        tokenizer: Some(training_data::describe(&tokenizer)),
+        ..card_of_checkpoint(&run, &config, &saved.state)
+    };
     let parameters = host::parameters_from_host(&objective.layout(), saved.parameters, &path, &Device::flex())?;
     let out = args.out.unwrap_or(run);
-    for folder in export_networks(&out, &config, &*objective, &parameters, &tokenizer, &card)? {
+    for folder in export_networks(&out, &config, &*objective, &parameters, &folder, &card)? {
         terminal.result(folder.display())?;
     }
     Ok(())

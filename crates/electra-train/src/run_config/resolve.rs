@@ -41,6 +41,11 @@ pub enum RunConfigError {
     Type { at: String, key: String, value: String, expected: &'static str },
     #[error("{at}: {key} is {value}, but it must be {expected}")]
     Range { at: String, key: String, value: String, expected: String },
+    #[error(
+        "{key} is {value}: a run of these sizes needs at least {need} of memory ({parts}), but there are {has}; make {key} \
+         smaller"
+    )]
+    Memory { key: &'static str, value: usize, need: String, parts: String, has: String },
     #[error("{at}unknown preset \"{name}\"{hint}; the presets are {}", preset_names().collect::<Vec<_>>().join(", "))]
     UnknownPreset { at: String, name: String, hint: String },
     #[error("--set {text}: a dotted key and a value are expected, as in --set train.steps=1000")]
