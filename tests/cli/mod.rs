@@ -6,5 +6,6 @@ mod detect;
 mod devices;
 mod faults;
 mod pretrain;
+mod signals;
 mod terminal;
 mod tokenizer_and_data;
