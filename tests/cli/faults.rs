@@ -160,7 +160,10 @@ fn checkpoints_of_which_none_can_be_read_stop_a_resume_that_touches_nothing() {
     let state = fs::read_to_string(&path).unwrap();
     fs::write(&path, state.replace("\"format_version\": 2", "\"format_version\": 3")).unwrap();
     let sums = std::process::Command::new("sh")
-        .args(["-c", "sha256sum optimizer.safetensors parameters.safetensors metrics.safetensors state.json > SHA256SUMS"])
+        .args([
+            "-c",
+            "sha256sum optimizer.safetensors parameters.safetensors metrics.safetensors state.json > SHA256SUMS",
+        ])
         .current_dir(copy.join("step_000012"))
         .status();
     if sums.is_ok_and(|status| status.success()) {

@@ -88,7 +88,8 @@ impl Soak<'_> {
             command.arg("--resume");
         }
         let log = self.folder.join("log.txt");
-        let stderr = File::options().create(true).append(true).open(&log).map_err(|error| format!("log.txt: {error}"))?;
+        let stderr =
+            File::options().create(true).append(true).open(&log).map_err(|error| format!("log.txt: {error}"))?;
         let before = stderr.metadata().map_or(0, |log| log.len());
         command.stderr(stderr).env("ELECTRA_TEST_DELAY_MS", delay_ms.to_string());
         let child = command.spawn().map_err(|error| format!("{}: {error}", self.program.display()))?;
@@ -220,7 +221,9 @@ impl Soak<'_> {
         if stopped == 0 {
             return Err("no disk was full".to_owned());
         }
-        Ok(format!("{stopped} runs were stopped by full disks ({finished} were not), and came to the right end afterwards"))
+        Ok(format!(
+            "{stopped} runs were stopped by full disks ({finished} were not), and came to the right end afterwards"
+        ))
     }
 
     /// Fails unless the run is byte for byte the undisturbed one, with nothing left over.
@@ -331,7 +334,8 @@ fn newest_checkpoint(run: &Path) -> Option<String> {
 }
 
 fn size_of(folder: &Path) -> u64 {
-    let size = |path: PathBuf| if path.is_dir() { size_of(&path) } else { path.metadata().map_or(0, |file| file.len()) };
+    let size =
+        |path: PathBuf| if path.is_dir() { size_of(&path) } else { path.metadata().map_or(0, |file| file.len()) };
     names(folder).map(size).sum()
 }
 

@@ -62,7 +62,9 @@ pub(crate) fn report_arguments(error: &clap::Error) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(unwritable) if unwritable.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(unwritable) => {
-            say(format_args!("{ERROR_STYLE}error:{ERROR_STYLE:#} standard output: cannot write the text: {unwritable}"));
+            say(format_args!(
+                "{ERROR_STYLE}error:{ERROR_STYLE:#} standard output: cannot write the text: {unwritable}"
+            ));
             ExitCode::from(2)
         }
     }

@@ -32,8 +32,7 @@ impl<'a> TrainingDisplay<'a> {
                      {tokens_per_step} tokens (micro-batches of {micro_batch} examples) on {device}",
                     *parameters as f64 / 1e6
                 ));
-                self.progress =
-                    Some(self.terminal.progress_from(*first_step, "training", Some(*steps), Unit::Steps));
+                self.progress = Some(self.terminal.progress_from(*first_step, "training", Some(*steps), Unit::Steps));
             }
             TrainEvent::Resumed { step, path } => {
                 self.terminal.note(format_args!("Resuming after step {step} from {}", path.display()));

@@ -64,8 +64,7 @@ pub fn parameter_count(networks: &PretrainingConfig) -> f64 {
     let dense = |inputs: usize, outputs: usize| outputs as f64 * (inputs as f64 + 1.0);
     let layers = |config: &ElectraConfig| {
         let (hidden, inner) = (config.hidden_size, config.intermediate_size);
-        let layer =
-            4.0 * dense(hidden, hidden) + dense(hidden, inner) + dense(inner, hidden) + 4.0 * hidden as f64;
+        let layer = 4.0 * dense(hidden, hidden) + dense(hidden, inner) + dense(inner, hidden) + 4.0 * hidden as f64;
         let projection = if config.has_projection() { dense(config.embedding_size, hidden) } else { 0.0 };
         projection + config.num_hidden_layers as f64 * layer
     };

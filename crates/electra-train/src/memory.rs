@@ -96,10 +96,8 @@ fn heaviest(config: &RunConfig, on_host: bool) -> (&'static str, usize) {
         *value = (*value / 2).max(1);
         Least::of(&config, on_host).total_bytes()
     };
-    let (key, size) = sizes
-        .into_iter()
-        .min_by(|(_, a), (_, b)| halved(*a).total_cmp(&halved(*b)))
-        .expect("the list is not empty");
+    let (key, size) =
+        sizes.into_iter().min_by(|(_, a), (_, b)| halved(*a).total_cmp(&halved(*b))).expect("the list is not empty");
     (key, *size(&mut config.clone()))
 }
 
@@ -158,7 +156,9 @@ mod tests {
 
     #[test]
     fn bytes_are_said_in_words() {
-        for (bytes, words) in [(0.0, "0.0 kB"), (2e3, "2.0 kB"), (8.2e9, "8.2 GB"), (4.1e15, "4.1 PB"), (7e22, "70000.0 EB")] {
+        for (bytes, words) in
+            [(0.0, "0.0 kB"), (2e3, "2.0 kB"), (8.2e9, "8.2 GB"), (4.1e15, "4.1 PB"), (7e22, "70000.0 EB")]
+        {
             assert_eq!(in_words(bytes), words);
         }
     }

@@ -139,7 +139,7 @@ pub fn layout_of(config: &RunConfig, objective: &dyn Objective) -> Layout {
 ///
 /// # Errors
 /// A file cannot be read or written, the folder holds another run, or the loss stays non-finite. Before
-/// [`TrainEvent::Started`] nothing of the run in the folder has been changed.
+/// [`TrainEvent::Started`] a run in the folder loses nothing but rows after its checkpoint, which would be written again.
 pub fn pretrain(
     config: &RunConfig,
     data: TrainingData,
@@ -320,7 +320,14 @@ pub fn pretrain(
         license: options.license.clone(),
         corpus: Some(data.corpus.to_string()),
         tokenizer: Some(data.tokenizer_description),
-        ..card_of_steps(folder, config, progress.step, progress.tokens_seen, &progress.changes, last_validation.as_ref())
+        ..card_of_steps(
+            folder,
+            config,
+            progress.step,
+            progress.tokens_seen,
+            &progress.changes,
+            last_validation.as_ref(),
+        )
     };
     let exported = export_networks(folder, config, trainer.objective(), &trainer.parameters, &tokenizer, &card)?;
     let examples =
@@ -450,13 +457,7 @@ struct Keeper<'a> {
 }
 
 impl Keeper<'_> {
-    fn save(
-        &mut self,
-        trainer: &Trainer,
-        progress: &Progress,
-        rows: u64,
-        events: &mut EventSink<'_>,
-    ) -> Result<()> {
+    fn save(&mut self, trainer: &Trainer, progress: &Progress, rows: u64, events: &mut EventSink<'_>) -> Result<()> {
         let (window, window_scores) = progress.window.save();
         let checkpoint = Checkpoint {
             state: TrainState {

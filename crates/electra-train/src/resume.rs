@@ -42,9 +42,12 @@ pub(crate) fn newest(
         events(&TrainEvent::Notice { message: describe(difference, saved.state.step, config) });
     }
     let step = saved.state.step;
-    saved.state.changes.extend(
-        differences.into_iter().map(|Difference { key, saved, now }| Change { step, key, from: saved, to: now }),
-    );
+    saved.state.changes.extend(differences.into_iter().map(|Difference { key, saved, now }| Change {
+        step,
+        key,
+        from: saved,
+        to: now,
+    }));
     Ok(Some((path, saved)))
 }
 

@@ -3,6 +3,9 @@
 //! The types, their defaults and the ranges of their values. `resolve` makes one from a preset, a file and
 //! `--set`; what results is written to the run's folder whole, and reading that file back gives the same run.
 
+#[cfg(feature = "native")]
+mod files;
+mod path_text;
 mod resolve;
 mod settings;
 
@@ -16,7 +19,7 @@ use serde::de::Unexpected;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 #[cfg(feature = "native")]
-pub use resolve::{RUN_CONFIG, resolve_with_file};
+pub use files::{RUN_CONFIG, resolve_with_file};
 pub use resolve::{DEFAULT_PRESET, RunConfigError, key_paths, preset_names, resolve};
 pub use settings::{Difference, FIXED, FREE};
 
@@ -81,6 +84,7 @@ pub enum PositionInitializer {
 #[serde(deny_unknown_fields, default)]
 pub struct DataConfig {
     /// Folder of shards; empty: the command's own choice.
+    #[serde(with = "path_text")]
     pub dir: PathBuf,
     /// Share of tokens that the generator must predict.
     pub masking_probability: f64,

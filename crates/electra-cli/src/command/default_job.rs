@@ -13,8 +13,8 @@ use electra_data::{BuildOptions, Manifest, Tokenizer, TrainOptions, build, datas
 use electra_kernels::device::DeviceChoice;
 use electra_train::pretrain::{Outcome, RUN_CONFIG};
 use electra_train::run_config::{self, RunConfig};
-use electra_train::{RunFolder, training_data};
 use electra_train::validate::JudgedToken;
+use electra_train::{RunFolder, training_data};
 
 use super::input_args::ReadingArgs;
 use super::pretrain::{Start, check_memory, open_device, settle_micro_batch, train};

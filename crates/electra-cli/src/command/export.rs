@@ -46,8 +46,8 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
         Some(run) => run,
         None => newest_run()?,
     };
-    let mut config = RunConfig::load_from(&run)
-        .with_context(|| format!("{}: not the folder of a run", run.display()))?;
+    let mut config =
+        RunConfig::load_from(&run).with_context(|| format!("{}: not the folder of a run", run.display()))?;
     let (path, saved) = match args.step {
         Some(step) => {
             let path = checkpoint::path_of(&run, step);

@@ -142,7 +142,9 @@ fn resolve(args: &Args) -> anyhow::Result<RunConfig> {
     let saved = if args.resume { saved_run(args)? } else { None };
     let mut config = match &saved {
         // The run's own configuration, and what is said otherwise: its preset's name says nothing that is not in there.
-        Some((run, saved)) if args.config.is_none() && args.preset.as_ref().is_none_or(|name| *name == saved.preset) => {
+        Some((run, saved))
+            if args.config.is_none() && args.preset.as_ref().is_none_or(|name| *name == saved.preset) =>
+        {
             run_config::resolve_with_file(None, Some(&run.join(RUN_CONFIG)), &sets)?
         }
         _ => run_config::resolve_with_file(args.preset.as_deref(), args.config.as_deref(), &sets)?,

@@ -2,7 +2,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use electra_data::{
-    Batch, BatchSource, Corpus, CutKey, CutList, Masked, MaskingConfig, MemoryCorpus, Prefetcher, choose_masked, cut_list,
+    Batch, BatchSource, Corpus, CutKey, CutList, Masked, MaskingConfig, MemoryCorpus, Prefetcher, choose_masked,
+    cut_list,
 };
 use proptest::prelude::*;
 
