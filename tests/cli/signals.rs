@@ -1,6 +1,7 @@
 //! Signals: a stopped run has saved, and its exit code says so; what was ignored at the start stays ignored.
 #![cfg(unix)]
 
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -38,12 +39,25 @@ fn end(child: Child) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-/// The endless run in `out`, training; `trap` is what a shell does before it becomes the run.
-fn start(small: &SmallRun, out: &str, trap: &str) -> Child {
-    let program = electra(small.arguments(out, &ENDLESS));
-    let mut shell = Command::new("sh");
-    shell.args(["-c", &format!("{trap} exec \"$0\" \"$@\"")]).arg(program.get_program()).args(program.get_args());
-    let child = shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+/// `command` with these signals as in a terminal, whatever the tests themselves were started with: a script's background
+/// jobs ignore SIGINT. `ignored` is ignored, as nohup does.
+fn with_signals(mut command: Command, ignored: Option<i32>) -> Child {
+    let reset = move || {
+        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGUSR1] {
+            let action = if ignored == Some(signal) { libc::SIG_IGN } else { libc::SIG_DFL };
+            // SAFETY: no handler is installed.
+            unsafe { libc::signal(signal, action) };
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec only `signal` is called, which is allowed there.
+    unsafe { command.pre_exec(reset) };
+    command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts")
+}
+
+/// The endless run in `out`, training.
+fn start(small: &SmallRun, out: &str, ignored: Option<i32>) -> Child {
+    let child = with_signals(electra(small.arguments(out, &ENDLESS)), ignored);
     wait_until("a first row", || rows(&small.path(out)) > 2);
     child
 }
@@ -52,7 +66,7 @@ fn start(small: &SmallRun, out: &str, trap: &str) -> Child {
 fn a_signal_saves_and_ends_with_exit_code_three() {
     let small = SmallRun::new();
     for signal in ["TERM", "INT", "HUP", "USR1"] {
-        let child = start(&small, signal, "");
+        let child = start(&small, signal, None);
         send(signal, &child);
         let (code, stderr) = end(child);
         assert_eq!(code, Some(3), "{signal}: {stderr}");
@@ -75,9 +89,8 @@ fn a_signal_saves_and_ends_with_exit_code_three() {
 #[test]
 fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
     let small = SmallRun::new();
-    for signal in ["HUP", "USR1"] {
-        // As nohup does.
-        let child = start(&small, signal, &format!("trap '' {signal};"));
+    for (signal, number) in [("HUP", libc::SIGHUP), ("USR1", libc::SIGUSR1), ("INT", libc::SIGINT)] {
+        let child = start(&small, signal, Some(number));
         send(signal, &child);
         let (folder, now) = (small.path(signal), rows(&small.path(signal)));
         wait_until("it goes on", || rows(&folder) > now + 20);
@@ -91,7 +104,8 @@ fn a_second_ctrl_c_ends_the_run_at_once() {
     let small = SmallRun::new();
     // A checkpoint that takes seconds to write leaves time for a second thought.
     let mut command = electra(small.arguments("run", &ENDLESS));
-    let mut child = command.env("ELECTRA_TEST_DELAY_MS", "3000").stderr(Stdio::piped()).spawn().expect("it starts");
+    command.env("ELECTRA_TEST_DELAY_MS", "3000");
+    let mut child = with_signals(command, None);
     wait_until("a first row", || rows(&small.path("run")) > 2);
     send("INT", &child);
     // A launcher may pass the same key on a second time.
