@@ -22,7 +22,8 @@ use crate::baseline::FrequencyDetector;
 use crate::checkpoint::{self, Checkpoint, TrainState};
 use crate::error::{Error, Result};
 use crate::event::{EventSink, TrainEvent};
-use crate::hugging_face::{self, Architecture, Network};
+use crate::export::{NetworkFolders, export_networks, run_id};
+use crate::hugging_face::{self, Architecture};
 use crate::metrics::{MetricWindow, MetricsRow};
 use crate::model_card::ModelCard;
 use crate::optimizer::{Adam, AdamConfig, LossScale};
@@ -305,11 +306,13 @@ pub fn pretrain(
     }
     let card = ModelCard {
         license: options.license.clone(),
+        run: Some(run_id(&config.digest(), &data.fingerprint)),
         corpus: Some(data.corpus),
         tokenizer: Some(data.tokenizer_description),
         ..card_of_steps(folder, config, progress.step, progress.tokens_seen, last_validation.as_ref())
     };
-    let exported = export_networks(folder, config, trainer.objective(), &trainer.parameters, &data.tokenizer, &card)?;
+    let folders = NetworkFolders::begin(folder)?;
+    let exported = export_networks(folders, config, trainer.objective(), &trainer.parameters, &data.tokenizer, &card)?;
     let examples = validation.examples(&trainer.parameters, EXAMPLES, &options.device);
     let interrupted = progress.step < train.steps;
     events(&TrainEvent::Finished { step: progress.step, seconds: started.elapsed().as_secs_f64(), interrupted });
@@ -619,45 +622,6 @@ fn card_of_steps(
         metrics: named.into_iter().flatten().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect(),
         ..ModelCard::default()
     }
-}
-
-/// Writes the objective's networks into `folder`'s `discriminator` and `generator`, the one to keep first.
-///
-/// # Errors
-/// A file cannot be read or written.
-pub fn export_networks(
-    folder: &Path,
-    config: &RunConfig,
-    objective: &dyn Objective,
-    parameters: &Parameters,
-    tokenizer: &Path,
-    card: &ModelCard,
-) -> Result<Vec<PathBuf>> {
-    let networks = config.model.networks();
-    let single = objective.networks().len() == 1;
-    let mut exported = Vec::new();
-    for kind in objective.networks() {
-        let (name, prefix, architecture, network) = match kind {
-            NetworkKind::Discriminator => {
-                ("discriminator", DISCRIMINATOR, Architecture::PreTraining, &networks.discriminator)
-            }
-            // An objective's only network has the discriminator's size, whatever its head.
-            NetworkKind::Generator if single => {
-                ("generator", GENERATOR, Architecture::MaskedLm, &networks.discriminator)
-            }
-            NetworkKind::Generator => ("generator", GENERATOR, Architecture::MaskedLm, &networks.generator),
-        };
-        let path = folder.join(name);
-        let network = Network {
-            architecture,
-            config: network.clone(),
-            classifier_dropout: None,
-            tensors: host::network_to_host(parameters, prefix, &architecture.specs(network)),
-        };
-        hugging_face::export(&path, &network, Some(tokenizer), card)?;
-        exported.push(path);
-    }
-    Ok(exported)
 }
 
 /// The largest micro-batch whose step should fit in `memory_bytes`, by the estimate of [`memory_estimate`],

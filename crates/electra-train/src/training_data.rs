@@ -33,18 +33,13 @@ pub fn open(config: &mut RunConfig) -> Result<TrainingData> {
         dataset.batches(&tokenizer, config.train.sequence_length, config.train.batch_size, masking.clone(), seed)
     };
     let manifest = train.manifest();
-    let tokens = manifest.train.tokens;
     Ok(TrainingData {
         train: batches(&train, config.seed)?,
         validation: batches(&validation, VALIDATION_SEED)?,
         special: tokenizer.special(),
         baseline: Some(frequencies(&train, &tokenizer)),
         tokenizer: folder.join(TOKENIZER_FOLDER),
-        corpus: format!(
-            "{} ({:.1} MB of text, {tokens} tokens to train on)",
-            manifest.sources.join(", "),
-            manifest.text_bytes as f64 / 1e6
-        ),
+        corpus: manifest.corpus(&folder).to_string(),
         tokenizer_description: describe(&tokenizer),
         fingerprint: format!("{}-{}", tokenizer.sha256(), manifest.crc32c),
     })
