@@ -14,8 +14,8 @@ use electra_model::pretraining::{DISCRIMINATOR, GENERATOR};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
-use crate::hugging_face::{self, Architecture, Network};
 use crate::host;
+use crate::hugging_face::{self, Architecture, Network};
 use crate::model_card::ModelCard;
 use crate::run_config::RunConfig;
 
