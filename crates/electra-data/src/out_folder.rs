@@ -14,7 +14,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -56,7 +58,7 @@ impl OutFolder {
         let mut folder = Self { path, building, lock: None, made: Vec::new() };
         folder.make()?;
         folder.lock = Some(FolderLock::acquire(&folder.path, LOCK)?);
-        finish(&folder.path)?;
+        finish(&folder.path, Origin::Found)?;
         remove_folder(&folder.building)?;
         fs::create_dir(&folder.building).map_err(io_error("write to", &folder.path))?;
         Ok(folder)
@@ -121,14 +123,15 @@ impl OutFolder {
                 return Err(unusable(file, "a file is in the way of a folder", OTHER_OUT));
             }
         }
-        let stale = stale.iter().filter(|file| !files.contains(file)).cloned().collect();
+        let is_stale = |file: &&PathBuf| !files.contains(file) && self.path.join(file).is_file();
+        let stale = stale.iter().filter(is_stale).cloned().collect();
         let journal = serde_json::to_vec(&Journal { marks: marks.to_vec(), stale })
             .map_err(|error| io_error("write to", &self.path)(error.into()))?;
         let list = self.building.join(JOURNAL);
         step(|| atomic::write(&list, &journal)).map_err(io_error("write to", &list))?;
         let publishing = self.path.join(PUBLISHING);
         step(|| fs::rename(&self.building, &publishing)).map_err(io_error("rename", &self.building))?;
-        finish(&self.path)
+        finish(&self.path, Origin::Own)
     }
 }
 
@@ -151,26 +154,40 @@ fn unusable(path: &Path, reason: &str, remedy: &str) -> DataError {
     DataError::Folder { path: shown(path), reason: reason.into(), remedy: remedy.into() }
 }
 
-/// Does what is left of a publication that was killed half-way. Readers call it first; usually there is nothing to do.
+/// Does what is left of a publication that was killed half-way, and waits for one that is going on. Readers call it first;
+/// usually there is nothing to do.
 ///
 /// # Errors
-/// The rest cannot be done; a process is doing it.
+/// The rest cannot be done, or another process is at it for too long.
 pub fn finish_interrupted(folder: &Path) -> Result<()> {
-    if !folder.join(PUBLISHING).is_dir() {
-        return Ok(());
-    }
-    let finished = FolderLock::acquire(folder, LOCK).and_then(|_held| finish(folder));
-    finished.map_err(|error| match error {
-        DataError::Busy { .. } => error,
-        error => {
-            let reason = format!("what was written last is whole but not yet in its place, and was not moved: {error}");
-            unusable(folder, &reason, "make the folder writable for a moment")
+    // Moving files takes moments; this is for a slow disk.
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let started = Instant::now();
+    while folder.join(PUBLISHING).is_dir() {
+        match FolderLock::acquire(folder, LOCK).and_then(|_held| finish(folder, Origin::Found)) {
+            Ok(()) => {}
+            Err(DataError::Busy { .. }) if started.elapsed() < PATIENCE => sleep(Duration::from_millis(20)),
+            Err(error @ DataError::Busy { .. }) => return Err(error),
+            Err(error) => {
+                let reason =
+                    format!("what was written last is whole but not yet in its place, and was not moved: {error}");
+                return Err(unusable(folder, &reason, "make the folder writable for a moment"));
+            }
         }
-    })
+    }
+    Ok(())
+}
+
+/// Who wrote a list of what to do.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Origin {
+    Own,
+    /// It was found in the folder, which may come from anywhere.
+    Found,
 }
 
 /// Steps 2 and 3 of the module's text; each may be done already. The folder is locked.
-fn finish(folder: &Path) -> Result<()> {
+fn finish(folder: &Path, origin: Origin) -> Result<()> {
     let publishing = folder.join(PUBLISHING);
     if !publishing.is_dir() {
         return Ok(());
@@ -183,6 +200,13 @@ fn finish(folder: &Path) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::NotFound => return remove_folder(&publishing),
         Err(error) => return Err(io_error("read", &list)(error)),
     };
+    if origin == Origin::Found {
+        let files = files_below(&publishing)?;
+        if let Some(outside) = files.iter().chain(&journal.stale).find(|file| leads_out(folder, file)) {
+            let reason = format!("what was written last is not moved to {}, outside the folder", outside.display());
+            return Err(unusable(&publishing, &reason, "move its files by hand, or remove it"));
+        }
+    }
     let is_mark = |file: &PathBuf| journal.marks.contains(file);
     let new = files_below(&publishing)?.into_iter().filter(|file| file.as_path() != Path::new(JOURNAL));
     let (marks, files): (Vec<PathBuf>, Vec<PathBuf>) = new.partition(is_mark);
@@ -209,6 +233,21 @@ fn finish(folder: &Path) -> Result<()> {
     step(|| fs::remove_file(&list)).map_err(io_error("remove", &list))?;
     step(|| fs::remove_dir_all(&publishing)).map_err(io_error("remove", &publishing))?;
     atomic::sync_folder(folder).map_err(io_error("write to", folder))
+}
+
+/// Whether `file`, relative to `folder`, lies elsewhere: above it, or behind a link.
+fn leads_out(folder: &Path, file: &Path) -> bool {
+    if !file.components().all(|part| matches!(part, Component::Normal(_))) {
+        return true;
+    }
+    let Ok(root) = folder.canonicalize() else { return true };
+    let mut above = folder.join(file);
+    while above.pop() && above != folder {
+        if let Ok(place) = above.canonicalize() {
+            return !place.starts_with(&root);
+        }
+    }
+    false
 }
 
 fn is_gone(error: io::Error) -> io::Result<()> {
@@ -382,6 +421,16 @@ mod tests {
         publish(&link, "new").expect("published");
         assert!(link.is_symlink() && target.join("a").is_symlink());
         assert_eq!(files_of(&inner).len(), 3);
+        // A list that was found is not believed where it leads out of the folder: the folder may come from anywhere.
+        for stale in ["a/config", "../other/config", inner.join("config").to_str().expect("UTF-8")] {
+            write(&target, &[".electra-publishing/shard-1"], "foreign");
+            let list = serde_json::json!({ "marks": [], "stale": [stale] }).to_string();
+            write(&target, &[".electra-publishing/journal.json"], &list);
+            let message = finish_interrupted(&target).expect_err("refused").to_string();
+            assert!(message.contains("outside the folder"), "{message}");
+            assert_eq!(files_of(&inner).len(), 3);
+        }
+        fs::remove_dir_all(target.join(PUBLISHING)).expect("removed");
         let lost = root.path().join("lost");
         std::os::unix::fs::symlink(root.path().join("nowhere"), &lost).expect("linked");
         assert!(OutFolder::begin(&lost).expect_err("nothing there").to_string().contains("does not exist"));
