@@ -588,7 +588,10 @@ pub fn card_of_checkpoint(run: &Path, config: &RunConfig, state: &TrainState) ->
         .lines()
         .filter_map(|line| serde_json::from_str::<MetricsRow>(line).ok())
         .find(|row| row.split == "validation" && row.step == state.step);
-    card_of_steps(run, config, state.step, state.tokens_seen, row.as_ref())
+    ModelCard {
+        run: Some(run_id(&state.config_digest, &state.data_fingerprint)),
+        ..card_of_steps(run, config, state.step, state.tokens_seen, row.as_ref())
+    }
 }
 
 fn card_of_steps(

@@ -230,7 +230,7 @@ fn line_of(example: &[JudgedToken], tokenizer: &Tokenizer) -> String {
     let mut line = String::new();
     for judged in example.iter().take(TOKENS_SHOWN) {
         let token = tokenizer.token(judged.id).unwrap_or_default();
-        let text = match token.strip_prefix("##") {
+        let text: &str = match token.strip_prefix("##") {
             Some(rest) if !line.is_empty() => rest,
             _ => {
                 if !line.is_empty() {
