@@ -5,6 +5,7 @@ mod default_job;
 mod detect;
 mod devices;
 mod faults;
+mod folders;
 mod pretrain;
 mod signals;
 mod terminal;

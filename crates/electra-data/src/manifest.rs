@@ -219,3 +219,51 @@ impl Manifest {
         Err(DataError::Dataset { path: shown(folder.as_ref()), reason, remedy })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_without_the_newer_fields_is_whole() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let manifest = Manifest {
+            format: Manifest::format(),
+            version: FORMAT_VERSION,
+            tokenizer_sha256: "ab".into(),
+            vocab_size: 5,
+            name: None,
+            sources: vec!["/home/me/text.txt".into()],
+            text_bytes: 12,
+            text_sha256: None,
+            validation_fraction: 0.02,
+            seed: 0,
+            held_out_by: HeldOutBy::Lines,
+            train: SplitRecord { tokens: 3, ..SplitRecord::default() },
+            validation: SplitRecord { tokens: 1, ..SplitRecord::default() },
+            crc32c: 0,
+        };
+        manifest.save(folder.path()).expect("saved");
+        let text = std::fs::read_to_string(folder.path().join(MANIFEST_FILE)).expect("read");
+        assert!(!text.contains("\"name\"") && !text.contains("text_sha256"), "{text}");
+        let corpus = Manifest::load(folder.path()).expect("whole").corpus(folder.path());
+        let name = folder.path().file_name().expect("a name").to_string_lossy().into_owned();
+        assert_eq!(corpus, CorpusRecord { name, text_bytes: 12, tokens: 4, text_sha256: None });
+    }
+
+    #[test]
+    fn only_plain_names_are_listed() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let listed = |text: &str| {
+            std::fs::write(folder.path().join(MANIFEST_FILE), text).expect("written");
+            Manifest::listed_files(folder.path())
+        };
+        let shards =
+            r#"[{"file": "train-0.safetensors"}, {"file": "../../etc/passwd"}, {"file": "/root/x"}, {"file": ".."}]"#;
+        let text = format!(r#"{{"format": "electra-data", "version": 7, "train": {{"shards": {shards}}}}}"#);
+        assert_eq!(listed(&text), Some(vec![MANIFEST_FILE.into(), "train-0.safetensors".into()]));
+        assert_eq!(listed(r#"{"format": "electra-data"}"#), Some(vec![MANIFEST_FILE.into()]));
+        assert_eq!(listed(r#"{"name": "app"}"#), None);
+        assert_eq!(listed("half a mani"), None);
+    }
+}

@@ -14,7 +14,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -56,7 +58,7 @@ impl OutFolder {
         let mut folder = Self { path, building, lock: None, made: Vec::new() };
         folder.make()?;
         folder.lock = Some(FolderLock::acquire(&folder.path, LOCK)?);
-        finish(&folder.path)?;
+        finish(&folder.path, Origin::Found)?;
         remove_folder(&folder.building)?;
         fs::create_dir(&folder.building).map_err(io_error("write to", &folder.path))?;
         Ok(folder)
@@ -121,14 +123,15 @@ impl OutFolder {
                 return Err(unusable(file, "a file is in the way of a folder", OTHER_OUT));
             }
         }
-        let stale = stale.iter().filter(|file| !files.contains(file)).cloned().collect();
+        let is_stale = |file: &&PathBuf| !files.contains(file) && self.path.join(file).is_file();
+        let stale = stale.iter().filter(is_stale).cloned().collect();
         let journal = serde_json::to_vec(&Journal { marks: marks.to_vec(), stale })
             .map_err(|error| io_error("write to", &self.path)(error.into()))?;
         let list = self.building.join(JOURNAL);
         step(|| atomic::write(&list, &journal)).map_err(io_error("write to", &list))?;
         let publishing = self.path.join(PUBLISHING);
         step(|| fs::rename(&self.building, &publishing)).map_err(io_error("rename", &self.building))?;
-        finish(&self.path)
+        finish(&self.path, Origin::Own)
     }
 }
 
@@ -151,28 +154,42 @@ fn unusable(path: &Path, reason: &str, remedy: &str) -> DataError {
     DataError::Folder { path: shown(path), reason: reason.into(), remedy: remedy.into() }
 }
 
-/// Does what is left of a publication that was killed half-way. Readers call it first; usually there is nothing to do.
+/// Does what is left of a publication that was killed half-way, and waits for one that is going on. Readers call it first;
+/// usually there is nothing to do.
 ///
 /// # Errors
-/// The rest cannot be done; a process is doing it.
+/// The rest cannot be done, or another process is at it for too long.
 pub fn finish_interrupted(folder: &Path) -> Result<()> {
-    if !folder.join(PUBLISHING).is_dir() {
-        return Ok(());
-    }
-    let finished = FolderLock::acquire(folder, LOCK).and_then(|_held| finish(folder));
-    finished.map_err(|error| match error {
-        DataError::Busy { .. } => error,
-        error => {
-            let reason = format!("what was written last is whole but not yet in its place, and was not moved: {error}");
-            unusable(folder, &reason, "make the folder writable for a moment")
+    // Moving files takes moments; this is for a slow disk.
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let started = Instant::now();
+    while is_own_folder(&folder.join(PUBLISHING)) {
+        match FolderLock::acquire(folder, LOCK).and_then(|_held| finish(folder, Origin::Found)) {
+            Ok(()) => {}
+            Err(DataError::Busy { .. }) if started.elapsed() < PATIENCE => sleep(Duration::from_millis(20)),
+            Err(error @ DataError::Busy { .. }) => return Err(error),
+            Err(error) => {
+                let reason =
+                    format!("what was written last is whole but not yet in its place, and was not moved: {error}");
+                return Err(unusable(folder, &reason, "make the folder writable for a moment"));
+            }
         }
-    })
+    }
+    Ok(())
+}
+
+/// Who wrote a list of what to do.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Origin {
+    Own,
+    /// It was found in the folder, which may come from anywhere.
+    Found,
 }
 
 /// Steps 2 and 3 of the module's text; each may be done already. The folder is locked.
-fn finish(folder: &Path) -> Result<()> {
+fn finish(folder: &Path, origin: Origin) -> Result<()> {
     let publishing = folder.join(PUBLISHING);
-    if !publishing.is_dir() {
+    if !is_own_folder(&publishing) {
         return Ok(());
     }
     let list = publishing.join(JOURNAL);
@@ -183,6 +200,13 @@ fn finish(folder: &Path) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::NotFound => return remove_folder(&publishing),
         Err(error) => return Err(io_error("read", &list)(error)),
     };
+    if origin == Origin::Found {
+        let files = files_below(&publishing)?;
+        if let Some(outside) = files.iter().chain(&journal.stale).find(|file| leads_out(folder, file)) {
+            let reason = format!("what was written last is not moved to {}, outside the folder", outside.display());
+            return Err(unusable(&publishing, &reason, "move its files by hand, or remove it"));
+        }
+    }
     let is_mark = |file: &PathBuf| journal.marks.contains(file);
     let new = files_below(&publishing)?.into_iter().filter(|file| file.as_path() != Path::new(JOURNAL));
     let (marks, files): (Vec<PathBuf>, Vec<PathBuf>) = new.partition(is_mark);
@@ -209,6 +233,26 @@ fn finish(folder: &Path) -> Result<()> {
     step(|| fs::remove_file(&list)).map_err(io_error("remove", &list))?;
     step(|| fs::remove_dir_all(&publishing)).map_err(io_error("remove", &publishing))?;
     atomic::sync_folder(folder).map_err(io_error("write to", folder))
+}
+
+/// A link to a folder is none of ours.
+fn is_own_folder(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|data| data.is_dir())
+}
+
+/// Whether `file`, relative to `folder`, lies elsewhere: above it, or behind a link.
+fn leads_out(folder: &Path, file: &Path) -> bool {
+    if !file.components().all(|part| matches!(part, Component::Normal(_))) {
+        return true;
+    }
+    let Ok(root) = folder.canonicalize() else { return true };
+    let mut above = folder.join(file);
+    while above.pop() && above != folder {
+        if let Ok(place) = above.canonicalize() {
+            return !place.starts_with(&root);
+        }
+    }
+    false
 }
 
 fn is_gone(error: io::Error) -> io::Result<()> {
@@ -254,136 +298,4 @@ fn step<T>(change: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::cell::Cell;
-    use std::collections::BTreeMap;
-
-    use super::*;
-
-    thread_local! {
-        static STEPS_LEFT: Cell<usize> = const { Cell::new(usize::MAX) };
-    }
-
-    pub(super) fn count_down() -> io::Result<()> {
-        STEPS_LEFT.with(|left| {
-            left.set(left.get().checked_sub(1).ok_or_else(|| io::Error::other("killed"))?);
-            Ok(())
-        })
-    }
-
-    type Files = BTreeMap<String, String>;
-
-    fn files_of(folder: &Path) -> Files {
-        let text = |file: &PathBuf| fs::read_to_string(folder.join(file)).expect("text");
-        let files = files_below(folder).expect("listed");
-        files.iter().map(|file| (file.to_string_lossy().replace('\\', "/"), text(file))).collect()
-    }
-
-    fn write(folder: &Path, names: &[&str], text: &str) {
-        for name in names {
-            fs::create_dir_all(atomic::parent(&folder.join(name))).expect("made");
-            fs::write(folder.join(name), text).expect("written");
-        }
-    }
-
-    fn paths(names: &[&str]) -> Vec<PathBuf> {
-        names.iter().map(PathBuf::from).collect()
-    }
-
-    const OLD: [&str; 5] = ["a/config", "a/weights", "b/config", "b/weights", "shard-1"];
-    const NEW: [&str; 3] = ["a/config", "a/weights", "a/words"];
-    const MARKS: [&str; 2] = ["a/config", "b/config"];
-
-    fn publish(folder: &Path, text: &str) -> Result<()> {
-        let out = OutFolder::begin(folder)?;
-        write(out.building(), &NEW, text);
-        out.publish(&paths(&MARKS), &paths(&OLD))
-    }
-
-    #[test]
-    fn killed_at_any_moment_it_is_the_old_or_the_new_and_never_a_mixture() {
-        let text_of = |name: &str| if name.ends_with("mine") { "mine" } else { "new" };
-        let new: Files =
-            NEW.iter().chain(&["b/mine", "mine"]).map(|name| ((*name).into(), text_of(name).into())).collect();
-        let mut killed = 0;
-        for steps in 0.. {
-            let folder = tempfile::tempdir().expect("a temporary folder");
-            write(folder.path(), &OLD, "old");
-            write(folder.path(), &["mine", "b/mine"], "mine");
-            let old = files_of(folder.path());
-            STEPS_LEFT.set(steps);
-            let published = publish(folder.path(), "new");
-            STEPS_LEFT.set(usize::MAX);
-            // What a reader that knows nothing of us takes for whole is of one making.
-            let whole = ["a", "b"].into_iter().filter(|name| folder.path().join(name).join("config").is_file());
-            let texts: BTreeSet<String> = whole
-                .flat_map(|network| ["config", "weights"].map(|name| folder.path().join(network).join(name)))
-                .map(|file| fs::read_to_string(file).expect("whole"))
-                .collect();
-            assert!(texts.len() <= 1, "a mixture after {steps} steps");
-            let began = folder.path().join(PUBLISHING).is_dir() || published.is_ok();
-            finish_interrupted(folder.path()).expect("finished");
-            assert_eq!(files_of(folder.path()), if began { new.clone() } else { old }, "after {steps} steps");
-            if published.is_ok() {
-                break;
-            }
-            killed += 1;
-        }
-        assert!(killed > 8, "only {killed} moments");
-    }
-
-    #[test]
-    fn a_second_writer_is_refused_and_a_failed_one_leaves_nothing() {
-        let root = tempfile::tempdir().expect("a temporary folder");
-        let target = root.path().join("new/deep");
-        let out = OutFolder::begin(&target).expect("begun");
-        assert!(matches!(OutFolder::begin(&target), Err(DataError::Busy { .. })));
-        write(out.building(), &["x/half"], "half");
-        assert!(out.is_vacant().expect("listed"));
-        drop(out);
-        assert_eq!(fs::read_dir(root.path()).expect("listed").count(), 0, "what was made for it is gone");
-
-        // What a killed process left is cleared; a hidden file of the user's is not.
-        write(&target, &[".electra-building/x", ".electra-lock", ".gitkeep"], "left");
-        let out = OutFolder::begin(&target).expect("begun");
-        assert_eq!(fs::read_dir(out.building()).expect("listed").count(), 0);
-        assert!(out.is_vacant().expect("listed"));
-        drop(out);
-        assert_eq!(files_of(&target).into_keys().collect::<Vec<_>>(), [".gitkeep"]);
-    }
-
-    #[test]
-    fn what_is_in_the_way_is_named_before_anything_changes() {
-        let root = tempfile::tempdir().expect("a temporary folder");
-        write(root.path(), &["file"], "x");
-        for target in ["file", "file/below"] {
-            let message = OutFolder::begin(root.path().join(target)).expect_err("in the way").to_string();
-            assert!(message.contains("file") && message.contains("choose another"), "{message}");
-        }
-        let target = root.path().join("out");
-        write(&target, &["a"], "a file where a folder must be");
-        let before = files_of(&target);
-        assert!(publish(&target, "new").expect_err("in the way").to_string().contains("in the way of a folder"));
-        fs::remove_file(target.join("a")).expect("removed");
-        write(&target, &["a/config/inside"], "a folder where a file must be");
-        assert!(publish(&target, "new").expect_err("in the way").to_string().contains("in the way of a file"));
-        assert_eq!((before.len(), files_of(&target).len()), (1, 1), "nothing else is left");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn links_stay_and_what_they_point_to_is_filled() {
-        let root = tempfile::tempdir().expect("a temporary folder");
-        let (target, inner, link) = (root.path().join("disk"), root.path().join("other"), root.path().join("link"));
-        fs::create_dir_all(&target).expect("made");
-        fs::create_dir_all(&inner).expect("made");
-        std::os::unix::fs::symlink(&inner, target.join("a")).expect("linked");
-        std::os::unix::fs::symlink(&target, &link).expect("linked");
-        publish(&link, "new").expect("published");
-        assert!(link.is_symlink() && target.join("a").is_symlink());
-        assert_eq!(files_of(&inner).len(), 3);
-        let lost = root.path().join("lost");
-        std::os::unix::fs::symlink(root.path().join("nowhere"), &lost).expect("linked");
-        assert!(OutFolder::begin(&lost).expect_err("nothing there").to_string().contains("does not exist"));
-    }
-}
+mod tests;

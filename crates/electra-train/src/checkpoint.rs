@@ -186,9 +186,9 @@ fn write_folder(folder: &Path, checkpoint: &Checkpoint) -> Result<()> {
         file::write_synced(&folder.join(name), bytes)
     };
     // One file's bytes at a time: a checkpoint of a large network is several GB.
-    write(PARAMETERS, &encode(&checkpoint.parameters, None))?;
-    write(OPTIMIZER, &encode(&checkpoint.optimizer, None))?;
-    write(METRICS, &encode(&checkpoint.window_scores, None))?;
+    write(PARAMETERS, &encode(&checkpoint.parameters, []))?;
+    write(OPTIMIZER, &encode(&checkpoint.optimizer, []))?;
+    write(METRICS, &encode(&checkpoint.window_scores, []))?;
     write(STATE, &state)?;
     file::pause_for_tests();
     file::write_synced(&folder.join(CHECKSUMS), sums.as_bytes())?;

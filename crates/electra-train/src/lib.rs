@@ -11,6 +11,8 @@ pub mod detect;
 pub mod error;
 pub mod event;
 #[cfg(feature = "native")]
+pub mod export;
+#[cfg(feature = "native")]
 pub mod file;
 pub mod flops;
 pub mod host;

@@ -22,14 +22,15 @@ use crate::baseline::FrequencyDetector;
 use crate::checkpoint::{self, Change, Checkpoint, Checkpoints, TrainState};
 use crate::error::{Error, Result};
 use crate::event::{EventSink, TrainEvent};
-use crate::hugging_face::{self, Architecture, Network};
+use crate::export::{NetworkFolders, export_networks, run_id};
+use crate::hugging_face::{self, Architecture};
 use crate::metrics::{MetricWindow, MetricsRow};
 use crate::model_card::ModelCard;
 use crate::optimizer::AdamConfig;
 use crate::record::{Record, TimingsRow};
 use crate::resume;
 pub use crate::run_config::RUN_CONFIG;
-use crate::run_config::{MicroBatch, PositionInitializer, RunConfig, TrainConfig};
+use crate::run_config::{MicroBatch, PositionInitializer, RunConfig, TrainConfig, settings};
 use crate::run_folder::RunFolder;
 use crate::schedule::lr_at;
 use crate::tensorboard::TensorBoard;
@@ -203,7 +204,8 @@ pub fn pretrain(
             settings: config.settings(),
             tokenizer_sha256: data.tokenizer_sha256,
             data_fingerprint: data.fingerprint,
-            corpus: Some(data.corpus.clone()),
+            // As it was called at the first step.
+            corpus: progress.corpus.take().or(Some(data.corpus)),
             ..TrainState::default()
         },
     };
@@ -318,7 +320,8 @@ pub fn pretrain(
     }
     let card = ModelCard {
         license: options.license.clone(),
-        corpus: Some(data.corpus.to_string()),
+        run: Some(run_id(&config.digest(), &run.state.data_fingerprint)),
+        corpus: run.state.corpus.as_ref().map(ToString::to_string),
         tokenizer: Some(data.tokenizer_description),
         ..card_of_steps(
             folder,
@@ -329,7 +332,8 @@ pub fn pretrain(
             last_validation.as_ref(),
         )
     };
-    let exported = export_networks(folder, config, trainer.objective(), &trainer.parameters, &tokenizer, &card)?;
+    let folders = NetworkFolders::begin(folder)?;
+    let exported = export_networks(folders, config, trainer.objective(), &trainer.parameters, &tokenizer, &card)?;
     let examples =
         if interrupted { Vec::new() } else { validation.examples(&trainer.parameters, EXAMPLES, &options.device) };
     events(&TrainEvent::Finished { step: progress.step, seconds: started.elapsed().as_secs_f64(), interrupted });
@@ -412,6 +416,8 @@ pub(crate) struct Progress {
     pub(crate) rows: u64,
     /// What was set otherwise when the run was resumed.
     pub(crate) changes: Vec<Change>,
+    /// The text, as a checkpoint has it.
+    pub(crate) corpus: Option<CorpusRecord>,
     pub(crate) window: MetricWindow,
 }
 
@@ -571,6 +577,7 @@ pub fn card_of_checkpoint(run: &Path, config: &RunConfig, state: &TrainState) ->
         .filter_map(|line| serde_json::from_str::<MetricsRow>(line).ok())
         .find(|row| row.split == "validation" && row.step == state.step);
     ModelCard {
+        run: Some(run_id(&settings::digest(&state.settings), &state.data_fingerprint)),
         corpus: state.corpus.as_ref().map(ToString::to_string),
         ..card_of_steps(run, config, state.step, state.tokens_seen, &state.changes, row.as_ref())
     }
@@ -616,45 +623,6 @@ fn card_of_steps(
         metrics: named.into_iter().flatten().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect(),
         ..ModelCard::default()
     }
-}
-
-/// Writes the objective's networks into `folder`'s `discriminator` and `generator`, the one to keep first.
-///
-/// # Errors
-/// A file cannot be read or written.
-pub fn export_networks(
-    folder: &Path,
-    config: &RunConfig,
-    objective: &dyn Objective,
-    parameters: &Parameters,
-    tokenizer: &Path,
-    card: &ModelCard,
-) -> Result<Vec<PathBuf>> {
-    let networks = config.model.networks();
-    let single = objective.networks().len() == 1;
-    let mut exported = Vec::new();
-    for kind in objective.networks() {
-        let (name, prefix, architecture, network) = match kind {
-            NetworkKind::Discriminator => {
-                ("discriminator", DISCRIMINATOR, Architecture::PreTraining, &networks.discriminator)
-            }
-            // An objective's only network has the discriminator's size, whatever its head.
-            NetworkKind::Generator if single => {
-                ("generator", GENERATOR, Architecture::MaskedLm, &networks.discriminator)
-            }
-            NetworkKind::Generator => ("generator", GENERATOR, Architecture::MaskedLm, &networks.generator),
-        };
-        let path = folder.join(name);
-        let network = Network {
-            architecture,
-            config: network.clone(),
-            classifier_dropout: None,
-            tensors: host::network_to_host(parameters, prefix, &architecture.specs(network)),
-        };
-        hugging_face::export(&path, &network, Some(tokenizer), card)?;
-        exported.push(path);
-    }
-    Ok(exported)
 }
 
 /// The largest micro-batch whose step should fit in `memory_bytes`, by the estimate of [`memory_estimate`],

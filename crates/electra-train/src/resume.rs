@@ -139,6 +139,7 @@ pub(crate) fn restore(
         nonfinite_in_a_row: state.nonfinite_in_a_row,
         rows: state.rows,
         changes: state.changes,
+        corpus: state.corpus,
         window,
     };
     Ok((trainer, progress))

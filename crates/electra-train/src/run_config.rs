@@ -7,7 +7,7 @@
 mod files;
 mod path_text;
 mod resolve;
-mod settings;
+pub mod settings;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[cfg(feature = "native")]
 pub use files::{RUN_CONFIG, resolve_with_file};
 pub use resolve::{DEFAULT_PRESET, RunConfigError, key_paths, preset_names, resolve};
-pub use settings::{Difference, FIXED, FREE};
+pub use settings::Difference;
 
 /// A resolved `run.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -44,7 +44,7 @@ pub fn open(config: &mut RunConfig) -> Result<TrainingData> {
         special: tokenizer.special(),
         baseline: Some(frequencies(&train, &tokenizer)),
         tokenizer: folder.join(TOKENIZER_FOLDER),
-        corpus: manifest.corpus(),
+        corpus: manifest.corpus(&folder),
         tokenizer_description: describe(&tokenizer),
         tokenizer_sha256: tokenizer.sha256().to_owned(),
         fingerprint: fingerprint(manifest),

@@ -47,6 +47,9 @@ pub struct BuildArgs {
     /// The dataset's folder
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// The corpus' name in model cards [default: the folder's]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
     /// Threads; 0 takes all cores. The result is the same with any number
     #[arg(long, value_name = "N", default_value_t = 0)]
     jobs: usize,
@@ -56,7 +59,7 @@ pub struct BuildArgs {
     /// Decides what is held out
     #[arg(long, default_value_t = BuildOptions::default().seed)]
     seed: u64,
-    /// Replace a dataset that is already there
+    /// Replace a dataset that is already there; other files in its folder stay
     #[arg(long)]
     overwrite: bool,
 }
@@ -105,6 +108,7 @@ fn run_build(args: BuildArgs, terminal: &Terminal) -> anyhow::Result<()> {
         seed: args.seed,
         jobs: args.jobs,
         overwrite: args.overwrite,
+        name: args.name,
         ..BuildOptions::default()
     };
     let started = Instant::now();

@@ -14,6 +14,7 @@ mod fill;
 mod import;
 mod input_args;
 mod pretrain;
+mod texts;
 mod tokenizer;
 
 use clap::error::ErrorKind;

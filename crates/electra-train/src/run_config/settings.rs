@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
 use super::RunConfig;
@@ -71,6 +72,12 @@ pub const FREE: &[&str] = &[
 /// Free keys that say nothing of a run: a name, and where the dataset lies today.
 const NOT_RECORDED: [&str; 2] = ["preset", "data.dir"];
 
+/// SHA-256 of what decides the numbers of a run, in hex: the fixed keys among `settings`.
+pub fn digest(settings: &BTreeMap<String, String>) -> String {
+    let fixed = settings.iter().filter(|(key, _)| FIXED.contains(&key.as_str()));
+    crate::hex(&Sha256::digest(fixed.map(|(key, value)| format!("{key} = {value}\n")).collect::<String>()))
+}
+
 /// A key whose value is another one than a checkpoint has, both as TOML writes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
@@ -93,6 +100,11 @@ impl RunConfig {
         let defaults = all(&Self::default());
         settings.retain(|key, value| defaults[key] != *value);
         settings
+    }
+
+    /// [`digest`] of [`RunConfig::settings`].
+    pub fn digest(&self) -> String {
+        digest(&self.settings())
     }
 
     /// Where this configuration differs from the [`RunConfig::settings`] that a checkpoint holds.
@@ -151,6 +163,18 @@ mod tests {
         ];
         assert_eq!(shown, expected);
         assert_eq!(before.differences(&before.settings()), []);
+    }
+
+    #[test]
+    fn the_digest_is_of_the_fixed_keys_alone() {
+        let of = |set: &str| resolve(Some("nano"), None, &[set.to_owned()]).unwrap().digest();
+        let nano = of("device=auto");
+        for free in ["device=cpu", "train.keep=9", "train.micro_batch=8", "train.log_every=3", "data.dir=elsewhere"] {
+            assert_eq!(of(free), nano, "{free}");
+        }
+        for fixed in ["seed=9", "train.learning_rate=2e-3", "model.type_vocab_size=1", "train.batch_size=8"] {
+            assert_ne!(of(fixed), nano, "{fixed}");
+        }
     }
 
     #[test]
