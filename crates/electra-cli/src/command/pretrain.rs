@@ -200,8 +200,13 @@ fn saved_run(args: &Args) -> anyhow::Result<Option<(PathBuf, RunConfig)>> {
 /// A new run needs an empty folder: overwriting somebody's checkpoints is not for a default to decide.
 pub fn check_folder(folder: &Path, resume: bool) -> anyhow::Result<()> {
     let occupied = match std::fs::read_dir(folder) {
-        // Who else is in there is for the lock to say.
-        Ok(mut entries) => entries.any(|entry| entry.map_or(true, |entry| entry.file_name() != LOCK)),
+        // Who else is in there is for the lock to say; a new disk is empty but for a folder of its own.
+        Ok(mut entries) => entries.any(|entry| {
+            entry.map_or(true, |entry| {
+                let name = entry.file_name();
+                name != LOCK && name != "lost+found" && !name.as_encoded_bytes().starts_with(b".")
+            })
+        }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
         Err(error) => {
             return Err(error).with_context(|| format!("{}: cannot be used as a run's folder", folder.display()));
