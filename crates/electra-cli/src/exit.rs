@@ -102,10 +102,9 @@ pub(crate) fn install_panic_message() {
         let place = panic.location().map(|location| format!(" ({}:{})", location.file(), location.line()));
         say(format_args!(
             "{ERROR_STYLE}error:{ERROR_STYLE:#} this is a bug in Electra {}: {text}{}\n  \
-             Please report it, with the command and this text, at {}/issues",
+             Please report it, with the command and this text.",
             env!("CARGO_PKG_VERSION"),
             place.unwrap_or_default(),
-            env!("CARGO_PKG_REPOSITORY"),
         ));
         if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {
             default_hook(panic);
