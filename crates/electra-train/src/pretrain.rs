@@ -198,7 +198,6 @@ pub fn pretrain(
     let tokenizer = training_data::keep_tokenizer(&data, folder)?;
     let mut run = Keeper {
         folder,
-        config,
         checkpoints: Checkpoints::new(folder, train.keep),
         state: TrainState {
             settings: config.settings(),
@@ -457,7 +456,6 @@ fn describe(config: &RunConfig, objective: &dyn Objective) -> String {
 /// Saves checkpoints: what all of a run's have in common, and where they go.
 struct Keeper<'a> {
     folder: &'a Path,
-    config: &'a RunConfig,
     checkpoints: Checkpoints,
     state: TrainState,
 }
