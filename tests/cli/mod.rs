@@ -7,5 +7,6 @@ mod devices;
 mod faults;
 mod folders;
 mod pretrain;
+mod signals;
 mod terminal;
 mod tokenizer_and_data;

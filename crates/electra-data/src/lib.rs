@@ -75,14 +75,14 @@ pub use manifest::{HeldOutBy, MANIFEST_FILE, Manifest, Split, SplitRecord, TOKEN
 pub use masking::{Masked, MaskingConfig, choose_masked};
 #[cfg(feature = "native")]
 pub use out_folder::{OutFolder, finish_interrupted};
-pub use packing::{Corpus, CutList, MemoryCorpus, cut_list};
+pub use packing::{Corpus, CutKey, CutList, MemoryCorpus, cut_list};
 #[cfg(feature = "native")]
 pub use pipeline::{OnProgress, Progress, Stage};
 #[cfg(feature = "native")]
 pub use prefetch::Prefetcher;
 #[cfg(feature = "native")]
 pub use shard::ShardRecord;
-pub use source::{BatchSource, CutCache, CutKey};
+pub use source::{BatchSource, CutCache};
 #[cfg(feature = "native")]
 pub use tokenizer::TrainOptions;
 pub use tokenizer::{LineEncoder, SpecialTokens, Tokenizer};

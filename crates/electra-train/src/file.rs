@@ -34,6 +34,17 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).map_err(|source| Error::io(path, "read", source))
 }
 
+/// Waits as many milliseconds as the environment variable `ELECTRA_TEST_DELAY_MS` says. Called between the file operations
+/// of a checkpoint, so that tests (`cargo xtask soak`) meet a run there when they kill it; nobody else sets the variable.
+pub(crate) fn pause_for_tests() {
+    static DELAY: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
+    let read = || std::env::var("ELECTRA_TEST_DELAY_MS").ok().and_then(|delay| delay.parse().ok());
+    let delay = *DELAY.get_or_init(|| read().unwrap_or(0));
+    if delay > 0 {
+        std::thread::sleep(std::time::Duration::from_millis(delay));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,12 +16,13 @@ use electra_data::{
 use electra_kernels::device::DeviceChoice;
 use electra_train::pretrain::{Outcome, RUN_CONFIG};
 use electra_train::run_config::{self, RunConfig};
-use electra_train::training_data;
 use electra_train::validate::JudgedToken;
+use electra_train::{RunFolder, training_data};
 
 use super::detect::{LEGEND, marked_token};
 use super::input_args::ReadingArgs;
-use super::pretrain::{Start, open_device, settle_micro_batch, train};
+use super::pretrain::{Start, check_memory, open_device, settle_micro_batch, train};
+use crate::exit::End;
 use crate::seconds_per_step;
 use crate::terminal::{FAINT_STYLE, HEADING_STYLE, Terminal, Unit};
 
@@ -54,7 +55,7 @@ pub struct Args {
     steps: Option<u64>,
 }
 
-pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
+pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<End> {
     if !(args.minutes > 0.0 && args.minutes.is_finite()) {
         bail!("--minutes {}: a number above 0 is needed", args.minutes);
     }
@@ -68,7 +69,7 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     }
     let mut config = if begun {
         terminal.note(format_args!("{} is there: going on with it (--out names another folder)", args.out.display()));
-        RunConfig::load(&saved)?
+        RunConfig::load_from(&args.out)?
     } else {
         run_config::resolve(Some(PRESET), None, &args.sets)?
     };
@@ -77,10 +78,13 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     let opened = open_device(&config, terminal)?;
     terminal.note(format_args!("{HEADING_STYLE}Device{HEADING_STYLE:#} {}", opened.description));
 
+    // Text and networks of one run lie in one folder: both belong to this process.
+    let folder = RunFolder::open(&args.out)?;
     let dataset = args.out.join("data");
     prepare(&args, &config, &dataset, terminal)?;
     config.data.dir = dataset.clone();
     let data = training_data::open(&mut config)?;
+    check_memory(&config, &opened, terminal)?;
     if !begun {
         settle_micro_batch(&mut config, &opened);
         let steps = match args.steps {
@@ -92,12 +96,13 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
         };
         set_steps(&mut config, steps as u64)?;
     }
-    let outcome = train(&config, data, &args.out, Start { resume: begun, ..Start::default() }, &opened, terminal)?;
+    let outcome = train(&config, data, folder, Start { resume: begun, ..Start::default() }, &opened, terminal)?;
     if outcome.interrupted {
         terminal.note("Run the same command to go on.");
-        return Ok(());
+        return Ok(End::Stopped);
     }
-    show(&outcome, &dataset_tokenizer(&dataset)?, &args.out, terminal)
+    show(&outcome, &dataset_tokenizer(&dataset)?, &args.out, terminal)?;
+    Ok(End::Done)
 }
 
 /// The schedule for `steps` steps.

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use burn::tensor::Device;
-use electra_data::Tokenizer;
 use electra_train::export::{NetworkFolders, Replace, export_networks};
 use electra_train::model_card::ModelCard;
 use electra_train::pretrain::{RUN_CONFIG, card_of_checkpoint, objective_of};
@@ -51,8 +50,8 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
         Some(run) => run,
         None => newest_run()?,
     };
-    let mut config = RunConfig::load(&run.join(RUN_CONFIG))
-        .with_context(|| format!("{}: not the folder of a run", run.display()))?;
+    let mut config =
+        RunConfig::load_from(&run).with_context(|| format!("{}: not the folder of a run", run.display()))?;
     // Before anything large is read.
     let folders = NetworkFolders::begin(args.out.as_deref().unwrap_or(&run))?;
     let (path, saved) = match args.step {
@@ -63,33 +62,28 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
         }
         None => {
             let latest = checkpoint::latest_whole(&run)?;
-            for broken in &latest.broken {
-                terminal.warn(format_args!("checkpoint passed over: {broken}"));
+            for damaged in &latest.damaged {
+                terminal.warn(format_args!("checkpoint passed over: {damaged}"));
             }
             match latest.found {
                 Some(found) => found,
-                None => bail!("{}: no whole checkpoint in there; train it first", run.display()),
+                None => bail!("{}: no checkpoint in there; train it first", run.display()),
             }
         }
     };
-    let card = ModelCard { license: args.license, ..card_of_checkpoint(&run, &config, &saved.state) };
+    let sha256 = &saved.state.tokenizer_sha256;
+    let (tokenizer, loaded) = training_data::tokenizer_of(&mut config, &run, args.tokenizer.as_deref(), sha256)?;
+    let card = ModelCard {
+        license: args.license,
+        tokenizer: Some(training_data::describe(&loaded)),
+        ..card_of_checkpoint(&run, &config, &saved.state)
+    };
     folders.check(match &card.run {
         // The run's own folder, or the user's word.
         _ if args.out.is_none() || args.overwrite => Replace::Any,
         Some(run) => Replace::OfRun(run),
         None => Replace::Nothing,
     })?;
-    let tokenizer = match args.tokenizer {
-        Some(folder) => {
-            let tokenizer = Tokenizer::load(&folder)?;
-            if !saved.state.data_fingerprint.starts_with(tokenizer.sha256()) {
-                bail!("{}: this is not the tokenizer that the run was trained with", folder.display());
-            }
-            config.model.vocab_size = tokenizer.vocab_size();
-            folder
-        }
-        None => training_data::tokenizer_folder(&mut config, &run)?,
-    };
     let objective = objective_of(&config, &config.objective)?;
     let parameters = host::parameters_from_host(&objective.layout(), saved.parameters, &path, &Device::flex())?;
     for folder in export_networks(folders, &config, &*objective, &parameters, &tokenizer, &card)? {
