@@ -1,9 +1,11 @@
 //! The job without a command, on a text of its own so that it ends in seconds.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::Stdio;
 
 use crate::support::program::{Run, electra, run};
+use crate::support::small_run::tensors;
 
 /// Enough different words for a vocabulary, in documents to hold some out.
 fn text() -> String {
@@ -84,8 +86,9 @@ fn standard_input_is_read_once_and_gives_what_a_file_gives() {
     let (file, piped) = (path("file"), path("piped"));
     one_step(&["--input", &path("text.txt"), "--out", &file], "").expect_success();
     one_step(&["--input", "-", "--out", &piped], &text()).expect_success();
-    for name in ["data/train-00000.safetensors", "data/tokenizer/tokenizer.json", "discriminator/model.safetensors"] {
-        let read = |run: &str| std::fs::read(std::path::Path::new(run).join(name)).unwrap();
+    for name in ["data/train-00000.safetensors", "data/validation-00000.safetensors", "discriminator/model.safetensors"]
+    {
+        let read = |run: &str| tensors(&Path::new(run).join(name));
         assert!(read(&file) == read(&piped), "{name}");
     }
     let hidden = std::fs::read_dir(&piped).unwrap().map(|entry| entry.unwrap().file_name());
@@ -111,7 +114,7 @@ fn input_is_read_as_the_options_of_other_commands_say() {
     let piped = path("piped");
     one_step(&["--input", "-", "--out", &piped, "--text-key", "content", "--format", "jsonl"], &records)
         .expect_success();
-    let read = |run: &str| std::fs::read(std::path::Path::new(run).join("data/train-00000.safetensors")).unwrap();
+    let read = |run: &str| std::fs::read(Path::new(run).join("data/train-00000.safetensors")).unwrap();
     assert!(read(&out) == read(&piped));
 
     // A folder of the user's in the place of the dataset: no advice that this command cannot take.

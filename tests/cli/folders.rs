@@ -313,7 +313,7 @@ fn a_vocabulary_of_any_size_is_what_the_text_gives_or_a_message() {
         "--steps",
         "1",
         "--set",
-        "model.vocab_size=1000000000000",
+        "model.vocab_size=2000000000",
         "--set",
         "train.validation_batches=1",
         "--out",

@@ -19,8 +19,8 @@ pub fn find(model: Option<&Path>, kind: &str) -> anyhow::Result<PathBuf> {
             finish_interrupted(folder)?;
         }
         let inside = model.join(kind);
-        // Without its config.json it is damaged, which reading it says.
-        if inside.is_dir() {
+        // Without one of the two it is damaged, which reading it says.
+        if ["config.json", "model.safetensors"].iter().any(|name| inside.join(name).exists()) {
             return Ok(inside);
         }
         if model.join("config.json").is_file() {

@@ -59,8 +59,7 @@ impl ModelCard {
         line(format!("# {name}\n"));
         line(format!(
             "An ELECTRA network ([Clark et al. 2020](https://openreview.net/forum?id=r1xMH1BtvB)), {role}. \
-             Written by [Electra]({}), version {}.\n",
-            env!("CARGO_PKG_REPOSITORY"),
+             Written by Electra, version {}.\n",
             env!("CARGO_PKG_VERSION"),
         ));
         line("## Network\n".to_owned());
