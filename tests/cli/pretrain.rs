@@ -167,10 +167,10 @@ fn a_dataset_that_was_moved_or_built_again_is_the_same_dataset() {
     run(["pretrain", "--resume", "--out", &out]).expect_bad_input(&["data", "no longer there", "--data"]);
     // From another working folder, by relative paths, and it is remembered.
     std::fs::create_dir(small.path("elsewhere")).unwrap();
-    let mut command = electra(["pretrain", "--resume", "--out", "../run", "--data", "../moved"]);
+    let mut command = electra(["-q", "pretrain", "--resume", "--out", "../run", "--data", "../moved"]);
     assert!(command.current_dir(small.path("elsewhere")).status().unwrap().success());
     run(["pretrain", "--resume", "--out", &out]).expect_success();
-    let mut command = electra(["pretrain", "--resume", "--out", "run"]);
+    let mut command = electra(["-q", "pretrain", "--resume", "--out", "run"]);
     assert!(command.current_dir(small.path("")).status().unwrap().success());
     // From the same text under another name.
     std::fs::remove_dir_all(small.path("moved")).unwrap();

@@ -22,7 +22,6 @@ fn assert_same_run(found: &Path, expected: &Path, steps: u64) {
         "metrics.jsonl",
         &checkpoint("parameters.safetensors"),
         &checkpoint("optimizer.safetensors"),
-        &checkpoint("state.json"),
         "discriminator/model.safetensors",
         "generator/model.safetensors",
     ] {

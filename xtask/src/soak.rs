@@ -45,7 +45,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub fn soak(program: &Path, folder: &Path, kills: u32, seed: u64) -> Result<String, String> {
     let soak = Soak { program, folder };
     fs::write(folder.join("text.txt"), text()).map_err(|error| format!("text.txt: {error}"))?;
-    soak.prepare("tokenizer train --vocab-size 300 --input", "text.txt", "tokenizer")?;
+    soak.prepare("tokenizer train --vocab-size 80 --input", "text.txt", "tokenizer")?;
     soak.prepare("data build --tokenizer tokenizer --input", "text.txt", "data")?;
     let ended = soak.start("whole", 0)?.end()?;
     ended.expect(&[0])?;

@@ -75,7 +75,7 @@ pub fn check(config: &RunConfig, on_host: bool, memory_bytes: f64) -> Result<Lea
     })
 }
 
-/// The size that saves most when it is halved.
+/// The size that saves most when it is made the usual one, or half of what it is where it is no more than that.
 fn heaviest(config: &RunConfig, on_host: bool) -> (&'static str, usize) {
     type Size = fn(&mut RunConfig) -> &mut usize;
     let sizes: [(&str, Size); 10] = [
@@ -90,14 +90,14 @@ fn heaviest(config: &RunConfig, on_host: bool) -> (&'static str, usize) {
         ("train.sequence_length", |config| &mut config.train.sequence_length),
         ("train.batch_size", |config| &mut config.train.batch_size),
     ];
-    let halved = |size: Size| {
-        let mut config = config.clone();
+    let smaller = |size: Size| {
+        let (mut config, usual) = (config.clone(), *size(&mut RunConfig::default()));
         let value = size(&mut config);
-        *value = (*value / 2).max(1);
+        *value = if *value > usual { usual } else { (*value / 2).max(1) };
         Least::of(&config, on_host).total_bytes()
     };
     let (key, size) =
-        sizes.into_iter().min_by(|(_, a), (_, b)| halved(*a).total_cmp(&halved(*b))).expect("the list is not empty");
+        sizes.into_iter().min_by(|(_, a), (_, b)| smaller(*a).total_cmp(&smaller(*b))).expect("the list is not empty");
     (key, *size(&mut config.clone()))
 }
 

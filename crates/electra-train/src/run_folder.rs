@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use electra_data::FolderLock;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::file;
 
 /// Name of the lock in a run's folder.
@@ -25,6 +25,9 @@ impl RunFolder {
     /// # Errors
     /// Another process, which is named, trains in it; or the folder cannot be made or written to.
     pub fn open(path: &Path) -> Result<Self> {
+        if path.is_file() {
+            return Err(Error::invalid(path, "a file of this name is in the way", "choose another folder"));
+        }
         file::create_folder(path)?;
         Ok(Self { path: path.to_owned(), _lock: FolderLock::acquire(path, LOCK)? })
     }

@@ -78,10 +78,9 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<End> {
     let opened = open_device(&config, terminal)?;
     terminal.note(format_args!("{HEADING_STYLE}Device{HEADING_STYLE:#} {}", opened.description));
 
-    // Text and networks of one run lie in one folder: both belong to this process.
-    let folder = RunFolder::open(&args.out)?;
     let dataset = args.out.join("data");
     prepare(&args, &config, &dataset, terminal)?;
+    let folder = RunFolder::open(&args.out)?;
     config.data.dir = dataset.clone();
     let data = training_data::open(&mut config)?;
     check_memory(&config, &opened, terminal)?;
