@@ -8,6 +8,9 @@ use std::io;
 use std::panic::PanicHookInfo;
 use std::process::ExitCode;
 
+use electra_kernels::DeviceFailure;
+
+use crate::device_failure::{DeviceFailed, remedy};
 use crate::terminal::ERROR_STYLE;
 
 /// A run that began with good input and could not go on, for example because its loss stayed non-finite.
@@ -25,6 +28,11 @@ impl fmt::Display for RunFailed {
 
 impl std::error::Error for RunFailed {}
 
+/// What a device failed of, where that is what ended a command.
+fn device_failure(error: &anyhow::Error) -> Option<&DeviceFailure> {
+    error.chain().find_map(|cause| cause.downcast_ref::<DeviceFailure>())
+}
+
 /// Prints what a command returned and gives its exit code.
 pub(crate) fn report(result: anyhow::Result<()>) -> ExitCode {
     let Err(error) = result else {
@@ -33,9 +41,18 @@ pub(crate) fn report(result: anyhow::Result<()>) -> ExitCode {
     if is_broken_pipe(&error) {
         return ExitCode::SUCCESS;
     }
-    anstream::eprintln!("{ERROR_STYLE}error:{ERROR_STYLE:#} {}", message(&error));
+    let mut text = message(&error);
+    let failure = device_failure(&error);
+    if let Some(failure) = failure.filter(|_| error.downcast_ref::<DeviceFailed>().is_none()) {
+        text = format!("{text}\n  {}", remedy(failure, None));
+    }
+    anstream::eprintln!("{ERROR_STYLE}error:{ERROR_STYLE:#} {text}");
     let failed_on_its_way = error.downcast_ref::<RunFailed>().is_some();
-    ExitCode::from(if failed_on_its_way { 1 } else { 2 })
+    ExitCode::from(match failure {
+        Some(_) => 4,
+        None if failed_on_its_way => 1,
+        None => 2,
+    })
 }
 
 /// The whole chain as one message. A cause that the message already quotes is left out: many errors print their
@@ -122,5 +139,16 @@ mod tests {
         assert_eq!(report(Err(failed.context("step 12"))), ExitCode::from(1));
         assert_eq!(report(Err(anyhow!("no such file"))), ExitCode::from(2));
         assert_eq!(report(Ok(())), ExitCode::SUCCESS);
+    }
+
+    #[test]
+    fn a_device_that_failed_has_a_code_of_its_own_at_any_depth() {
+        let failure = || DeviceFailure::Lost("reset".into());
+        let error = electra_train::Error::Device { doing: "step 3".into(), source: failure() };
+        assert_eq!(message(&anyhow::Error::new(error)), "step 3: the device was lost (reset)");
+        assert_eq!(report(Err(anyhow::Error::new(failure()).context("the verification"))), ExitCode::from(4));
+        let error = electra_train::Error::Device { doing: "step 3".into(), source: failure() };
+        let context = RunFailed("step 3: the device was lost (reset)".into());
+        assert_eq!(report(Err(anyhow::Error::new(error).context(context))), ExitCode::from(4));
     }
 }

@@ -5,6 +5,7 @@
 //! errors, or emit events, and the commands turn these into lines. So the same code runs in a browser.
 
 mod command;
+mod device_failure;
 mod exit;
 mod model_folder;
 mod seconds_per_step;
@@ -20,7 +21,8 @@ pub use terminal::{Progress, Terminal, Unit};
 /// Runs the command line of this process; the value is the process's exit code.
 ///
 /// 0: done, or the reader of the output went away. 1: a run that started well had to stop ([`RunFailed`]).
-/// 2: wrong arguments or bad input, with one message on standard error. 101: a bug in Electra.
+/// 2: wrong arguments or bad input, with one message on standard error. 4: the device was lost, ran out of memory or refused its
+/// work. 101: a bug in Electra.
 pub fn main() -> ExitCode {
     silence_mesa();
     exit::install_panic_message();

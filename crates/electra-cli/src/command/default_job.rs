@@ -14,7 +14,7 @@ use electra_data::input::{InputOptions, TextSource};
 use electra_data::{BuildOptions, Manifest, Tokenizer, TrainOptions, build, dataset_tokenizer, rust_docs};
 use electra_kernels::device::DeviceChoice;
 use electra_train::pretrain::{Outcome, RUN_CONFIG};
-use electra_train::run_config::{self, RunConfig};
+use electra_train::run_config::{self, MicroBatch, RunConfig};
 use electra_train::training_data;
 use electra_train::validate::JudgedToken;
 
@@ -76,7 +76,9 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     prepare(&args, &config, &dataset, terminal)?;
     config.data.dir = dataset.clone();
     let data = training_data::open(&mut config)?;
+    let mut may_halve = false;
     if !begun {
+        may_halve = config.train.micro_batch == MicroBatch::Auto;
         settle_micro_batch(&mut config, &opened);
         let steps = match args.steps {
             Some(steps) => steps as f64,
@@ -87,7 +89,7 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
         };
         set_steps(&mut config, steps as u64)?;
     }
-    let outcome = train(&config, data, &args.out, Start { resume: begun, ..Start::default() }, &opened, terminal)?;
+    let outcome = train(&config, data, &args.out, Start { resume: begun, may_halve, ..Start::default() }, &opened, terminal)?;
     if outcome.interrupted {
         terminal.note("Run the same command to go on.");
         return Ok(());

@@ -42,7 +42,7 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     terminal.detail(format_args!("{} on {}", folder.display(), device.description));
     let detector = Detector::load(&folder, &device.device)?;
     let score = |text: &str| -> anyhow::Result<()> {
-        let tokens = detector.score(text);
+        let tokens = detector.score(text)?;
         if args.json {
             let tokens: Vec<_> = tokens
                 .iter()

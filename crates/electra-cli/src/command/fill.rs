@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::anyhow;
 use electra_kernels::device::DeviceChoice;
 use electra_train::detect::Filler;
 use serde_json::json;
@@ -41,7 +40,7 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     let device = open_checked(args.device, terminal)?;
     terminal.detail(format_args!("{} on {}", folder.display(), device.description));
     let filler = Filler::load(&folder, &device.device)?;
-    let masks = filler.fill(&args.text, args.top_k as usize).map_err(|problem| anyhow!(problem))?;
+    let masks = filler.fill(&args.text, args.top_k as usize)?;
     if args.json {
         let masks: Vec<_> = masks.iter().map(|candidates| json!({ "candidates": candidates })).collect();
         terminal.result(json!({ "text": args.text, "masks": masks }))?;

@@ -14,6 +14,7 @@ use electra_train::run_config::{self, MicroBatch, RunConfig};
 use electra_train::{checkpoint, flops, training_data};
 
 use crate::RunFailed;
+use crate::device_failure;
 use crate::model_folder::RUNS;
 use crate::seconds_per_step;
 use crate::terminal::{HEADING_STYLE, Terminal};
@@ -96,12 +97,14 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     let data = training_data::open(&mut config)?;
     let opened = open_device(&config, terminal)?;
     check_precision(&config, &opened)?;
+    let may_halve = config.train.micro_batch == MicroBatch::Auto;
     settle_micro_batch(&mut config, &opened);
     check_arrays(&config, &opened)?;
     if args.dry_run {
         return dry_run(&config, &opened, &data, terminal);
     }
-    let start = Start { resume: args.resume, init_from: args.init_from, license: args.license, profile: args.profile };
+    let Args { resume, init_from, license, profile, .. } = args;
+    let start = Start { resume, may_halve, init_from, license, profile };
     let outcome = train(&config, data, &folder, start, &opened, terminal)?;
     for path in &outcome.exported {
         terminal.note(format_args!("exported {}", path.display()));
@@ -255,7 +258,8 @@ pub fn settle_micro_batch(config: &mut RunConfig, opened: &OpenDevice) {
     if config.train.micro_batch != MicroBatch::Auto {
         return;
     }
-    let memory = if opened.is_gpu { GPU_BYTES } else { cpu_bytes() };
+    let of_adapter = || opened.usable_memory_bytes().map_or(UNKNOWN_GPU_BYTES, |bytes| bytes as f64);
+    let memory = if opened.is_gpu { of_adapter() } else { cpu_bytes() };
     let mut size = resolve_micro_batch(config, memory, side_by_side::width(&opened.device), runs_kernels(opened));
     if opened.is_gpu {
         while size > 1 && largest_activation_bytes(config, size) > opened.max_binding_bytes {
@@ -270,15 +274,16 @@ pub fn settle_micro_batch(config: &mut RunConfig, opened: &OpenDevice) {
 
 /// Whether steps are made of the kernels for graphics adapters alone, whose memory is known best.
 fn runs_kernels(opened: &OpenDevice) -> bool {
-    opened.is_gpu && electra_kernels::all_enabled()
+    opened.is_gpu && electra_kernels::all_enabled(&opened.device)
 }
 
 /// Tokens of a micro-batch on the CPU: few enough for several to go side by side, whatever the number of cores, and
 /// for much of one to stay in a core's cache (docs/PERFORMANCE.md).
 const CPU_TOKENS: usize = 1024;
 
-/// No graphics interface says how much memory is free; this is what integrated and older cards have.
-const GPU_BYTES: f64 = 3e9;
+/// Where a graphics interface does not say how much memory is free: what integrated and older cards have. A run that finds it
+/// too much begins again with less.
+const UNKNOWN_GPU_BYTES: f64 = 3e9;
 
 /// Half of the memory that is free now.
 fn cpu_bytes() -> f64 {
@@ -295,6 +300,8 @@ fn cpu_bytes() -> f64 {
 #[derive(Default)]
 pub struct Start {
     pub resume: bool,
+    /// The micro-batch was ours to choose: where it is too large for the device, half of it is taken.
+    pub may_halve: bool,
     pub init_from: Option<PathBuf>,
     pub license: Option<String>,
     pub profile: bool,
@@ -317,7 +324,8 @@ pub fn train(
         }
         anstream::eprintln!("stopping after this step and saving; press Ctrl-C again to stop at once");
     });
-    let options = RunOptions {
+    let (mut config, mut opened) = (config.clone(), opened.clone());
+    let mut options = RunOptions {
         folder: folder.to_owned(),
         resume: start.resume,
         init_from: start.init_from,
@@ -327,12 +335,26 @@ pub fn train(
         license: start.license,
         profile: start.profile,
     };
-    let mut display = TrainingDisplay::new(terminal);
-    pretrain::pretrain(config, data, &options, &mut |event| display.show(event)).map_err(|error| match error {
-        // Nothing is wrong with the input: a script should look at the run.
-        electra_train::Error::Diverged { .. } => RunFailed(error.to_string()).into(),
-        error => error.into(),
-    })
+    loop {
+        let mut display = TrainingDisplay::new(terminal);
+        let ended = pretrain::pretrain(&config, data.clone(), &options, &mut |event| display.show(event));
+        let error = match ended {
+            Ok(outcome) => return Ok(outcome),
+            Err(error) => error,
+        };
+        drop(display);
+        match device_failure::halved(&error, &config, folder).filter(|_| start.may_halve) {
+            Some(size) => {
+                opened = device_failure::begin_again(&mut config, size, &opened, &error, terminal)?;
+                options.device = opened.device.clone();
+            }
+            // Nothing is wrong with the input: a script should look at the run.
+            None if matches!(error, electra_train::Error::Diverged { .. }) => {
+                return Err(RunFailed(error.to_string()).into());
+            }
+            None => return Err(device_failure::of_run(error, folder, &config)),
+        }
+    }
 }
 
 fn dry_run(
