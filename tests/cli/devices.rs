@@ -70,6 +70,15 @@ fn a_parameter_beyond_the_largest_binding_is_refused() {
     ]);
 }
 
+/// Trains on the graphics adapter into `out`, as the environment says; exit code and standard error.
+fn train_on_gpu(small: &SmallRun, out: &str, more: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String) {
+    let mut arguments = small.arguments(out, more);
+    let cpu = arguments.iter().position(|argument| argument == "cpu").expect("a device is named");
+    arguments[cpu] = "gpu".to_owned();
+    let output = electra(arguments).envs(environment.iter().copied()).output().expect("the program starts");
+    (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
+}
+
 /// What is remembered is only ever a number that was wrong, and a full verification writes it anew.
 #[test]
 fn a_verification_by_hand_replaces_what_was_remembered() {
@@ -77,30 +86,21 @@ fn a_verification_by_hand_replaces_what_was_remembered() {
         return;
     }
     let small = SmallRun::new();
-    let cache = small.path("cache");
-    let file = cache.join("electra/verified-adapters.json");
-    let with_cache = |arguments: Vec<String>| {
-        let output = electra(arguments).env("XDG_CACHE_HOME", &cache).output().expect("the program starts");
-        (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
-    };
-    let on_gpu = |out: &str| {
-        let mut arguments = small.arguments(out, &["train.steps=1"]);
-        let cpu = arguments.iter().position(|argument| argument == "cpu").unwrap();
-        arguments[cpu] = "gpu".to_owned();
-        arguments
-    };
+    let cache = small.shown("cache");
+    let environment = [("XDG_CACHE_HOME", cache.as_str())];
+    let file = small.path("cache/electra/verified-adapters.json");
     let remembered = || serde_json::from_slice::<Value>(&std::fs::read(&file).unwrap()).unwrap();
-    let (code, told) = with_cache(on_gpu("first"));
+    let (code, told) = train_on_gpu(&small, "first", &["train.steps=1"], &environment);
     assert!(code == Some(0) && told.contains("Comparing the adapter's kernels"), "{told}");
     let (key, failed) = remembered().as_object().unwrap().iter().next().map(|(k, v)| (k.clone(), v.clone())).unwrap();
     assert_eq!(failed, serde_json::json!([]));
     // As a driver left it that has been mended since.
     std::fs::write(&file, serde_json::json!({ key.clone(): ["linear"] }).to_string()).unwrap();
-    let (code, told) = with_cache(on_gpu("second"));
+    let (code, told) = train_on_gpu(&small, "second", &["train.steps=1"], &environment);
     assert!(code == Some(0) && told.contains("in linear: these run as Burn's primitives"), "{told}");
     assert!(!told.contains("Comparing"), "{told}");
-    let (code, told) = with_cache(vec!["devices".to_owned(), "--verify".to_owned(), "--json".to_owned()]);
-    assert_eq!(code, Some(0), "{told}");
+    let output = electra(["devices", "--verify", "--json"]).envs(environment).output().expect("the program starts");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert_eq!(remembered()[&key], serde_json::json!([]));
 }
 
@@ -111,56 +111,61 @@ fn a_device_that_fails_says_where_the_run_stands() {
         return;
     }
     let small = SmallRun::new();
-    let train = |out: &str, fault: &str, more: &[&str]| {
-        let mut arguments = small.arguments(out, &["train.log_every=1"]);
-        let cpu = arguments.iter().position(|argument| argument == "cpu").unwrap();
-        arguments[cpu] = "gpu".to_owned();
-        arguments.extend(more.iter().map(|&word| word.to_owned()));
-        let output = electra(arguments).env("ELECTRA_TEST_DEVICE", fault).output().expect("the program starts");
-        (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
-    };
+    let sets = ["train.log_every=1", "train.checkpoint_every=2"];
     // Verified before, so that the reads that are counted are the run's.
-    run(["devices", "--verify", "--json"]).expect_success();
-    let (code, told) = train("lost", "lost=60", &[]);
-    assert_eq!(code, Some(4), "{told}");
-    for part in ["the device was lost", "last checkpoint stands at step", "electra pretrain --resume --out", "--device"] {
-        assert!(told.contains(part), "no {part:?} in {told}");
-    }
-    let (code, told) = train("full", "memory=1000", &[]);
-    assert_eq!(code, Some(4), "{told}");
-    for part in ["out of memory", "no checkpoint was written yet", "--micro-batch 2", "--recompute", "--device"] {
-        assert!(told.contains(part), "no {part:?} in {told}");
-    }
-    for told in [told] {
+    let (code, told) = train_on_gpu(&small, "whole", &sets, &[]);
+    assert_eq!(code, Some(0), "{told}");
+    let fails = |out: &str, fault: &str, parts: &[&str]| {
+        let (code, told) = train_on_gpu(&small, out, &sets, &[("ELECTRA_TEST_DEVICE", fault)]);
+        assert_eq!(code, Some(4), "{told}");
+        for part in parts {
+            assert!(told.contains(part), "no {part:?} in {told}");
+        }
         assert!(!told.contains("this is a bug") && !told.contains("panicked"), "{told}");
-    }
+    };
+    // A checkpoint takes a read for each tensor.
+    let lost = ["the device was lost", "last checkpoint stands at step", "electra pretrain --resume --out", "--device"];
+    fails("lost", "lost=400", &lost);
+    let full = ["out of memory", "no checkpoint was written yet", "--micro-batch 2", "--recompute", "--device"];
+    fails("full", "memory=1000", &full);
+    let resumed = small.resume("lost").expect_success();
+    assert!(resumed.stderr.contains("Resuming after step"), "{resumed:?}");
+    let read = |run: &str| std::fs::read_to_string(small.path(run).join("metrics.jsonl")).unwrap();
+    assert_eq!(read("lost"), read("whole"));
 }
 
-/// `--micro-batch auto` on a card that has less than it says: half of it, and half again, until it fits; the numbers are those of
-/// a run that was told so.
+/// `--micro-batch auto` where the device has less than it says: half, and half again, until it fits; the numbers are those of a
+/// run that was told so.
 #[test]
 fn micro_batches_are_halved_where_the_device_has_no_memory_for_them() {
     if gpu().is_none() {
         return;
     }
     let small = SmallRun::new();
-    let sets = ["train.batch_size=64", "train.sequence_length=32", "train.steps=2", "train.log_every=1"];
+    let sizes = ["model.hidden_size=64", "model.intermediate_size=256", "train.batch_size=256", "train.steps=2"];
     let train = |out: &str, micro_batch: &str, fault: &str| {
-        let size = format!("train.micro_batch={micro_batch}");
-        let sets: Vec<&str> = sets.iter().copied().chain([size.as_str()]).collect();
-        let mut arguments = small.arguments(out, &sets);
-        let cpu = arguments.iter().position(|argument| argument == "cpu").unwrap();
-        arguments[cpu] = "gpu".to_owned();
-        let output = electra(arguments).env("ELECTRA_TEST_DEVICE", fault).output().expect("the program starts");
-        (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
+        let set = format!("train.micro_batch={micro_batch}");
+        let sets: Vec<&str> = sizes.iter().copied().chain([set.as_str(), "train.log_every=1"]).collect();
+        train_on_gpu(&small, out, &sets, &[("ELECTRA_TEST_DEVICE", fault)])
     };
-    run(["devices", "--verify", "--json"]).expect_success();
-    let (code, told) = train("whole", "auto", "");
-    assert!(code == Some(0) && !told.contains("beginning again"), "{told}");
-    // Between what a whole batch and what a part of it takes.
-    let peak = |out: &str, micro_batch: &str| {
-        let low = (1..).map(|megabytes| megabytes << 20).find(|bytes| train(out, micro_batch, &format!("memory={bytes}")).0 == Some(0));
-        low.unwrap()
+    let told_so = train("told", "64", "");
+    assert_eq!(told_so.0, Some(0), "{}", told_so.1);
+    let bytes_of = |micro_batch: usize| {
+        let micro_batch = format!("train.micro_batch={micro_batch}");
+        let sets = sizes.iter().chain([&"model.embedding_size=16", &"model.num_attention_heads=2"]);
+        let sets = sets.chain([&"model.num_hidden_layers=1", &"train.sequence_length=32", &"model.vocab_size=300"]);
+        let sets = sets.copied().chain([micro_batch.as_str()]).flat_map(|set| ["--set", set]);
+        let step = ["bench", "step", "--preset", "nano", "--device", "gpu", "--steps", "1", "--no-plain", "--json"];
+        let stdout = run(step.into_iter().chain(sets)).expect_success().stdout;
+        let report: Value = serde_json::from_str(&stdout).expect("one JSON object");
+        report["peak_device_bytes"].as_u64().expect("an adapter counts its memory")
     };
-    let _ = peak;
+    let (enough, too_little) = (bytes_of(64), bytes_of(128));
+    assert!(enough < too_little, "{enough} {too_little}");
+    let (code, told) = train("halved", "\"auto\"", &format!("memory={}", (enough + too_little) / 2));
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("beginning again with micro-batches of 128 examples"), "{told}");
+    assert!(told.contains("beginning again with micro-batches of 64 examples"), "{told}");
+    let read = |run: &str| std::fs::read_to_string(small.path(run).join("metrics.jsonl")).unwrap();
+    assert_eq!(read("halved"), read("told"));
 }
