@@ -4,8 +4,8 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use electra_data::{Batch, MaskingConfig, SpecialTokens, choose_masked};
-use electra_kernels::Precision;
 use electra_kernels::DeviceFailure;
+use electra_kernels::Precision;
 use electra_kernels::device::{DeviceChoice, OpenDevice, reopen};
 use electra_train::pretrain::{layout_of, objective_of};
 use electra_train::trainer::{TrainStep, Trainer};

@@ -41,7 +41,6 @@ fn texts(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 
 /// Numbers of the lines that write to more than an element of a workgroup array of vectors, or to a part of a vector there.
 fn partial_writes(text: &str) -> Vec<usize> {
-    let code = |line: &str| line.split("//").next().unwrap_or_default().replace(' ', "");
     let mut of_vectors = Vec::new();
     for line in text.lines().map(code) {
         let Some(declared) = line.strip_prefix("var<workgroup>") else { continue };
@@ -50,22 +49,32 @@ fn partial_writes(text: &str) -> Vec<usize> {
             of_vectors.push((name.to_owned(), usize::from(of.starts_with("array<"))));
         }
     }
-    let is_partial = |line: &str| {
-        line.split(';').any(|statement| {
-            let written = written(statement);
-            of_vectors.iter().any(|(name, depth)| written.is_some_and(|written| accesses(written, name) > Some(*depth)))
+    let is_partial = |line: &String| {
+        line.split([';', '{', '}']).filter_map(written).any(|written| {
+            of_vectors.iter().any(|(name, elements)| accesses(written, name).is_some_and(|count| count > *elements))
         })
     };
     text.lines().map(code).zip(1..).filter(|(line, _)| is_partial(line)).map(|(_, number)| number).collect()
+}
+
+/// A line without blanks and comment, and with a number where the launch puts one.
+fn code(line: &str) -> String {
+    let mut code = String::new();
+    let mut rest = line.split("//").next().unwrap_or_default();
+    while let Some((before, after)) = rest.split_once("{{") {
+        code.push_str(before);
+        code.push('0');
+        rest = after.split_once("}}").map_or("", |(_, after)| after);
+    }
+    code.push_str(rest);
+    code.replace(' ', "")
 }
 
 /// What stands to the left of an assignment.
 fn written(statement: &str) -> Option<&str> {
     let at = statement.find('=')?;
     let is_comparison = statement[at + 1..].starts_with('=') || statement[..at].ends_with(['!', '<', '>']);
-    let target = statement[..at].trim_end_matches(['+', '-', '*', '/', '%', '&', '|', '^']);
-    // What stands before: `}`, `{`, `else{`.
-    (!is_comparison).then(|| target.rsplit(['{', '}']).next().unwrap_or(target))
+    (!is_comparison).then(|| statement[..at].trim_end_matches(['+', '-', '*', '/', '%', '&', '|', '^']))
 }
 
 /// How many indices and components follow `name` at the beginning of `target`; `None` where it is another variable.
@@ -101,7 +110,7 @@ fn main() {
     //#if MODE == 2
     fours[a_depth * 16u + a_row / 4u][a_row % 4u] = Staged(value);
     //#else
-    fours[at[i]].x += 1.0;
+    fours[at[{{i}}u]].x += 1.0;
     //#end
     fours[lane] = vec4<Staged>(singles[lane]); // fours[lane].x = 1.0
     if (fours[lane].x == 1.0) { one.y = 2u; }

@@ -48,7 +48,8 @@ mod tests {
 
     #[test]
     fn skipped_tests_are_counted_once_by_their_reasons() {
-        let text = "a::b\tthere is no adapter\nc\tthe adapter has no f16\nd\tthere is no adapter\na::b\tthere is no adapter\n";
+        let text =
+            "a::b\tthere is no adapter\nc\tthe adapter has no f16\nd\tthere is no adapter\na::b\tthere is no adapter\n";
         let notes = notes_of(text);
         assert_eq!(notes.len(), 2);
         assert!(notes[0].starts_with("1 test") && notes[0].ends_with(": c"), "{notes:?}");

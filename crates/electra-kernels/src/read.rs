@@ -65,10 +65,7 @@ impl Reads {
     }
 }
 
-fn checked(
-    device: &Device,
-    found: Result<Vec<TensorData>, ExecutionError>,
-) -> Result<Vec<TensorData>, DeviceFailure> {
+fn checked(device: &Device, found: Result<Vec<TensorData>, ExecutionError>) -> Result<Vec<TensorData>, DeviceFailure> {
     match (adapter::take_failure(device), found) {
         (Some(failure), _) => Err(failure),
         (None, Ok(found)) => Ok(found),
@@ -78,7 +75,8 @@ fn checked(
 
 fn message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
-    text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned())).unwrap_or_else(|| "no message".to_owned())
+    text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()))
+        .unwrap_or_else(|| "no message".to_owned())
 }
 
 /// The values of one tensor. Waits for the device.

@@ -24,11 +24,7 @@ pub fn parameters_to_host(parameters: &Parameters) -> Result<Vec<HostTensor>, De
 ///
 /// # Errors
 /// The device failed.
-pub(crate) fn to_host(
-    layout: &Layout,
-    values: &[Tensor<1>],
-    prefix: &str,
-) -> Result<Vec<HostTensor>, DeviceFailure> {
+pub(crate) fn to_host(layout: &Layout, values: &[Tensor<1>], prefix: &str) -> Result<Vec<HostTensor>, DeviceFailure> {
     let mut pieces = layout.pieces().zip(values).peekable();
     let mut tensors = Vec::with_capacity(layout.specs().len());
     for spec in layout.specs() {
@@ -63,7 +59,9 @@ pub fn network_to_host(
 
 fn joined(name: String, spec: &ParameterSpec, pieces: &[Tensor<1>]) -> Result<HostTensor, DeviceFailure> {
     let mut reads = Reads::default();
-    pieces.iter().for_each(|piece| drop(reads.floats(piece)));
+    for piece in pieces {
+        reads.floats(piece);
+    }
     let found = reads.read()?;
     let values = match found.as_slice() {
         [whole] => read::floats_of(whole),
@@ -151,7 +149,8 @@ mod tests {
         let path = Path::new("step_000001/parameters.safetensors");
         let again = parameters_from_host(&layout(), host.clone(), path, &device).unwrap();
         assert_eq!(parameters_to_host(&again).unwrap(), host);
-        let shared = network_to_host(&parameters, "g.", &[ParameterSpec::new("", "w", &[2, 3], Initializer::Ones)]).unwrap();
+        let shared =
+            network_to_host(&parameters, "g.", &[ParameterSpec::new("", "w", &[2, 3], Initializer::Ones)]).unwrap();
         assert_eq!(shared[0].values, host[0].values);
 
         // In pieces on the device, it is whole on the host.

@@ -10,8 +10,8 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
-pub use electra_kernels::adam::LossScale;
 use electra_kernels::DeviceFailure;
+pub use electra_kernels::adam::LossScale;
 use electra_kernels::adam::{
     AdamTensors, AdamUpdate, DeviceAdam, DeviceUpdate, ParameterRule, adam_update, sum_of_squares, sum_of_squares_async,
 };
@@ -110,11 +110,7 @@ impl PendingReport {
 
     fn read(report: &[f32]) -> StepReport {
         let &[norm, applied, loss_factor] = report else { panic!("a report holds three values") };
-        StepReport {
-            gradient_norm: f64::from(norm),
-            applied: applied > 0.0,
-            loss_factor: f64::from(loss_factor),
-        }
+        StepReport { gradient_norm: f64::from(norm), applied: applied > 0.0, loss_factor: f64::from(loss_factor) }
     }
 }
 

@@ -7,8 +7,8 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use electra_data::{Batch, SpecialTokens};
-use electra_kernels::side_by_side::{self, side_by_side};
 use electra_kernels::read::{self, Reads};
+use electra_kernels::side_by_side::{self, side_by_side};
 use electra_kernels::{DeviceFailure, Precision, with_precision};
 use electra_model::{
     DeviceBatch, Layout, NoiseKey, Objective, Observations, Parameters, StepContext, objective::ParameterGroup,

@@ -89,7 +89,8 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
         };
         set_steps(&mut config, steps as u64)?;
     }
-    let outcome = train(&config, data, &args.out, Start { resume: begun, may_halve, ..Start::default() }, &opened, terminal)?;
+    let outcome =
+        train(&config, data, &args.out, Start { resume: begun, may_halve, ..Start::default() }, &opened, terminal)?;
     if outcome.interrupted {
         terminal.note("Run the same command to go on.");
         return Ok(());

@@ -24,9 +24,9 @@ use burn::tensor::wgpu::{WgpuSetup, wgpu};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-pub use adapters::{AdapterFeatures, AdapterInfo, AdapterKind, AdapterLimits};
 #[cfg(test)]
 pub(crate) use adapters::test_device;
+pub use adapters::{AdapterFeatures, AdapterInfo, AdapterKind, AdapterLimits};
 use adapters::{Found, describe, found, subgroup_of, units_of};
 
 use crate::gpu::adapter::{self, Traits};

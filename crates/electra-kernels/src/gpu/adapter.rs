@@ -61,7 +61,9 @@ pub(crate) fn register(device: &Device, traits: Traits, wgpu: wgpu::Device) -> A
     wgpu.on_uncaptured_error(Arc::new(move |error| {
         let Some(adapter) = weak.upgrade() else { return };
         adapter.complain(match &error {
-            wgpu::Error::OutOfMemory { source } => DeviceFailure::OutOfMemory(crate::failure::one_line(&source.to_string())),
+            wgpu::Error::OutOfMemory { source } => {
+                DeviceFailure::OutOfMemory(crate::failure::one_line(&source.to_string()))
+            }
             error => DeviceFailure::Refused(crate::failure::one_line(&error.to_string())),
         });
     }));

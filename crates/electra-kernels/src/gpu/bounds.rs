@@ -9,7 +9,6 @@ use std::sync::LazyLock;
 use burn::tensor::wgpu::wgpu::{self, util::DeviceExt};
 use burn_wgpu::CubeTensor;
 
-
 static IS_ON: LazyLock<bool> =
     LazyLock::new(|| std::env::var_os("ELECTRA_CHECK_BOUNDS").is_some_and(|value| value == "1"));
 

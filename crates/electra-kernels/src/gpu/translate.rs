@@ -83,7 +83,8 @@ fn partial_writes(module: &Module, info: &ModuleInfo) -> usize {
 fn partial_writes_in(module: &Module, function: &Function, info: &FunctionInfo, block: &Block) -> usize {
     let within = |block: &Block| partial_writes_in(module, function, info, block);
     let is_partial = |pointer: naga::Handle<Expression>| {
-        let (Expression::Access { base, .. } | Expression::AccessIndex { base, .. }) = function.expressions[pointer] else {
+        let (Expression::Access { base, .. } | Expression::AccessIndex { base, .. }) = function.expressions[pointer]
+        else {
             return false;
         };
         match *info[base].ty.inner_with(&module.types) {

@@ -78,11 +78,7 @@ struct Case {
 }
 
 impl Case {
-    fn new(
-        kernel: Kernel,
-        name: String,
-        body: impl Fn(&Device) -> Result<Arrays, DeviceFailure> + 'static,
-    ) -> Self {
+    fn new(kernel: Kernel, name: String, body: impl Fn(&Device) -> Result<Arrays, DeviceFailure> + 'static) -> Self {
         Self { kernel, name, tolerance: TOLERANCE, body: Box::new(body), twin: None }
     }
 }
@@ -162,7 +158,9 @@ fn values(seed: u64, length: usize) -> Vec<f32> {
 /// The values of tensors of one device, read together.
 fn host<const D: usize>(tensors: &[Tensor<D>]) -> Result<Arrays, DeviceFailure> {
     let mut reads = Reads::default();
-    tensors.iter().for_each(|tensor| drop(reads.floats(tensor)));
+    for tensor in tensors {
+        reads.floats(tensor);
+    }
     Ok(reads.read()?.iter().map(wide).collect())
 }
 
@@ -245,10 +243,31 @@ mod tests {
             launches::record(|| gpu::testing::as_on_a_card(|| quietly(&device, Extent::Short).unwrap()));
         assert!(checks.iter().all(Check::passed), "{checks:?}");
         for stem in [
-            "attention_fwd", "attention_bwd_query", "attention_bwd_key", "layer_norm_fwd", "layer_norm_bwd",
-            "layer_norm_bwd_parameters", "product_staged", "sum_parts", "gelu", "mlm_rows", "weighted_sum", "scale",
-            "rtd_fwd", "rtd_bwd", "embeddings_fwd", "sort_ids", "embedding_bwd_words", "embedding_bwd_positions",
-            "embedding_bwd_types", "gather", "corrupt", "gather_gradients", "adam_norm", "adam_decide", "adam_update",
+            "attention_fwd",
+            "attention_bwd_query",
+            "attention_bwd_key",
+            "layer_norm_fwd",
+            "layer_norm_bwd",
+            "layer_norm_bwd_parameters",
+            "product_staged",
+            "sum_parts",
+            "gelu",
+            "mlm_rows",
+            "weighted_sum",
+            "scale",
+            "rtd_fwd",
+            "rtd_bwd",
+            "embeddings_fwd",
+            "sort_ids",
+            "embedding_bwd_words",
+            "embedding_bwd_positions",
+            "embedding_bwd_types",
+            "gather",
+            "corrupt",
+            "gather_gradients",
+            "adam_norm",
+            "adam_decide",
+            "adam_update",
         ] {
             let name = format!("{}{stem}", launches::PREFIX);
             assert!(launched.contains(&name.as_str()), "{stem} is launched in training and was not checked");

@@ -64,14 +64,9 @@ pub(super) fn staged_in_half(device: &Device, size: [usize; 3]) -> Result<Arrays
 
 /// What a dense layer with GELU makes of products in `form`: its results, the values before GELU, and the gradients of
 /// input, weight and bias where a gradient has come back to those values.
-fn products(
-    device: &Device,
-    [m, n, k]: [usize; 3],
-    form: &dyn Fn(usize) -> Form,
-) -> Result<Arrays, DeviceFailure> {
+fn products(device: &Device, [m, n, k]: [usize; 3], form: &dyn Fn(usize) -> Form) -> Result<Arrays, DeviceFailure> {
     let operand = |seed, shape| gpu::constant(&matrix(seed, shape, device));
-    let (x, weight, bias, dy) =
-        (operand(1, [m, k]), operand(2, [n, k]), operand(3, [1, n]), operand(4, [m, n]));
+    let (x, weight, bias, dy) = (operand(1, [m, k]), operand(2, [n, k]), operand(3, [1, n]), operand(4, [m, n]));
     let (z, of_bias) = (gpu::empty(&x, [m, n]), gpu::empty(&x, [n, 1]));
     let forward = Epilogue { bias: Some(&bias), gelu: true, keep: Some(&z), ..Epilogue::default() };
     let to_weight = Epilogue { sums: Some(&of_bias), ..Epilogue::default() };

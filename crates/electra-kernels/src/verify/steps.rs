@@ -28,18 +28,26 @@ pub(super) fn cases(extent: Extent) -> Vec<Case> {
 
 /// Two layers, forward and backward. Parameters lie as a trainer's do: one after another in the optimizer's arenas, so that
 /// queries, keys and values are one projection where a bias begins where a binding may.
-fn encoder(
-    device: &Device,
-    batch: usize,
-    seq: usize,
-    heads: usize,
-    head_dim: usize,
-) -> Result<Arrays, DeviceFailure> {
+fn encoder(device: &Device, batch: usize, seq: usize, heads: usize, head_dim: usize) -> Result<Arrays, DeviceFailure> {
     let (hidden, inner) = (heads * head_dim, 2 * heads * head_dim);
     let square = [hidden, hidden];
     let of_layer: [[usize; 2]; 16] = [
-        square, square, square, [1, hidden], [1, hidden], [1, hidden], square, [1, hidden], [1, hidden], [1, hidden],
-        [inner, hidden], [1, inner], [hidden, inner], [1, hidden], [1, hidden], [1, hidden],
+        square,
+        square,
+        square,
+        [1, hidden],
+        [1, hidden],
+        [1, hidden],
+        square,
+        [1, hidden],
+        [1, hidden],
+        [1, hidden],
+        [inner, hidden],
+        [1, inner],
+        [hidden, inner],
+        [1, hidden],
+        [1, hidden],
+        [1, hidden],
     ];
     let shapes = [of_layer, of_layer].concat();
     // Gamma is near 1, all else small enough for no softmax to be all or nothing.
@@ -144,7 +152,8 @@ fn draw(device: &Device, rows: usize, width: usize, vocab: usize) -> Result<Arra
     let best = highest(&others.map(|(_, score)| score).collect::<Vec<f64>>());
     bias[improbable] -= (before[improbable] + sampling.temperature * (WRONG_NOISE - best - 1.5)) as f32;
 
-    let on = |values: &[f32], shape: [usize; 2]| Tensor::<2>::from_data(TensorData::new(values.to_vec(), shape), device);
+    let on =
+        |values: &[f32], shape: [usize; 2]| Tensor::<2>::from_data(TensorData::new(values.to_vec(), shape), device);
     let output = mlm_loss(
         on(&hidden, [rows, width]),
         on(&table, [vocab, width]),
@@ -160,7 +169,10 @@ fn draw(device: &Device, rows: usize, width: usize, vocab: usize) -> Result<Arra
     let found = reads.read()?;
     let (drawn, predicted) = (read::ints_of(&found[drawn]), read::ints_of(&found[predicted]));
     let short_of_best = |id: i32, scores: &[f64]| {
-        usize::try_from(id).ok().and_then(|id| scores.get(id)).map_or(f64::INFINITY, |score| 1.0 + highest(scores) - score)
+        usize::try_from(id)
+            .ok()
+            .and_then(|id| scores.get(id))
+            .map_or(f64::INFINITY, |score| 1.0 + highest(scores) - score)
     };
     let row_of = |row: usize| {
         let logits = logits(row, &bias);
