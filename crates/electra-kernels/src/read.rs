@@ -4,6 +4,11 @@
 //! complained of since the last read belongs to one of them, so that no read returns numbers that stand on a failure.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Duration;
 
 use burn::tensor::{Device, Int, Tensor, TensorData, Transaction};
 use burn_std::ExecutionError;
@@ -49,7 +54,8 @@ impl Reads {
         let Some(device) = self.device else { return Ok(Vec::new()) };
         adapter::before_read(&device);
         // A failure in the runtime's own thread comes through as a panic.
-        let found = catch_unwind(AssertUnwindSafe(|| self.transaction.try_execute()));
+        let wait = || wait(self.transaction.execute_async(), || adapter::is_gone(&device));
+        let found = catch_unwind(AssertUnwindSafe(wait));
         let found = found.unwrap_or_else(|panic| Err(ExecutionError::with_context(message(&*panic))));
         checked(&device, found)
     }
@@ -112,6 +118,13 @@ pub fn ints_of(data: &TensorData) -> Vec<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_device_that_is_gone_is_not_waited_for() {
+        let never = std::future::pending::<Result<(), ExecutionError>>();
+        assert!(wait(never, || true).is_err_and(|error| error.is_device_poisoned()));
+        assert_eq!(wait(std::future::ready(Ok(3)), || true).ok(), Some(3));
+    }
 
     #[test]
     fn what_is_read_together_comes_in_the_order_in_which_it_was_named() {

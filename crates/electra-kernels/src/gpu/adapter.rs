@@ -8,6 +8,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+#[cfg(not(target_family = "wasm"))]
+use std::time::Duration;
 
 use burn::backend::DispatchDevice;
 use burn::tensor::Device;
@@ -53,20 +55,26 @@ struct Injected {
 
 static KNOWN: RwLock<Vec<(cubecl::Device, Arc<Adapter>)>> = RwLock::new(Vec::new());
 
-/// Says what the adapter of `device` has, and takes over its complaints from Burn's runtime, which would panic.
+/// Says what the adapter of `device` has, and listens to its complaints in place of Burn's runtime, which would panic, or wait
+/// for ever for results of a device that is gone.
 #[cfg(not(target_family = "wasm"))]
 pub(crate) fn register(device: &Device, traits: Traits, wgpu: wgpu::Device) -> Arc<Adapter> {
+    use crate::failure::one_line;
+
     let adapter = Arc::new(Adapter { traits, wgpu: Some(wgpu.clone()), ..Adapter::default() });
-    let weak = Arc::downgrade(&adapter);
+    let listener = Arc::downgrade(&adapter);
     wgpu.on_uncaptured_error(Arc::new(move |error| {
-        let Some(adapter) = weak.upgrade() else { return };
-        adapter.complain(match &error {
-            wgpu::Error::OutOfMemory { source } => {
-                DeviceFailure::OutOfMemory(crate::failure::one_line(&source.to_string()))
-            }
-            error => DeviceFailure::Refused(crate::failure::one_line(&error.to_string())),
-        });
+        let failure = match &error {
+            wgpu::Error::OutOfMemory { source } => DeviceFailure::OutOfMemory(one_line(&source.to_string())),
+            error => DeviceFailure::Refused(one_line(&error.to_string())),
+        };
+        listener.upgrade().iter().for_each(|adapter| adapter.complain(failure.clone()));
     }));
+    let listener = Arc::downgrade(&adapter);
+    wgpu.set_device_lost_callback(move |reason, message| {
+        let failure = DeviceFailure::lost(one_line(&format!("{reason:?}: {message}")));
+        listener.upgrade().iter().for_each(|adapter| adapter.complain(failure.clone()));
+    });
     let device = id_of(device).expect("an adapter's device");
     KNOWN.write().unwrap_or_else(PoisonError::into_inner).push((device, adapter.clone()));
     adapter
@@ -110,9 +118,11 @@ impl Adapter {
     /// Gives back all that lies on the device; it is lost from then on.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn destroy(&self) {
-        if let Some(wgpu) = &self.wgpu {
-            wgpu.destroy();
-        }
+        let Some(wgpu) = &self.wgpu else { return };
+        wgpu.destroy();
+        // It goes once nothing is under way any more, and somebody looks.
+        let all = wgpu::PollType::Wait { submission_index: None, timeout: Some(Duration::from_secs(5)) };
+        let _ = wgpu.poll(all);
     }
 
     /// Makes the device say that it has no memory once its arrays take more than so many bytes.
@@ -190,4 +200,10 @@ pub(crate) fn take_failure(device: &Device) -> Option<DeviceFailure> {
     let failure = known.clone();
     known.take_if(|failure| !failure.is_final());
     failure
+}
+
+/// Whether `device` has failed for good, so that nothing more will come from it.
+pub(crate) fn is_gone(device: &Device) -> bool {
+    let failure = |adapter: Arc<Adapter>| adapter.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    behind(device).and_then(failure).is_some_and(|failure| failure.is_final())
 }
