@@ -90,13 +90,13 @@ fn a_verification_by_hand_replaces_what_was_remembered() {
     let environment = [("XDG_CACHE_HOME", cache.as_str())];
     let file = small.path("cache/electra/verified-adapters.json");
     let remembered = || serde_json::from_slice::<Value>(&std::fs::read(&file).unwrap()).unwrap();
-    let (code, told) = train_on_gpu(&small, "first", &["train.steps=1"], &environment);
+    let (code, told) = train_on_gpu(&small, "first", &["train.steps=4"], &environment);
     assert!(code == Some(0) && told.contains("Comparing the adapter's kernels"), "{told}");
     let (key, failed) = remembered().as_object().unwrap().iter().next().map(|(k, v)| (k.clone(), v.clone())).unwrap();
     assert_eq!(failed, serde_json::json!([]));
     // As a driver left it that has been mended since.
     std::fs::write(&file, serde_json::json!({ key.clone(): ["linear"] }).to_string()).unwrap();
-    let (code, told) = train_on_gpu(&small, "second", &["train.steps=1"], &environment);
+    let (code, told) = train_on_gpu(&small, "second", &["train.steps=4"], &environment);
     assert!(code == Some(0) && told.contains("in linear: these run as Burn's primitives"), "{told}");
     assert!(!told.contains("Comparing"), "{told}");
     let output = electra(["devices", "--verify", "--json"]).envs(environment).output().expect("the program starts");
@@ -142,7 +142,7 @@ fn micro_batches_are_halved_where_the_device_has_no_memory_for_them() {
         return;
     }
     let small = SmallRun::new();
-    let sizes = ["model.hidden_size=64", "model.intermediate_size=256", "train.batch_size=256", "train.steps=2"];
+    let sizes = ["model.hidden_size=64", "model.intermediate_size=256", "train.batch_size=256", "train.steps=4"];
     let train = |out: &str, micro_batch: &str, fault: &str| {
         let set = format!("train.micro_batch={micro_batch}");
         let sets: Vec<&str> = sizes.iter().copied().chain([set.as_str(), "train.log_every=1"]).collect();

@@ -205,7 +205,7 @@ fn a_device_without_memory_is_an_error_of_its_own() {
         return;
     }
     let small = SmallRun::new();
-    let config = small.config(&["train.steps=3"]);
+    let config = small.config(&["train.steps=4"]);
     let alone = open_alone(DeviceChoice::Gpu).unwrap();
     limit_memory(&alone.device, 100);
     let ended = try_in_this_process(&config, &small.path("run"), alone.device, false, &mut |_, _| {});

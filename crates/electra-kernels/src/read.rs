@@ -71,6 +71,30 @@ impl Reads {
     }
 }
 
+/// Waits for what is read, but not for a device that is gone: its results may never come.
+fn wait<T>(
+    reading: impl Future<Output = Result<T, ExecutionError>>,
+    is_gone: impl Fn() -> bool,
+) -> Result<T, ExecutionError> {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut reading = pin!(reading);
+    loop {
+        if let Poll::Ready(found) = reading.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return found;
+        }
+        if is_gone() {
+            return Err(ExecutionError::device_poisoned("it gives no results any more"));
+        }
+        thread::park_timeout(Duration::from_millis(250));
+    }
+}
+
 fn checked(device: &Device, found: Result<Vec<TensorData>, ExecutionError>) -> Result<Vec<TensorData>, DeviceFailure> {
     match (adapter::take_failure(device), found) {
         (Some(failure), _) => Err(failure),

@@ -573,7 +573,10 @@ mod tests {
         // Long enough for an array of its own, whose place can be told.
         let spec = ParameterSpec::new("", "a.weight", &[5000], Initializer::Ones);
         let start = Parameters::initialize(&Layout::new(vec![spec], vec![]), 0, &device);
-        let place = |parameters: &Parameters| parameters.values()[0].to_data().as_bytes().as_ptr();
+        let place = |parameters: &Parameters| {
+            let value = parameters.values()[0].clone().try_into_primitive::<burn::backend::Flex>();
+            value.expect("the device is the CPU").storage::<f32>().as_ptr()
+        };
         let before = place(&start);
         let mut adam = Adam::new(AdamConfig::default(), &start);
         let gradients = vec![Some(Tensor::ones([5000], &device))];
