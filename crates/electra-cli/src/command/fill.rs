@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use electra_kernels::device::DeviceChoice;
 use electra_train::detect::Filler;
 use serde_json::json;
