@@ -142,13 +142,13 @@ fn micro_batches_are_halved_where_the_device_has_no_memory_for_them() {
         return;
     }
     let small = SmallRun::new();
-    let sizes = ["model.hidden_size=64", "model.intermediate_size=256", "train.batch_size=256", "train.steps=4"];
+    let sizes = ["model.hidden_size=64", "model.intermediate_size=256", "train.batch_size=64", "train.steps=4"];
     let train = |out: &str, micro_batch: &str, fault: &str| {
         let set = format!("train.micro_batch={micro_batch}");
         let sets: Vec<&str> = sizes.iter().copied().chain([set.as_str(), "train.log_every=1"]).collect();
         train_on_gpu(&small, out, &sets, &[("ELECTRA_TEST_DEVICE", fault)])
     };
-    let told_so = train("told", "64", "");
+    let told_so = train("told", "16", "");
     assert_eq!(told_so.0, Some(0), "{}", told_so.1);
     let bytes_of = |micro_batch: usize| {
         let micro_batch = format!("train.micro_batch={micro_batch}");
@@ -160,12 +160,13 @@ fn micro_batches_are_halved_where_the_device_has_no_memory_for_them() {
         let report: Value = serde_json::from_str(&stdout).expect("one JSON object");
         report["peak_device_bytes"].as_u64().expect("an adapter counts its memory")
     };
-    let (enough, too_little) = (bytes_of(64), bytes_of(128));
+    let (enough, too_little) = (bytes_of(16), bytes_of(32));
     assert!(enough < too_little, "{enough} {too_little}");
-    let (code, told) = train("halved", "\"auto\"", &format!("memory={}", (enough + too_little) / 2));
+    let most = enough + (too_little - enough) / 4;
+    let (code, told) = train("halved", "\"auto\"", &format!("memory={most}"));
     assert_eq!(code, Some(0), "{told}");
-    assert!(told.contains("beginning again with micro-batches of 128 examples"), "{told}");
-    assert!(told.contains("beginning again with micro-batches of 64 examples"), "{told}");
+    assert!(told.contains("beginning again with micro-batches of 32 examples"), "{told}");
+    assert!(told.contains("beginning again with micro-batches of 16 examples"), "{told}");
     let read = |run: &str| std::fs::read_to_string(small.path(run).join("metrics.jsonl")).unwrap();
     assert_eq!(read("halved"), read("told"));
 }
