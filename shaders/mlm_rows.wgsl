@@ -7,6 +7,7 @@
 //#include launch
 //#if SAMPLE
 //#include noise
+//#include gumbel
 //#end
 @group(0) @binding(0) var<storage, read_write> logits: array<f32>;  // [rows of this chunk, vocab]
 @group(0) @binding(1) var<storage, read_write> targets: array<i32>; // [all rows], only read
@@ -31,7 +32,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
     // Words 4 and on: key, 1 / T, what is added to the target before the draw, rows of an example, examples.
     let slots = sizes[8];
     let key = child_key(child_key(vec2<u32>(sizes[4], sizes[5]), sizes[9u + row / slots]), row % slots);
-    let cold = bitcast<f32>(sizes[6]);
+    let inv_temperature = bitcast<f32>(sizes[6]);
     let penalty = bitcast<f32>(sizes[7]);
 //#end
     var top = vec2<f32>(-3.4e38);
@@ -43,10 +44,9 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
             top_at.x = v;
         }
 //#if SAMPLE
-        let uniform_value = f32(noise_bits(key, v) >> 8u) * (1.0 / 16777216.0);
-        var drawn = z * cold - log(-log(uniform_value + 1e-9) + 1e-9);
+        var drawn = z * inv_temperature + gumbel(noise_bits(key, v));
         if (v == target_id) {
-            drawn += penalty * cold;
+            drawn += penalty * inv_temperature;
         }
         if (drawn > top.y) {
             top.y = drawn;

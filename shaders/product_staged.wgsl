@@ -13,9 +13,12 @@ alias Staged = f16;
 alias Staged = f32;
 //#end
 
-// [DEPTH][TILE / 4], rows of A and columns of B in fours.
-var<workgroup> tile_a: array<vec4<Staged>, 256>;
-var<workgroup> tile_b: array<vec4<Staged>, 256>;
+// [DEPTH][ROW], rows of A and columns of B in fours: a four is written by one invocation, since a write to a part of a vector
+// may be one to all of it, and what two of them wrote at once would be lost. One more to a row than a tile has, so that the
+// writes of neighbours lie in different banks.
+const ROW: u32 = TILE / 4u + 1u;
+var<workgroup> tile_a: array<vec4<Staged>, DEPTH * ROW>;
+var<workgroup> tile_b: array<vec4<Staged>, DEPTH * ROW>;
 
 @compute @workgroup_size({{WORKGROUP}}, 1, 1)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
@@ -43,43 +46,51 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
     let last = min(at.k, (split + 1u) * at.part);
     for (var depth = split * at.part; depth < last; depth += DEPTH) {
         // Neighbouring invocations read neighbouring values: along k where that is how a matrix lies, else across.
-        for (var turn = 0u; turn < 16u; turn++) {
+        for (var turn = 0u; turn < 4u; turn++) {
             let index = turn * WORKGROUP + lane;
 //#if MODE == 2
-            let a_row = index % TILE;
-            let a_depth = index / TILE;
-            let a_from = (depth + a_depth) * at.a_stride + first_row + a_row;
+            let a_four = index % (TILE / 4u);
+            let a_depth = index / (TILE / 4u);
+            let a_from = (depth + a_depth) * at.a_stride + first_row + 4u * a_four;
+            let a_step = 1u;
 //#else
-            let a_row = index / DEPTH;
+            let a_four = index / DEPTH;
             let a_depth = index % DEPTH;
-            let a_from = (first_row + a_row) * at.a_stride + depth + a_depth;
+            let a_from = (first_row + 4u * a_four) * at.a_stride + depth + a_depth;
+            let a_step = at.a_stride;
 //#end
-            var value = 0.0;
-            if (first_row + a_row < at.m && depth + a_depth < last) {
-                value = a[a_from];
+            var of_a = vec4<Staged>();
+//#for i in 0..4
+            if (first_row + 4u * a_four + {{i}}u < at.m && depth + a_depth < last) {
+                of_a[{{i}}] = Staged(a[a_from + {{i}}u * a_step]);
             }
-            tile_a[a_depth * 16u + a_row / 4u][a_row % 4u] = Staged(value);
+//#end
+            tile_a[a_depth * ROW + a_four] = of_a;
 //#if MODE == 0
-            let b_column = index / DEPTH;
+            let b_four = index / DEPTH;
             let b_depth = index % DEPTH;
-            let b_from = (first_column + b_column) * at.k + depth + b_depth;
+            let b_from = (first_column + 4u * b_four) * at.k + depth + b_depth;
+            let b_step = at.k;
 //#else
-            let b_column = index % TILE;
-            let b_depth = index / TILE;
-            let b_from = (depth + b_depth) * at.n + first_column + b_column;
+            let b_four = index % (TILE / 4u);
+            let b_depth = index / (TILE / 4u);
+            let b_from = (depth + b_depth) * at.n + first_column + 4u * b_four;
+            let b_step = 1u;
 //#end
-            value = 0.0;
-            if (first_column + b_column < at.n && depth + b_depth < last) {
-                value = b[b_from];
+            var of_b = vec4<Staged>();
+//#for i in 0..4
+            if (first_column + 4u * b_four + {{i}}u < at.n && depth + b_depth < last) {
+                of_b[{{i}}] = Staged(b[b_from + {{i}}u * b_step]);
             }
-            tile_b[b_depth * 16u + b_column / 4u][b_column % 4u] = Staged(value);
+//#end
+            tile_b[b_depth * ROW + b_four] = of_b;
         }
         workgroupBarrier();
         for (var k = 0u; k < DEPTH; k++) {
-            let a0 = vec4<f32>(tile_a[k * 16u + 2u * y]);
-            let a1 = vec4<f32>(tile_a[k * 16u + 2u * y + 1u]);
-            let b0 = vec4<f32>(tile_b[k * 16u + x]);
-            let b1 = vec4<f32>(tile_b[k * 16u + 8u + x]);
+            let a0 = vec4<f32>(tile_a[k * ROW + 2u * y]);
+            let a1 = vec4<f32>(tile_a[k * ROW + 2u * y + 1u]);
+            let b0 = vec4<f32>(tile_b[k * ROW + x]);
+            let b1 = vec4<f32>(tile_b[k * ROW + 8u + x]);
 //#for i in 0..8
 //#for j in 0..2
             c{{i}}_{{j}} = fma(vec4<f32>(a{{i / 4}}[{{i - i / 4 * 4}}]), b{{j}}, c{{i}}_{{j}});

@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 
-use crate::support::{adapter::requires_gpu, program::run};
+use crate::support::adapter::gpu;
+use crate::support::program::run;
 
 #[test]
 fn a_step_and_its_parts_are_timed() {
-    let devices: &[&str] = if requires_gpu() { &["cpu", "gpu"] } else { &["cpu"] };
+    let devices: &[&str] = if gpu().is_some() { &["cpu", "gpu"] } else { &["cpu"] };
     for device in devices {
         let step = ["bench", "step", "--preset", "nano", "--batch", "4", "--steps", "3", "--device", device];
         let stdout = run(step.iter().chain(&["--json"])).expect_success().stdout;

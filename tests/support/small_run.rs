@@ -145,6 +145,17 @@ pub fn run_in_this_process(
     resume: bool,
     watch: &mut dyn FnMut(&TrainEvent, &AtomicBool),
 ) -> Outcome {
+    try_in_this_process(config, folder, device, resume, watch).unwrap()
+}
+
+/// As [`run_in_this_process`], of a run that may fail.
+pub fn try_in_this_process(
+    config: &RunConfig,
+    folder: &Path,
+    device: Device,
+    resume: bool,
+    watch: &mut dyn FnMut(&TrainEvent, &AtomicBool),
+) -> electra_train::Result<Outcome> {
     let mut config = config.clone();
     let data = training_data::open(&mut config).unwrap();
     let stop = AtomicBool::new(false);
@@ -158,5 +169,5 @@ pub fn run_in_this_process(
         license: None,
         profile: false,
     };
-    pretrain(&config, data, &options, &mut |event| watch(event, &stop)).unwrap()
+    pretrain(&config, data, &options, &mut |event| watch(event, &stop))
 }

@@ -4,15 +4,16 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use electra_data::{Batch, MaskingConfig, SpecialTokens, choose_masked};
+use electra_kernels::DeviceFailure;
 use electra_kernels::Precision;
-use electra_kernels::device::OpenDevice;
+use electra_kernels::device::{DeviceChoice, OpenDevice, reopen};
 use electra_train::pretrain::{layout_of, objective_of};
 use electra_train::trainer::{TrainStep, Trainer};
-use electra_train::{AdamConfig, RunConfig, TrainEvent, run_config};
+use electra_train::{AdamConfig, Error, RunConfig, TrainEvent, run_config};
 
-use crate::support::adapter::gpu;
+use crate::support::adapter::{gpu, gpu_with_f16, limit_memory, lose, open_alone};
 use crate::support::program;
-use crate::support::small_run::{SmallRun, metrics, run_in_this_process};
+use crate::support::small_run::{SmallRun, metrics, run_in_this_process, try_in_this_process};
 
 fn run(config: &RunConfig, folder: &Path, device: Device, resume: bool) -> Vec<TrainEvent> {
     let mut events = Vec::new();
@@ -61,7 +62,7 @@ fn a_run_is_the_cpus_but_for_rounding() {
 /// Forty steps of f16: as good as f32's, the same twice, and the same when resumed.
 #[test]
 fn half_precision_learns_as_full_precision_does() {
-    let Some(OpenDevice { device, has_f16: true, .. }) = gpu() else { return };
+    let Some(OpenDevice { device, .. }) = gpu_with_f16() else { return };
     let small = SmallRun::new();
     let sets = ["train.steps=40", "train.log_every=10", "train.validate_every=40", "train.checkpoint_every=20"];
     let (full, mut half) = (small.config(&sets), small.config(&sets));
@@ -91,7 +92,7 @@ fn half_precision_learns_as_full_precision_does() {
 /// A loss of such a weight that its scaled gradients are beyond f16: the factor falls until they fit.
 #[test]
 fn gradients_beyond_half_precision_never_reach_the_weights() {
-    let Some(OpenDevice { device, has_f16: true, .. }) = gpu() else { return };
+    let Some(OpenDevice { device, .. }) = gpu_with_f16() else { return };
     let small = SmallRun::new();
     let sets = ["train.steps=30", "train.log_every=30", "objective.discriminator_loss_weight=2e5"];
     let mut config = small.config(&sets);
@@ -136,7 +137,7 @@ fn two_steps(preset: &str, sets: &[&str], device: &Device) -> [TrainStep; 2] {
     let layout = layout_of(&config, objective.as_ref());
     let adam = AdamConfig::from(&config.train);
     let mut trainer = Trainer::initialize(objective, &layout, adam, special, config.seed, batch_size, device);
-    [trainer.step(&batch, 0, 1e-4), trainer.step(&batch, 1, 1e-4)]
+    [0, 1].map(|step| trainer.step(&batch, step, 1e-4).unwrap())
 }
 
 fn assert_alike(found: &TrainStep, expected: &TrainStep) {
@@ -171,6 +172,45 @@ fn a_table_beyond_the_largest_binding_is_trained_as_on_the_cpu() {
     for (found, expected) in found.iter().zip(&expected) {
         assert_alike(found, expected);
     }
+}
+
+/// The device goes away after the seventh step: an error that says so, and a run that goes on from its checkpoint on the device
+/// opened anew, to the numbers of one that was never disturbed.
+#[test]
+fn a_lost_device_is_an_error_and_the_run_goes_on_from_its_checkpoint() {
+    if gpu().is_none() {
+        return;
+    }
+    let small = SmallRun::new();
+    let config = small.config(&["train.steps=12", "train.log_every=1"]);
+    run(&config, &small.path("whole"), gpu().unwrap().device, false);
+    let alone = open_alone(DeviceChoice::Gpu).unwrap();
+    let ended = try_in_this_process(&config, &small.path("lost"), alone.device.clone(), false, &mut |event, _| {
+        if matches!(event, TrainEvent::Progress { step: 7, .. }) {
+            lose(&alone.device);
+        }
+    });
+    let error = ended.expect_err("the device is gone");
+    assert!(matches!(error, Error::Device { source: DeviceFailure::Lost(_), .. }), "{error:?}");
+    assert!(error.to_string().contains("step 8: the device was lost"), "{error}");
+    let again = reopen(&alone).unwrap();
+    run(&config, &small.path("lost"), again.device, true);
+    let read = |run: &str| std::fs::read_to_string(small.path(run).join("metrics.jsonl")).unwrap();
+    assert_eq!(read("lost"), read("whole"));
+}
+
+#[test]
+fn a_device_without_memory_is_an_error_of_its_own() {
+    if gpu().is_none() {
+        return;
+    }
+    let small = SmallRun::new();
+    let config = small.config(&["train.steps=4"]);
+    let alone = open_alone(DeviceChoice::Gpu).unwrap();
+    limit_memory(&alone.device, 100);
+    let ended = try_in_this_process(&config, &small.path("run"), alone.device, false, &mut |_, _| {});
+    let error = ended.expect_err("there is no memory");
+    assert!(matches!(error, Error::Device { source: DeviceFailure::OutOfMemory(_), .. }), "{error:?}");
 }
 
 /// `--device gpu --profile`, as a user starts it; a software adapter is checked, taken and warned of.

@@ -85,7 +85,7 @@ fn overfits_one_batch() {
     let mut trainer = trainer(&networks, 8);
     let mut losses = Vec::new();
     for step in 0..300 {
-        let done = trainer.step(&batch, step, 3e-3);
+        let done = trainer.step(&batch, step, 3e-3).unwrap();
         assert!(done.applied, "step {step}");
         losses.push((done.metrics.generator_loss.unwrap(), done.metrics.discriminator_loss.unwrap()));
     }
@@ -172,7 +172,7 @@ fn micro_batches_of_unequal_lengths_add_up_to_the_batch() {
     let batch = batch(&[32, 6, 30, 9, 12, 27]);
     let step = |micro_batch: usize| {
         let mut trainer = trainer(&networks, micro_batch);
-        let done = trainer.step(&batch, 0, 1e-3);
+        let done = trainer.step(&batch, 0, 1e-3).unwrap();
         let moments: Vec<Vec<f32>> = trainer.adam.moments().0.iter().map(|m| floats(m.clone())).collect();
         (done, moments)
     };

@@ -7,6 +7,8 @@ mod browser;
 mod features;
 mod platforms;
 mod prerequisites;
+mod shaders;
+mod skipped;
 mod soak;
 mod stage;
 mod test;
@@ -24,7 +26,8 @@ Commands:
 
 Environment:
   CARGO_TARGET_DIR=DIR    where builds go (default: target)
-  ELECTRA_REQUIRE_GPU=1   a machine without any graphics adapter, software ones included, fails the tests
+  ELECTRA_NO_GPU=1        tests that need a graphics adapter are left out; otherwise they fail where there is none, a
+                          software one included
   ELECTRA_FIXTURES=DIR    where golden values are read from (default: tests/fixtures)";
 
 fn main() -> ExitCode {

@@ -25,11 +25,19 @@ pub fn time(name: &'static str, body: impl FnOnce() -> Result<(), String>) -> St
 
 /// Prints the table of stages and the last line; the exit code says whether all went well.
 pub fn finish(stages: Vec<Stage>) -> ExitCode {
+    finish_with(stages, &[])
+}
+
+/// As [`finish`], with lines between the table and the last one.
+pub fn finish_with(stages: Vec<Stage>, notes: &[String]) -> ExitCode {
     eprintln!("\n{:<15} {:>9}  result", "stage", "time");
     for stage in &stages {
         let seconds = stage.time.as_secs();
         let result = stage.outcome.as_ref().map_or_else(|reason| format!("FAILED: {reason}"), |()| "ok".to_owned());
         eprintln!("{:<15} {:>5}m {:02}s  {result}", stage.name, seconds / 60, seconds % 60);
+    }
+    for note in notes {
+        eprintln!("{note}");
     }
     let failed: Vec<&str> = stages.iter().filter(|stage| stage.outcome.is_err()).map(|stage| stage.name).collect();
     if failed.is_empty() {

@@ -6,8 +6,8 @@
 
 use std::process::ExitCode;
 
-use crate::stage::{cargo, finish, run as run_command, time};
-use crate::{browser, features, platforms, prerequisites};
+use crate::stage::{cargo, finish_with, run as run_command, time};
+use crate::{browser, features, platforms, prerequisites, shaders, skipped};
 
 /// One thing to check: a name, why it is there, and what it does.
 struct Check {
@@ -17,8 +17,9 @@ struct Check {
 }
 
 /// In the order in which mistakes are found cheapest.
-const CHECKS: [Check; 9] = [
+const CHECKS: [Check; 10] = [
     Check { name: "format", about: "rustfmt has nothing to change", body: format },
+    Check { name: "shaders", about: "shaders write workgroup memory in whole elements", body: shaders::check },
     Check { name: "build", about: "the program and all tests compile", body: build },
     Check { name: "tests", about: "all tests pass", body: tests },
     Check { name: "bounds", about: "no shader reads or writes beyond its arrays", body: bounds },
@@ -51,7 +52,8 @@ pub fn run(names: &[&str]) -> ExitCode {
         builds &= check.name != "build" || stage.outcome.is_ok();
         stages.push(stage);
     }
-    finish(stages)
+    let notes = if wanted("tests") { skipped::notes() } else { Vec::new() };
+    finish_with(stages, &notes)
 }
 
 fn format() -> Result<(), String> {
@@ -63,7 +65,8 @@ fn build() -> Result<(), String> {
 }
 
 fn tests() -> Result<(), String> {
-    run_command(&mut cargo(&["test", "--release", "--workspace", "--locked", "--no-fail-fast"]))
+    let mut command = cargo(&["test", "--release", "--workspace", "--locked", "--no-fail-fast"]);
+    run_command(command.env(skipped::VARIABLE, skipped::begin()?))
 }
 
 /// The tests of the shaders once more, each launch repeated with every access confined to its array.

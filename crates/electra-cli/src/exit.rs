@@ -6,6 +6,7 @@
 //! | 1 | a run that began well had to stop | looks at the run |
 //! | 2 | wrong arguments or bad input | mends the command |
 //! | 3 | a signal stopped the run, and everything is saved | resumes it |
+//! | 4 | the device was lost, ran out of memory or refused its work | resumes it, perhaps elsewhere |
 //! | 101 | a bug in Electra | reports it |
 //!
 //! Bad input is a message for a person and never a backtrace; a panic is a bug in Electra and says so. The code never
@@ -16,6 +17,9 @@ use std::io;
 use std::panic::PanicHookInfo;
 use std::process::ExitCode;
 
+use electra_kernels::DeviceFailure;
+
+use crate::device_failure::{DeviceFailed, remedy};
 use crate::terminal::{ERROR_STYLE, say};
 
 /// How a command ended that did not fail.
@@ -41,6 +45,11 @@ impl fmt::Display for RunFailed {
 
 impl std::error::Error for RunFailed {}
 
+/// What a device failed of, where that is what ended a command.
+fn device_failure(error: &anyhow::Error) -> Option<&DeviceFailure> {
+    error.chain().find_map(|cause| cause.downcast_ref::<DeviceFailure>())
+}
+
 /// Prints what a command returned and gives its exit code.
 pub(crate) fn report(result: anyhow::Result<End>) -> ExitCode {
     let error = match result {
@@ -49,9 +58,18 @@ pub(crate) fn report(result: anyhow::Result<End>) -> ExitCode {
         Err(error) if is_broken_pipe(&error) => return ExitCode::SUCCESS,
         Err(error) => error,
     };
-    say(format_args!("{ERROR_STYLE}error:{ERROR_STYLE:#} {}", message(&error)));
+    let mut text = message(&error);
+    let failure = device_failure(&error);
+    if let Some(failure) = failure.filter(|_| error.downcast_ref::<DeviceFailed>().is_none()) {
+        text = format!("{text}\n  {}", remedy(failure, None));
+    }
+    say(format_args!("{ERROR_STYLE}error:{ERROR_STYLE:#} {text}"));
     let failed_on_its_way = error.downcast_ref::<RunFailed>().is_some();
-    ExitCode::from(if failed_on_its_way { 1 } else { 2 })
+    ExitCode::from(match failure {
+        Some(_) => 4,
+        None if failed_on_its_way => 1,
+        None => 2,
+    })
 }
 
 /// Prints what clap has to say: help and version, which are results, or what is wrong with the arguments.
@@ -150,5 +168,16 @@ mod tests {
         assert_eq!(report(Err(anyhow!("no such file"))), ExitCode::from(2));
         assert_eq!(report(Ok(End::Done)), ExitCode::SUCCESS);
         assert_eq!(report(Ok(End::Stopped)), ExitCode::from(3));
+    }
+
+    #[test]
+    fn a_device_that_failed_has_a_code_of_its_own_at_any_depth() {
+        let failure = || DeviceFailure::Lost("reset".into());
+        let error = electra_train::Error::Device { doing: "step 3".into(), source: failure() };
+        assert_eq!(message(&anyhow::Error::new(error)), "step 3: the device was lost (reset)");
+        assert_eq!(report(Err(anyhow::Error::new(failure()).context("the verification"))), ExitCode::from(4));
+        let error = electra_train::Error::Device { doing: "step 3".into(), source: failure() };
+        let context = RunFailed("step 3: the device was lost (reset)".into());
+        assert_eq!(report(Err(anyhow::Error::new(error).context(context))), ExitCode::from(4));
     }
 }

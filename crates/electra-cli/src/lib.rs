@@ -8,6 +8,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_macros)]
 
 mod command;
+mod device_failure;
 mod exit;
 mod host_memory;
 mod model_folder;

@@ -6,6 +6,7 @@ use burn::tensor::Device;
 use electra_kernels::side_by_side;
 use electra_train::pretrain::{TrainingData, fresh_trainer, layout_of, objective_of};
 use electra_train::run_config::{MicroBatch, RunConfig};
+use electra_train::During;
 
 /// Seconds that are spent on timed steps, after one that is not timed: it compiles shaders and touches fresh memory.
 const BUDGET_SECONDS: f64 = 2.0;
@@ -23,11 +24,12 @@ pub fn measure(config: &RunConfig, data: &TrainingData, device: &Device) -> anyh
     // As many micro-batches as run side by side, scaled to the batch.
     let examples = (micro_batch * side_by_side::width(device)).min(config.train.batch_size);
     let batch = data.train.batch(0).slice(0..examples);
-    trainer.step(&batch, 0, 0.0);
+    let measuring = "the measurement of a step";
+    trainer.step(&batch, 0, 0.0).during(measuring)?;
     let started = Instant::now();
     let mut steps = 0;
     while started.elapsed().as_secs_f64() < BUDGET_SECONDS {
-        trainer.step(&batch, steps, 0.0);
+        trainer.step(&batch, steps, 0.0).during(measuring)?;
         steps += 1;
     }
     let seconds = started.elapsed().as_secs_f64() / steps as f64;

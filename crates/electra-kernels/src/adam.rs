@@ -9,6 +9,8 @@ use burn::backend::{DispatchDevice, Flex};
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 
+use crate::failure::DeviceFailure;
+use crate::read::{self, Reads};
 use crate::{Precision, gpu, shape::expect};
 
 /// The numbers of one update, the same for all values of a tensor.
@@ -47,7 +49,7 @@ pub fn adam_update(tensors: AdamTensors, gradient: Tensor<1>, update: &AdamUpdat
     expect("adam: v [len]", tensors.v.dims(), shape);
     expect("adam: gradient [len]", gradient.dims(), shape);
     let all = [&tensors.parameter, &tensors.m, &tensors.v, &gradient];
-    if all.into_iter().all(on_flex) && !crate::is_reference_only() {
+    if all.into_iter().all(on_flex) && !crate::is_cpu_reference_only() {
         fused(tensors, gradient, update)
     } else {
         reference(tensors, gradient, update)
@@ -144,7 +146,7 @@ impl DeviceAdam {
         loss_scale: Option<LossScale>,
     ) -> Option<Self> {
         let fit = parameters.iter().chain(m).chain(v).all(gpu::is_gpu);
-        if parameters.is_empty() || !gpu::runs(gpu::Kernel::Adam, [fit]) {
+        if parameters.is_empty() || !gpu::runs(gpu::Kernel::Adam, &parameters[0], [fit]) {
             return None;
         }
         let arrays = |tensors: &[Tensor<1>]| tensors.iter().map(gpu::constant).collect::<Vec<_>>();
@@ -173,7 +175,10 @@ impl DeviceAdam {
     }
 
     /// Updates made so far. Waits for the device.
-    pub fn updates(&self) -> u64 {
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn updates(&self) -> Result<u64, DeviceFailure> {
         self.arenas.updates()
     }
 
@@ -183,7 +188,10 @@ impl DeviceAdam {
     }
 
     /// The factor as it is after all updates so far. Waits for the device.
-    pub fn loss_scale(&self) -> Option<LossScale> {
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn loss_scale(&self) -> Result<Option<LossScale>, DeviceFailure> {
         self.arenas.loss_scale()
     }
 
@@ -225,22 +233,27 @@ impl DeviceAdam {
 /// Sum of the squares of all values of all `tensors`, in an order that no thread's timing changes.
 ///
 /// On the CPU in f64; elsewhere in f32 on the device, where values beyond 1e19 give infinity.
-pub fn sum_of_squares(tensors: &[Tensor<1>]) -> f64 {
-    host_sum(tensors).unwrap_or_else(|| device_sums(tensors).into_data().iter::<f64>().sum())
+///
+/// # Errors
+/// The device failed.
+pub fn sum_of_squares(tensors: &[Tensor<1>]) -> Result<f64, DeviceFailure> {
+    match host_sum(tensors) {
+        Some(sum) => Ok(sum),
+        None => Ok(read::floats(&device_sums(tensors))?.into_iter().map(f64::from).sum()),
+    }
 }
 
 /// As [`sum_of_squares`], where reading back must not block (a browser).
 ///
 /// # Errors
-/// What the device says if the read fails.
-pub async fn sum_of_squares_async(tensors: &[Tensor<1>]) -> Result<f64, String> {
-    match host_sum(tensors) {
-        Some(sum) => Ok(sum),
-        None => {
-            let sums = device_sums(tensors).into_data_async().await.map_err(|error| format!("{error:?}"))?;
-            Ok(sums.iter::<f64>().sum())
-        }
+/// The device failed.
+pub async fn sum_of_squares_async(tensors: &[Tensor<1>]) -> Result<f64, DeviceFailure> {
+    if let Some(sum) = host_sum(tensors) {
+        return Ok(sum);
     }
+    let mut reads = Reads::default();
+    let sums = reads.floats(&device_sums(tensors));
+    Ok(read::floats_of(&reads.read_async().await?[sums]).into_iter().map(f64::from).sum())
 }
 
 /// The sum where all values lie in the host's memory.
@@ -407,7 +420,7 @@ mod tests {
     fn a_slice_of_a_larger_tensor_counts_its_own_values_alone() {
         let whole = Tensor::<1>::from_data([100.0f32, 3.0, 4.0, 100.0], &Device::flex());
         let slice = whole.slice(1..3);
-        assert_eq!(sum_of_squares(&[slice.clone(), slice]), 50.0);
+        assert_eq!(sum_of_squares(&[slice.clone(), slice]), Ok(50.0));
     }
 
     #[test]
@@ -416,13 +429,13 @@ mod tests {
         // In stretches: one running sum over so many values is itself off by 1e-12.
         let square_sum = |values: &[f32]| values.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>();
         let expected: f64 = values(big.clone()).chunks(1000).map(square_sum).sum();
-        let first = sum_of_squares(from_ref(&big));
+        let first = sum_of_squares(from_ref(&big)).unwrap();
         assert!((first / expected - 1.0).abs() < 1e-12);
         for _ in 0..20 {
-            assert_eq!(sum_of_squares(from_ref(&big)).to_bits(), first.to_bits());
+            assert_eq!(sum_of_squares(from_ref(&big)).unwrap().to_bits(), first.to_bits());
         }
         let parts = [tensor(5, 999), tensor(6, 1)];
         let on_device: f64 = device_sums(&parts).into_data().iter::<f64>().sum();
-        assert!((sum_of_squares(&parts) / on_device - 1.0).abs() < 1e-5);
+        assert!((sum_of_squares(&parts).unwrap() / on_device - 1.0).abs() < 1e-5);
     }
 }

@@ -49,7 +49,7 @@ pub fn attention(
         return cpu::attention::attention(operands, &cpu::constant(attention_mask), heads, mask).into_tensor();
     }
     let on_gpu = [gpu::is_gpu(&queries), gpu::is_gpu(&keys), gpu::is_gpu(&values), gpu::is_gpu(attention_mask)];
-    if gpu::runs(Kernel::Attention, on_gpu) && tokens > 0 && hidden / heads <= gpu::attention::WIDEST_HEAD {
+    if gpu::runs(Kernel::Attention, &queries, on_gpu) && tokens > 0 && hidden / heads <= gpu::attention::WIDEST_HEAD {
         let operands = [gpu::operand(queries), gpu::operand(keys), gpu::operand(values)];
         let noise = gpu::Noise::new(probability_dropout);
         return gpu::attention::attention(operands, gpu::constant(attention_mask), heads, noise).into_tensor();

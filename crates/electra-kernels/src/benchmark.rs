@@ -115,10 +115,10 @@ pub fn kernels(
             return;
         }
         let both = |only_reference: bool| {
-            crate::set_reference_only(only_reference);
+            crate::set_reference_only(&device, only_reference);
             let forward = least(&device, runs, || drop(body()));
             let whole = least(&device, runs, || drop(body().backward()));
-            crate::set_reference_only(false);
+            crate::set_reference_only(&device, false);
             [forward, (whole - forward).max(0.0)]
         };
         let ([forward, backward], [reference_forward, reference_backward]) = (both(false), both(true));
@@ -214,7 +214,8 @@ fn adam_timing(device: &Device, length: usize, runs: usize, roofline: &Roofline)
     let one_by_one = || {
         let mut tensors = Some(adam::AdamTensors { parameter: parameter.clone(), m: zeros.clone(), v: zeros.clone() });
         least(device, runs, || {
-            adam::sum_of_squares(std::slice::from_ref(&gradient));
+            // A device that fails shows in the times that follow.
+            let _ = adam::sum_of_squares(std::slice::from_ref(&gradient));
             let state = tensors.take().expect("put back each time");
             tensors = Some(adam::adam_update(state, gradient.clone(), &separate));
         })
@@ -237,9 +238,9 @@ fn adam_timing(device: &Device, length: usize, runs: usize, roofline: &Roofline)
         }
         None => one_by_one(),
     };
-    crate::set_reference_only(true);
+    crate::set_reference_only(device, true);
     let reference = one_by_one();
-    crate::set_reference_only(false);
+    crate::set_reference_only(device, false);
     KernelTiming {
         name: "adam",
         forward_seconds: seconds,

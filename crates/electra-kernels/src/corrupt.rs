@@ -24,7 +24,7 @@ pub fn corrupt(
 ) -> (Tensor<2, Int>, Tensor<2>) {
     expect("corrupt: weights [batch, slots]", weights.dims(), positions.dims());
     expect("corrupt: sampled_ids [batch, slots]", sampled_ids.dims(), positions.dims());
-    if gpu::runs(Kernel::Embedding, [gpu::is_gpu(weights)]) && positions.dims()[0] > 0 {
+    if gpu::runs(Kernel::Embedding, weights, [gpu::is_gpu(weights)]) && positions.dims()[0] > 0 {
         let is_autodiff = weights.is_autodiff();
         let (ids, is_replaced) = gpu::corrupt::corrupt(
             &gpu::ids(original_ids),

@@ -69,7 +69,7 @@ pub fn dropout<const D: usize>(x: Tensor<D>, dropout: Option<&Dropout<'_>>) -> T
     );
     match cpu::dropout::Mask::new(Some(dropout)) {
         Some(mask) if cpu::is_cpu(&x) && elements > 0 => cpu::dropout::dropout(cpu::operand(x), mask).into_tensor(),
-        Some(_) if gpu::runs(Kernel::Dropout, [gpu::is_gpu(&x)]) && elements > 0 => {
+        Some(_) if gpu::runs(Kernel::Dropout, &x, [gpu::is_gpu(&x)]) && elements > 0 => {
             let noise = gpu::Noise::new(Some(dropout)).expect("something is dropped");
             gpu::dropout::dropout(gpu::operand(x), noise).into_tensor()
         }

@@ -107,7 +107,7 @@ pub fn mlm_loss(
     }
     let table_on_gpu = table.pieces().iter().all(gpu::is_gpu);
     let on_gpu = [gpu::is_gpu(&hidden), table_on_gpu, gpu::is_gpu(&bias), gpu::is_gpu(&weights)];
-    if gpu::runs(Kernel::ElectraLoss, on_gpu) && rows > 0 {
+    if gpu::runs(Kernel::ElectraLoss, &hidden, on_gpu) && rows > 0 {
         return on_gpu_adapter(hidden, &table, bias, &targets, &weights, total_weight, sampling);
     }
     reference(hidden, table, bias, targets, weights, total_weight, sampling)
@@ -127,7 +127,7 @@ fn on_gpu_adapter(
         assert!(rows.is_multiple_of(sampling.examples.len()), "rows do not divide among the examples");
         gpu::mlm::Draw {
             key: sampling.key.words(),
-            cold: (1.0 / sampling.temperature) as f32,
+            inv_temperature: (1.0 / sampling.temperature) as f32,
             penalty: if sampling.disallow_correct { -1000.0 } else { 0.0 },
             examples: sampling.examples.to_vec(),
         }
@@ -240,7 +240,7 @@ pub fn rtd_loss(logits: Tensor<2>, is_replaced: Tensor<2>, token_mask: Tensor<2>
         return cpu::rtd::loss(cpu::operand(logits), &is_replaced, &token_mask, denominator).into_tensor();
     }
     let on_gpu = [gpu::is_gpu(&logits), gpu::is_gpu(&is_replaced), gpu::is_gpu(&token_mask)];
-    if gpu::runs(Kernel::ElectraLoss, on_gpu) {
+    if gpu::runs(Kernel::ElectraLoss, &logits, on_gpu) {
         let [is_replaced, token_mask] = [is_replaced, token_mask].map(|x| gpu::constant(&x));
         let denominator = total_tokens + COUNT_EPSILON;
         return gpu::rtd::loss(gpu::operand(logits), is_replaced, token_mask, denominator).into_tensor();

@@ -30,7 +30,7 @@ pub fn embeddings(
     expect("embeddings: type_ids [batch, seq]", type_ids.dims(), [batch, seq]);
     assert!(seq <= longest, "embeddings: seq {seq} is longer than the {longest} positions");
     let on_gpu = [words.pieces().iter().all(gpu::is_gpu), gpu::is_gpu(&positions), gpu::is_gpu(&types)];
-    if gpu::runs(Kernel::Embedding, on_gpu) && batch * seq > 0 {
+    if gpu::runs(Kernel::Embedding, &positions, on_gpu) && batch * seq > 0 {
         return on_gpu_adapter(&words, positions, types, ids, type_ids);
     }
     sum_of(look_up, &words, positions, types, ids, type_ids)

@@ -57,9 +57,9 @@ pub fn encoder_layer(
         && gpu::is_gpu(attention_mask)
         && dense.iter().all(|(weight, bias)| gpu::is_gpu(weight) && gpu::is_gpu(bias))
         && norms.iter().all(|(gamma, beta)| gpu::is_gpu(gamma) && gpu::is_gpu(beta));
-    let kernels = [Kernel::Attention, Kernel::LayerNorm, Kernel::Linear];
+    let kernels = [Kernel::Attention, Kernel::LayerNorm, Kernel::Linear, Kernel::EncoderLayer];
     let narrow = hidden / settings.heads.max(1) <= gpu::attention::WIDEST_HEAD;
-    if !(narrow && tokens > 0 && kernels.into_iter().all(|kernel| gpu::runs(kernel, [fit]))) {
+    if !(narrow && tokens > 0 && kernels.into_iter().all(|kernel| gpu::runs(kernel, &x, [fit]))) {
         return composed(x, attention_mask, layer, settings);
     }
     let inner = layer.intermediate.0.dims()[0];

@@ -14,7 +14,7 @@ use crate::{
 pub fn gather_positions(hidden: Tensor<2>, positions: &Tensor<2, Int>, seq: usize) -> Tensor<2> {
     let ([batch, slots], [_, width]) = (positions.dims(), hidden.dims());
     expect("gather_positions: hidden [batch * seq, width]", hidden.dims(), [batch * seq, width]);
-    if gpu::runs(Kernel::Embedding, [gpu::is_gpu(&hidden)]) && batch * slots > 0 {
+    if gpu::runs(Kernel::Embedding, &hidden, [gpu::is_gpu(&hidden)]) && batch * slots > 0 {
         return gpu::gather::gather_positions(gpu::operand(hidden), gpu::ids(positions), seq).into_tensor();
     }
     reference(hidden, positions, seq)

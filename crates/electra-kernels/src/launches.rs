@@ -32,12 +32,16 @@ impl LaunchObserver for Observer {
 ///
 /// Burn's own kernels go by the names of their types. Recordings do not nest: the inner one takes all.
 pub fn record<R>(body: impl FnOnce() -> R) -> (R, Vec<&'static str>) {
-    // One observation for the whole process, since there is room for one; threads are told apart by their logs.
-    static OBSERVATION: OnceLock<LaunchObservation> = OnceLock::new();
-    OBSERVATION.get_or_init(|| LaunchObservation::new(Arc::new(Observer)));
+    observe();
     LOG.set(Some(Vec::new()));
     let result = body();
     (result, LOG.take().unwrap_or_default())
+}
+
+/// Begins the one observation of the whole process, for which there is room; threads are told apart by their logs.
+fn observe() {
+    static OBSERVATION: OnceLock<LaunchObservation> = OnceLock::new();
+    OBSERVATION.get_or_init(|| LaunchObservation::new(Arc::new(Observer)));
 }
 
 /// What all launches of one kernel took.
@@ -77,6 +81,8 @@ impl LaunchObserver for Profiler {
 ///
 /// Each launch is waited for, so that the whole takes longer than it would, and the sum of the kernels is not its time.
 pub fn profile<R>(body: impl FnOnce() -> R) -> (R, Vec<KernelTime>) {
+    // What is observed before is observed again afterwards: begun within, it would end with this.
+    observe();
     let profiler = Arc::new(Profiler::default());
     let observation = LaunchObservation::new(profiler.clone());
     let result = body();

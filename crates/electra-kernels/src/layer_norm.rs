@@ -24,7 +24,7 @@ pub fn layer_norm(x: Tensor<2>, gamma: Tensor<1>, beta: Tensor<1>, epsilon: f64)
         return cpu::layer_norm::layer_norm(x, gamma, beta, epsilon).into_tensor();
     }
     let on_gpu = [gpu::is_gpu(&x), gpu::is_gpu(&gamma), gpu::is_gpu(&beta)];
-    if gpu::runs(Kernel::LayerNorm, on_gpu) && x.dims()[0] > 0 {
+    if gpu::runs(Kernel::LayerNorm, &x, on_gpu) && x.dims()[0] > 0 {
         let [x, gamma, beta] = [gpu::operand(x), gpu::operand(gamma), gpu::operand(beta)];
         return gpu::layer_norm::layer_norm(x, gamma, beta, epsilon).into_tensor();
     }
@@ -65,7 +65,7 @@ pub fn add_layer_norm(
         return cpu::layer_norm::add_layer_norm(x, branch, mask, gamma, beta, epsilon).into_tensor();
     }
     let on_gpu = [gpu::is_gpu(&x), gpu::is_gpu(&branch), gpu::is_gpu(&gamma), gpu::is_gpu(&beta)];
-    if gpu::runs(Kernel::LayerNorm, on_gpu) && whole_rows && tokens > 0 {
+    if gpu::runs(Kernel::LayerNorm, &x, on_gpu) && whole_rows && tokens > 0 {
         let [x, branch, gamma, beta] = [gpu::operand(x), gpu::operand(branch), gpu::operand(gamma), gpu::operand(beta)];
         let noise = gpu::Noise::new(branch_dropout);
         return gpu::layer_norm::add_layer_norm(x, branch, noise, gamma, beta, epsilon).into_tensor();

@@ -7,6 +7,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use burn::tensor::Device;
+
 pub mod adam;
 pub mod attention;
 pub mod benchmark;
@@ -17,6 +19,7 @@ pub mod dropout;
 pub mod electra_loss;
 pub mod embedding;
 pub mod encoder_layer;
+mod failure;
 pub mod gather;
 pub mod gelu;
 mod gpu;
@@ -26,6 +29,7 @@ pub mod layer_norm;
 pub mod linear;
 pub mod noise;
 pub mod precision;
+pub mod read;
 mod shape;
 pub mod side_by_side;
 mod table;
@@ -37,6 +41,7 @@ pub use dropout::{Dropout, dropout};
 pub use electra_loss::{MlmOutput, Sampling, mlm_logits, mlm_loss, rtd_loss};
 pub use embedding::embeddings;
 pub use encoder_layer::{EncoderLayer, LayerSettings, encoder_layer};
+pub use failure::DeviceFailure;
 pub use gather::gather_positions;
 pub use gelu::gelu_linear;
 pub use gpu::{Kernel, all_enabled, set_enabled};
@@ -46,16 +51,19 @@ pub use precision::{Precision, with_precision};
 pub use side_by_side::side_by_side;
 pub use table::{Table, largest_array};
 
-/// Whether only reference bodies run.
-static REFERENCE_ONLY: AtomicBool = AtomicBool::new(false);
+/// Whether the CPU, of which there is one, runs reference bodies alone.
+static CPU_REFERENCE_ONLY: AtomicBool = AtomicBool::new(false);
 
-/// Makes every operation of this process run its reference body, or what is fastest again: for measurements.
-pub fn set_reference_only(only: bool) {
-    REFERENCE_ONLY.store(only, Ordering::Relaxed);
+/// Makes every operation on `device` run its reference body, or what is fastest again: for measurements.
+pub fn set_reference_only(device: &Device, only: bool) {
+    match gpu::adapter::behind(device) {
+        Some(adapter) => adapter.set_reference_only(only),
+        None => CPU_REFERENCE_ONLY.store(only, Ordering::Relaxed),
+    }
 }
 
-pub(crate) fn is_reference_only() -> bool {
-    REFERENCE_ONLY.load(Ordering::Relaxed)
+pub(crate) fn is_cpu_reference_only() -> bool {
+    CPU_REFERENCE_ONLY.load(Ordering::Relaxed)
 }
 
 /// Runs `body(row, values)` over the rows of `values`, in parallel where there are threads.

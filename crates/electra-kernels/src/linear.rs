@@ -21,7 +21,7 @@ pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
         return cpu::linear::linear(cpu::operand(x), cpu::operand(weight), cpu::operand(bias)).into_tensor();
     }
     let on_gpu = [gpu::is_gpu(&x), gpu::is_gpu(&weight), gpu::is_gpu(&bias)];
-    if gpu::runs(Kernel::Linear, on_gpu) && x.dims()[0] > 0 {
+    if gpu::runs(Kernel::Linear, &x, on_gpu) && x.dims()[0] > 0 {
         return gpu::linear::linear(gpu::operand(x), gpu::operand(weight), gpu::operand(bias)).into_tensor();
     }
     reference(x, weight, bias)

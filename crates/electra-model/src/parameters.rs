@@ -16,7 +16,7 @@ use electra_kernels::{Table, noise::NoiseKey};
 
 use crate::neighbours::{NeighbourPart, Neighbours};
 
-/// How a parameter gets its first value. electra-semantics.md, "Model", point 5.
+/// How a parameter gets its first value. docs/electra-semantics.md, "Model", point 5.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Initializer {
     Zeros,
@@ -235,7 +235,7 @@ fn resolve(aliases: &[Alias], name: &str) -> String {
 }
 
 /// Ordered, named values. Cloning shares the tensors.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Parameters {
     layout: Layout,
     /// One per piece of the layout.
@@ -291,6 +291,15 @@ impl Parameters {
     pub fn map(&self, mut change: impl FnMut(usize, &ParameterSpec, &Tensor<1>) -> Tensor<1>) -> Self {
         let values = self.iter().enumerate().map(|(i, (spec, value))| change(i, spec, value)).collect();
         Self { layout: self.layout.clone(), values, index: self.index.clone() }
+    }
+
+    /// As [`Parameters::map`], of values that nobody else may hold, so that each can be changed in place.
+    #[must_use]
+    pub fn into_mapped(self, mut change: impl FnMut(usize, &ParameterSpec, Tensor<1>) -> Tensor<1>) -> Self {
+        let Self { layout, values, index } = self;
+        let specs = layout.pieces().map(|(spec, _)| spec);
+        let values = specs.zip(values).enumerate().map(|(i, (spec, value))| change(i, spec, value)).collect();
+        Self { layout, values, index }
     }
 
     /// The value of `name`, in its shape; aliases are followed.

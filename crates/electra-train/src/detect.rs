@@ -8,9 +8,10 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use electra_data::Tokenizer;
+use electra_kernels::read;
 use electra_model::{Alias, Discriminator, ElectraConfig, EncoderInput, Generator, Layout, Parameters};
 
-use crate::error::{Error, Result};
+use crate::error::{During, Error, Result};
 use crate::host;
 use crate::hugging_face::{self, Architecture};
 
@@ -71,10 +72,14 @@ impl Detector {
     }
 
     /// Scores every token of `text`, in order.
-    pub fn score(&self, text: &str) -> Vec<TokenScore> {
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn score(&self, text: &str) -> Result<Vec<TokenScore>> {
         let (ids, offsets) = self.tokenizer.encode_with_offsets(text);
-        let logits = self.logits(&ids);
-        ids.iter()
+        let logits = self.logits(&ids)?;
+        let scores = ids
+            .iter()
             .zip(offsets)
             .zip(logits)
             .map(|((&id, (start, end)), logit)| TokenScore {
@@ -85,11 +90,15 @@ impl Detector {
                 logit,
                 probability: 1.0 / (1.0 + (-logit).exp()),
             })
-            .collect()
+            .collect();
+        Ok(scores)
     }
 
     /// The logit of each of `ids`, to which [CLS] and [SEP] are added here.
-    pub fn logits(&self, ids: &[u32]) -> Vec<f32> {
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn logits(&self, ids: &[u32]) -> Result<Vec<f32>> {
         let special = self.tokenizer.special();
         let room = self.discriminator.encoder.config().max_position_embeddings - 2;
         let mut logits = vec![0.0; ids.len()];
@@ -98,12 +107,12 @@ impl Detector {
             framed.extend_from_slice(&ids[window.start..window.end]);
             framed.push(special.sep);
             let found = self.discriminator.forward(&EncoderInput::single(&framed, &self.device), None);
-            let found = found.try_into_vec_as::<f32>().expect("the device gives its results back");
+            let found = read::floats(&found).during("scoring the text")?;
             for i in window.keep_from..window.end {
                 logits[i] = found[1 + i - window.start];
             }
         }
-        logits
+        Ok(logits)
     }
 
     pub fn tokenizer(&self) -> &Tokenizer {
@@ -167,8 +176,8 @@ impl Filler {
     /// The `top` likeliest tokens for each [MASK] in `text`, best first.
     ///
     /// # Errors
-    /// The text has no [MASK], or is longer than the network's positions.
-    pub fn fill(&self, text: &str, top: usize) -> Result<Vec<Vec<Guess>>, String> {
+    /// The text has no [MASK], or is longer than the network's positions; or the device failed.
+    pub fn fill(&self, text: &str, top: usize) -> Result<Vec<Vec<Guess>>> {
         let special = self.tokenizer.special();
         let mut ids = vec![special.cls];
         // [MASK] is found here, so that it is one whatever the tokenizer does with brackets.
@@ -181,17 +190,18 @@ impl Filler {
         ids.push(special.sep);
         let positions: Vec<usize> = (0..ids.len()).filter(|&i| ids[i] == special.mask).collect();
         if positions.is_empty() {
-            return Err("the text has no [MASK]: put one where a token is to be filled in".to_owned());
+            return Err(Error::Text("the text has no [MASK]: put one where a token is to be filled in".to_owned()));
         }
         let room = self.generator.encoder.config().max_position_embeddings;
         if ids.len() > room {
-            return Err(format!("the text has {} tokens, but the model only {room} positions: shorten it", ids.len()));
+            let problem = format!("the text has {} tokens, but the model only {room} positions: shorten it", ids.len());
+            return Err(Error::Text(problem));
         }
         let hidden = self.generator.encode(&EncoderInput::single(&ids, &self.device), None).last_hidden;
         let rows = positions.iter().map(|&i| hidden.clone().slice_dim(0, i..i + 1)).collect();
         let logits = self.generator.logits(burn::tensor::Tensor::cat(rows, 0));
         let [_, vocab] = logits.dims();
-        let logits = logits.try_into_vec_as::<f32>().expect("the device gives its results back");
+        let logits = read::floats(&logits).during("filling the masks")?;
         Ok(logits.chunks(vocab).map(|row| self.best(row, top)).collect())
     }
 

@@ -1,6 +1,8 @@
-//! What can go wrong at the edge to files, each with the place and the remedy.
+//! What can go wrong at the edge to files and to devices, each with the place and the remedy.
 
 use std::path::{Path, PathBuf};
+
+use electra_kernels::DeviceFailure;
 
 /// An error of this crate. Its text is one message: what, where, why, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +22,12 @@ pub enum Error {
     /// A run that started well cannot go on: its numbers are no longer finite.
     #[error("{}: {problem}; {remedy}", path.display())]
     Diverged { path: PathBuf, problem: String, remedy: String },
+    /// A text that a network cannot take.
+    #[error("{0}")]
+    Text(String),
+    /// The device failed on the way. Nothing is wrong with what it was given, unless it was too much.
+    #[error("{doing}: {source}")]
+    Device { doing: String, source: DeviceFailure },
     #[error(transparent)]
     Config(#[from] crate::run_config::RunConfigError),
     #[error(transparent)]
@@ -34,6 +42,19 @@ impl Error {
 
     pub(crate) fn invalid(path: &Path, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::Invalid { path: path.to_owned(), problem: problem.into(), remedy: remedy.into() }
+    }
+}
+
+/// Says what a device was doing when it failed.
+pub trait During<T> {
+    /// # Errors
+    /// [`Error::Device`] for a failure.
+    fn during(self, doing: impl Into<String>) -> Result<T>;
+}
+
+impl<T> During<T> for Result<T, DeviceFailure> {
+    fn during(self, doing: impl Into<String>) -> Result<T> {
+        self.map_err(|source| Error::Device { doing: doing.into(), source })
     }
 }
 

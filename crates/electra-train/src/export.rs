@@ -13,7 +13,7 @@ use electra_model::objective::NetworkKind;
 use electra_model::pretraining::{DISCRIMINATOR, GENERATOR};
 use sha2::{Digest, Sha256};
 
-use crate::error::{Error, Result};
+use crate::error::{During, Error, Result};
 use crate::host;
 use crate::hugging_face::{self, Architecture, Network};
 use crate::model_card::ModelCard;
@@ -132,7 +132,7 @@ pub fn export_networks(
             architecture,
             config: network.clone(),
             classifier_dropout: None,
-            tensors: host::network_to_host(parameters, prefix, &architecture.specs(network)),
+            tensors: host::network_to_host(parameters, prefix, &architecture.specs(network)).during("the export")?,
         };
         folders.add(name, &network, Some(tokenizer), card)?;
     }

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
+use electra_kernels::DeviceFailure;
+use electra_kernels::read::{self, Reads};
 use electra_model::parameters::to_device;
 use electra_model::{Layout, ParameterSpec, Parameters};
 
@@ -11,12 +13,18 @@ use crate::error::{Error, Result};
 use crate::tensor_file::HostTensor;
 
 /// All parameters, read back, in the layout's order.
-pub fn parameters_to_host(parameters: &Parameters) -> Vec<HostTensor> {
+///
+/// # Errors
+/// The device failed.
+pub fn parameters_to_host(parameters: &Parameters) -> Result<Vec<HostTensor>, DeviceFailure> {
     to_host(parameters.layout(), parameters.values(), "")
 }
 
 /// The parameters of `layout`, each whole, under `{prefix}NAME`; `values` are their pieces.
-pub(crate) fn to_host(layout: &Layout, values: &[Tensor<1>], prefix: &str) -> Vec<HostTensor> {
+///
+/// # Errors
+/// The device failed.
+pub(crate) fn to_host(layout: &Layout, values: &[Tensor<1>], prefix: &str) -> Result<Vec<HostTensor>, DeviceFailure> {
     let mut pieces = layout.pieces().zip(values).peekable();
     let mut tensors = Vec::with_capacity(layout.specs().len());
     for spec in layout.specs() {
@@ -24,16 +32,23 @@ pub(crate) fn to_host(layout: &Layout, values: &[Tensor<1>], prefix: &str) -> Ve
         while let Some((_, value)) = pieces.next_if(|((of, _), _)| of.name == spec.name) {
             own.push(value.clone());
         }
-        tensors.push(joined(format!("{prefix}{}", spec.name), spec, &own));
+        tensors.push(joined(format!("{prefix}{}", spec.name), spec, &own)?);
     }
-    tensors
+    Ok(tensors)
 }
 
 /// The values of one network under its names without `prefix` (`"generator."`), shared ones included.
 ///
+/// # Errors
+/// The device failed.
+///
 /// # Panics
 /// If `parameters` lacks one of `specs`, whose names have no prefix.
-pub fn network_to_host(parameters: &Parameters, prefix: &str, specs: &[ParameterSpec]) -> Vec<HostTensor> {
+pub fn network_to_host(
+    parameters: &Parameters,
+    prefix: &str,
+    specs: &[ParameterSpec],
+) -> Result<Vec<HostTensor>, DeviceFailure> {
     let read = |spec: &ParameterSpec| {
         let name = format!("{prefix}{}", spec.name);
         let pieces = parameters.pieces(&name).unwrap_or_else(|| panic!("no parameter {name}"));
@@ -42,13 +57,17 @@ pub fn network_to_host(parameters: &Parameters, prefix: &str, specs: &[Parameter
     specs.iter().map(read).collect()
 }
 
-fn joined(name: String, spec: &ParameterSpec, pieces: &[Tensor<1>]) -> HostTensor {
-    let read = |piece: &Tensor<1>| piece.to_data().try_to_vec::<f32>().expect("parameters are f32");
-    let values = match pieces {
-        [whole] => read(whole),
-        pieces => pieces.iter().flat_map(read).collect(),
+fn joined(name: String, spec: &ParameterSpec, pieces: &[Tensor<1>]) -> Result<HostTensor, DeviceFailure> {
+    let mut reads = Reads::default();
+    for piece in pieces {
+        reads.floats(piece);
+    }
+    let found = reads.read()?;
+    let values = match found.as_slice() {
+        [whole] => read::floats_of(whole),
+        pieces => pieces.iter().flat_map(read::floats_of).collect(),
     };
-    HostTensor::new(name, spec.shape.clone(), values)
+    Ok(HostTensor::new(name, spec.shape.clone(), values))
 }
 
 /// Parameters of `layout` with the values of `tensors`, by name.
@@ -125,12 +144,13 @@ mod tests {
     fn parameters_return_as_they_were_and_mismatches_are_named() {
         let device = Device::flex();
         let parameters = Parameters::initialize(&layout(), 1, &device);
-        let host = parameters_to_host(&parameters);
+        let host = parameters_to_host(&parameters).unwrap();
         assert_eq!(host.len(), 2, "a shared tensor is stored once");
         let path = Path::new("step_000001/parameters.safetensors");
         let again = parameters_from_host(&layout(), host.clone(), path, &device).unwrap();
-        assert_eq!(parameters_to_host(&again), host);
-        let shared = network_to_host(&parameters, "g.", &[ParameterSpec::new("", "w", &[2, 3], Initializer::Ones)]);
+        assert_eq!(parameters_to_host(&again).unwrap(), host);
+        let shared =
+            network_to_host(&parameters, "g.", &[ParameterSpec::new("", "w", &[2, 3], Initializer::Ones)]).unwrap();
         assert_eq!(shared[0].values, host[0].values);
 
         // In pieces on the device, it is whole on the host.
@@ -142,12 +162,12 @@ mod tests {
         assert_eq!(cut.pieces().map(|(_, values)| values.len() / 3).collect::<Vec<_>>(), [64, 64, 64, 8, 2]);
         let in_pieces = Parameters::initialize(&cut, 1, &device);
         assert_eq!(in_pieces.table(words).rows(), 200);
-        let host_of_pieces = parameters_to_host(&in_pieces);
-        assert_eq!(host_of_pieces, parameters_to_host(&Parameters::initialize(&whole, 1, &device)));
+        let host_of_pieces = parameters_to_host(&in_pieces).unwrap();
+        assert_eq!(host_of_pieces, parameters_to_host(&Parameters::initialize(&whole, 1, &device)).unwrap());
         let again = pieces_from_host(&cut, host_of_pieces.clone(), path, "", &device).unwrap();
         assert_eq!(again.len(), 5);
-        assert_eq!(to_host(&cut, &again, ""), host_of_pieces);
-        let alone = network_to_host(&in_pieces, "", &cut.specs()[..1]);
+        assert_eq!(to_host(&cut, &again, "").unwrap(), host_of_pieces);
+        let alone = network_to_host(&in_pieces, "", &cut.specs()[..1]).unwrap();
         assert_eq!(alone[0].values, host_of_pieces[0].values);
 
         let fails = |tensors| parameters_from_host(&layout(), tensors, path, &device).unwrap_err().to_string();

@@ -45,7 +45,7 @@ pub mod validate;
 pub use baseline::FrequencyDetector;
 #[cfg(feature = "native")]
 pub use checkpoint::{Checkpoint, TrainState};
-pub use error::{Error, Result};
+pub use error::{During, Error, Result};
 pub use event::{EventSink, TrainEvent};
 #[cfg(feature = "native")]
 pub use hugging_face::{Architecture, Network};

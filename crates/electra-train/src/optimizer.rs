@@ -9,11 +9,13 @@
 
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
+use electra_kernels::DeviceFailure;
 pub use electra_kernels::adam::LossScale;
 use electra_kernels::adam::{
     AdamTensors, AdamUpdate, DeviceAdam, DeviceUpdate, ParameterRule, adam_update, sum_of_squares, sum_of_squares_async,
 };
+use electra_kernels::read::{self, Reads};
 use electra_model::{Layout, ParameterSpec, Parameters};
 
 use crate::error::Result;
@@ -81,31 +83,34 @@ pub enum PendingReport {
 
 impl PendingReport {
     /// Waits for the device.
-    pub fn resolve(self) -> StepReport {
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn resolve(self) -> Result<StepReport, DeviceFailure> {
         match self {
-            Self::Ready(report) => report,
-            Self::OnDevice(report) => Self::read(&report.into_data()),
+            Self::Ready(report) => Ok(report),
+            Self::OnDevice(report) => Ok(Self::read(&read::floats(&report)?)),
         }
     }
 
     /// As [`PendingReport::resolve`], where waiting must not block (a browser).
     ///
     /// # Errors
-    /// What the device says if the report cannot be read.
-    pub async fn resolve_async(self) -> Result<StepReport, String> {
+    /// The device failed.
+    pub async fn resolve_async(self) -> Result<StepReport, DeviceFailure> {
         match self {
             Self::Ready(report) => Ok(report),
             Self::OnDevice(report) => {
-                let data = report.into_data_async().await.map_err(|error| format!("{error:?}"))?;
-                Ok(Self::read(&data))
+                let mut reads = Reads::default();
+                let report = reads.floats(&report);
+                Ok(Self::read(&read::floats_of(&reads.read_async().await?[report])))
             }
         }
     }
 
-    fn read(report: &TensorData) -> StepReport {
-        let mut values = report.iter::<f64>();
-        let mut next = || values.next().expect("a report holds three values");
-        StepReport { gradient_norm: next(), applied: next() > 0.0, loss_factor: next() }
+    fn read(report: &[f32]) -> StepReport {
+        let &[norm, applied, loss_factor] = report else { panic!("a report holds three values") };
+        StepReport { gradient_norm: f64::from(norm), applied: applied > 0.0, loss_factor: f64::from(loss_factor) }
     }
 }
 
@@ -137,9 +142,14 @@ impl Adam {
     }
 
     /// Multiplies each parameter's learning rate by `scale(name)`: layer-wise decay in fine-tuning
-    /// ([`crate::layerwise_multiplier`]).
+    /// ([`crate::layerwise_multiplier`]). Checkpoints hold none of it: say it again after [`Adam::from_host`].
+    ///
+    /// # Panics
+    /// If `layout` has other pieces than the parameters that this was made for: a layout as their device has it.
     #[must_use]
     pub fn with_learning_rate_scales(mut self, layout: &Layout, scale: impl Fn(&str) -> f64) -> Self {
+        let pieces = layout.pieces().len();
+        assert_eq!(pieces, self.scales.len(), "the layout has {pieces} pieces, the parameters {}", self.scales.len());
         self.scales = layout.pieces().map(|(spec, _)| scale(&spec.name)).collect();
         self
     }
@@ -165,17 +175,23 @@ impl Adam {
     }
 
     /// The loss's factor after all updates so far, for a checkpoint. Waits for a graphics adapter.
-    pub fn loss_scale(&self) -> Option<LossScale> {
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn loss_scale(&self) -> Result<Option<LossScale>, DeviceFailure> {
         match &self.state {
             State::OnDevice(adapter) => adapter.loss_scale(),
-            State::Separate { .. } => self.loss_scale,
+            State::Separate { .. } => Ok(self.loss_scale),
         }
     }
 
     /// Updates made so far. Waits for a graphics adapter.
-    pub fn updates(&self) -> u64 {
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn updates(&self) -> Result<u64, DeviceFailure> {
         match &self.state {
-            State::Separate { updates, .. } => *updates,
+            State::Separate { updates, .. } => Ok(*updates),
             State::OnDevice(device) => device.updates(),
         }
     }
@@ -190,16 +206,19 @@ impl Adam {
 
     /// Moves parameters and moments that lie on a graphics adapter into its arenas, unless they are there; says whether
     /// they are. The parameters come back as views of the arenas, which updates change in place.
-    pub fn move_to_device(&mut self, parameters: Parameters) -> (Parameters, bool) {
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn move_to_device(&mut self, parameters: Parameters) -> Result<(Parameters, bool), DeviceFailure> {
         let values: Vec<Tensor<1>> = parameters.values().iter().map(|value| value.clone().inner()).collect();
         if let State::OnDevice(device) = &self.state
             && device.holds(&values)
         {
-            return (parameters, true);
+            return Ok((parameters, true));
         }
         let (m, v) = self.moments();
-        let device = DeviceAdam::new(&values, &m, &v, self.updates(), self.loss_scale());
-        let Some(device) = device else { return (parameters, false) };
+        let device = DeviceAdam::new(&values, &m, &v, self.updates()?, self.loss_scale()?);
+        let Some(device) = device else { return Ok((parameters, false)) };
         let views = device.parameters();
         let parameters =
             parameters.map(
@@ -208,7 +227,7 @@ impl Adam {
                 },
             );
         self.state = State::OnDevice(Box::new(device));
-        (parameters, true)
+        Ok((parameters, true))
     }
 
     /// Adds gradients on a graphics adapter: as often as there are micro-batches, before [`Adam::submit`].
@@ -247,6 +266,9 @@ impl Adam {
     /// One update. `gradients` are in the parameters' order, flat, of the joint loss times its factor; a parameter
     /// with `None` is left alone, moments included, as the reference leaves variables without gradient.
     ///
+    /// # Errors
+    /// The device failed.
+    ///
     /// # Panics
     /// If the number of gradients or a length differs.
     pub fn step(
@@ -254,28 +276,28 @@ impl Adam {
         parameters: Parameters,
         gradients: Vec<Option<Tensor<1>>>,
         learning_rate: f64,
-    ) -> (Parameters, StepReport) {
-        let (parameters, on_device) = self.move_to_device(parameters);
+    ) -> Result<(Parameters, StepReport), DeviceFailure> {
+        let (parameters, on_device) = self.move_to_device(parameters)?;
         if on_device {
             let report = self.step_on_device(&parameters, gradients, learning_rate);
-            return (parameters, report.resolve());
+            return Ok((parameters, report.resolve()?));
         }
         let gradients = without_autodiff(gradients);
-        let norm = sum_of_squares(&present(&gradients)).sqrt();
-        self.apply(parameters, gradients, norm, learning_rate)
+        let norm = sum_of_squares(&present(&gradients))?.sqrt();
+        Ok(self.apply(parameters, gradients, norm, learning_rate))
     }
 
     /// As [`Adam::step`], where reading the norm back must not block (a browser).
     ///
     /// # Errors
-    /// What the device says if the norm cannot be read.
+    /// The device failed.
     pub async fn step_async(
         &mut self,
         parameters: Parameters,
         gradients: Vec<Option<Tensor<1>>>,
         learning_rate: f64,
-    ) -> Result<(Parameters, StepReport), String> {
-        let (parameters, on_device) = self.move_to_device(parameters);
+    ) -> Result<(Parameters, StepReport), DeviceFailure> {
+        let (parameters, on_device) = self.move_to_device(parameters)?;
         if on_device {
             let report = self.step_on_device(&parameters, gradients, learning_rate);
             return Ok((parameters, report.resolve_async().await?));
@@ -319,15 +341,16 @@ impl Adam {
         // TensorFlow's clip_by_global_norm: unchanged below the norm, scaled onto it above.
         let clip = if gradient_norm > config.clip_norm { config.clip_norm / gradient_norm } else { 1.0 };
         let gradient_scale = clip / loss_factor;
-        // The moments are moved out, so that nobody else holds them and they are changed in place.
+        // The moments are moved out as the parameters were, so that nobody else holds them and they are changed in place.
         let mut moments = std::mem::take(m).into_iter().zip(std::mem::take(v));
-        let updated = parameters.map(|i, spec, value| {
+        let updated = parameters.into_mapped(|i, spec, value| {
             let pair = moments.next().expect("one pair per parameter");
             let Some(gradient) = gradients[i].take() else {
                 m.push(pair.0);
                 v.push(pair.1);
-                return value.clone();
+                return value;
             };
+            let is_autodiff = value.is_autodiff();
             let update = AdamUpdate {
                 learning_rate: learning_rate * self.scales[i],
                 beta1: config.beta1,
@@ -337,21 +360,24 @@ impl Adam {
                 gradient_scale,
                 bias_corrections: corrections,
             };
-            let tensors = AdamTensors { parameter: value.clone().inner(), m: pair.0, v: pair.1 };
+            let tensors = AdamTensors { parameter: value.inner(), m: pair.0, v: pair.1 };
             let updated = adam_update(tensors, gradient, &update);
             m.push(updated.m);
             v.push(updated.v);
-            if value.is_autodiff() { Tensor::from_inner(updated.parameter) } else { updated.parameter }
+            if is_autodiff { Tensor::from_inner(updated.parameter) } else { updated.parameter }
         });
         (updated, StepReport { gradient_norm, applied: true, loss_factor })
     }
 
     /// Moments on the host, `m.NAME` and `v.NAME`, for a checkpoint.
-    pub fn to_host(&self, layout: &Layout) -> Vec<HostTensor> {
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn to_host(&self, layout: &Layout) -> Result<Vec<HostTensor>, DeviceFailure> {
         let (m, v) = self.moments();
-        let mut tensors = host::to_host(layout, &m, "m.");
-        tensors.extend(host::to_host(layout, &v, "v."));
-        tensors
+        let mut tensors = host::to_host(layout, &m, "m.")?;
+        tensors.extend(host::to_host(layout, &v, "v.")?);
+        Ok(tensors)
     }
 
     /// The optimizer that [`Adam::to_host`] wrote, after `updates` updates, for parameters of `layout` as `device` has
@@ -416,7 +442,7 @@ mod tests {
         let start = parameters(&device);
         let mut adam = Adam::new(AdamConfig::default(), &start);
         let gradients = vec![vector([3.0, 0.0, 0.0], &device), vector([0.0, -4.0, 0.0], &device)];
-        let (after, report) = adam.step(start, gradients, 0.01);
+        let (after, report) = adam.step(start, gradients, 0.01).unwrap();
         assert_eq!(report, StepReport { gradient_norm: 5.0, applied: true, loss_factor: 1.0 });
         let moved = |g: f64| 0.1 * g / ((0.001 * g * g).sqrt() + 1e-6);
         let decayed = 1.0 - 0.01 * 0.01;
@@ -432,7 +458,7 @@ mod tests {
         let start = parameters(&device);
         let config = AdamConfig { bias_correction: true, weight_decay: 0.0, ..AdamConfig::default() };
         let mut adam = Adam::new(config, &start);
-        let (after, _) = adam.step(start, vec![vector([0.5, -0.5, 0.5], &device), None], 0.01);
+        let (after, _) = adam.step(start, vec![vector([0.5, -0.5, 0.5], &device), None], 0.01).unwrap();
         for (found, expected) in values(&after.values()[0]).into_iter().zip([0.99, 1.01, 0.99]) {
             assert!((found - expected).abs() < 1e-5, "{found}");
         }
@@ -444,8 +470,8 @@ mod tests {
         for bad in [f32::NAN, f32::INFINITY] {
             let start = parameters(&device);
             let mut adam = Adam::new(AdamConfig::default(), &start);
-            let (after, report) = adam.step(start, vec![vector([bad, 0.0, 0.0], &device), None], 0.01);
-            assert!(!report.applied && adam.updates() == 0);
+            let (after, report) = adam.step(start, vec![vector([bad, 0.0, 0.0], &device), None], 0.01).unwrap();
+            assert!(!report.applied && adam.updates() == Ok(0));
             assert_eq!(values(&after.values()[0]), [1.0; 3]);
             assert_eq!(values(&adam.moments().0[0]), [0.0; 3]);
         }
@@ -461,15 +487,15 @@ mod tests {
         let mut plain = Adam::new(AdamConfig::default(), &parameters(&device));
         let mut scaled = plain.clone().with_loss_scale(Some(LossScale::default()));
         let factor = scaled.loss_factor(&device).unwrap().into_scalar::<f32>();
-        let (expected, report) = plain.step(parameters(&device), gradients(1.0), 0.01);
-        let (found, of_scaled) = scaled.step(parameters(&device), gradients(factor), 0.01);
+        let (expected, report) = plain.step(parameters(&device), gradients(1.0), 0.01).unwrap();
+        let (found, of_scaled) = scaled.step(parameters(&device), gradients(factor), 0.01).unwrap();
         assert_eq!(values(&found.values()[0]), values(&expected.values()[0]));
         assert_eq!(of_scaled, StepReport { loss_factor: 65_536.0, ..report });
-        assert_eq!(scaled.loss_scale(), Some(LossScale { factor: 65_536.0, good_steps: 1 }));
+        assert_eq!(scaled.loss_scale(), Ok(Some(LossScale { factor: 65_536.0, good_steps: 1 })));
 
-        let (_, report) = scaled.step(found, gradients(f32::INFINITY), 0.01);
+        let (_, report) = scaled.step(found, gradients(f32::INFINITY), 0.01).unwrap();
         assert!(!report.applied);
-        assert_eq!(scaled.loss_scale(), Some(LossScale { factor: 32_768.0, good_steps: 0 }));
+        assert_eq!(scaled.loss_scale(), Ok(Some(LossScale { factor: 32_768.0, good_steps: 0 })));
     }
 
     #[test]
@@ -493,7 +519,7 @@ mod tests {
         let device = Device::flex();
         let start = parameters(&device);
         let mut adam = Adam::new(AdamConfig::default(), &start);
-        let (after, _) = adam.step(start, vec![None, vector([1.0, 1.0, 1.0], &device)], 0.01);
+        let (after, _) = adam.step(start, vec![None, vector([1.0, 1.0, 1.0], &device)], 0.01).unwrap();
         assert_eq!(values(&after.values()[0]), [1.0; 3]);
         assert_ne!(values(&after.values()[1]), [1.0; 3]);
     }
@@ -506,7 +532,7 @@ mod tests {
             let mut adam =
                 Adam::new(AdamConfig::default(), &start).with_learning_rate_scales(start.layout(), |_| scale);
             let gradients = vec![vector([1.0, 2.0, 3.0], &device), vector([1.0, 2.0, 3.0], &device)];
-            values(&adam.step(start, gradients, rate).0.values()[0])
+            values(&adam.step(start, gradients, rate).unwrap().0.values()[0])
         };
         assert_eq!(run(0.5, 0.01), run(1.0, 0.005));
         assert_eq!(run(0.0, 0.01), [1.0; 3]);
@@ -517,19 +543,45 @@ mod tests {
         let device = Device::flex();
         let gradients = || vec![vector([0.3, -0.7, 0.1], &device), vector([0.2, 0.0, -0.9], &device)];
         let mut whole = Adam::new(AdamConfig::default(), &parameters(&device));
-        let (halfway, _) = whole.step(parameters(&device), gradients(), 0.01);
+        let (halfway, _) = whole.step(parameters(&device), gradients(), 0.01).unwrap();
         let layout = halfway.layout().clone();
         let path = Path::new("optimizer.safetensors");
         let config = AdamConfig::default();
-        let mut restored = Adam::from_host(config, &layout, whole.to_host(&layout), 1, path, &device).unwrap();
-        let (a, _) = whole.step(halfway.clone(), gradients(), 0.02);
-        let (b, _) = restored.step(halfway, gradients(), 0.02);
+        let mut restored = Adam::from_host(config, &layout, whole.to_host(&layout).unwrap(), 1, path, &device).unwrap();
+        let (a, _) = whole.step(halfway.clone(), gradients(), 0.02).unwrap();
+        let (b, _) = restored.step(halfway, gradients(), 0.02).unwrap();
         assert_eq!(values(&a.values()[0]), values(&b.values()[0]));
-        assert_eq!(whole.to_host(&layout), restored.to_host(&layout));
-        let mut missing = whole.to_host(&layout);
+        assert_eq!(whole.to_host(&layout).unwrap(), restored.to_host(&layout).unwrap());
+        let mut missing = whole.to_host(&layout).unwrap();
         missing.pop();
         let error = Adam::from_host(config, &layout, missing, 1, path, &device).unwrap_err().to_string();
         assert!(error.contains("\"v.a.LayerNorm.weight\" is missing"), "{error}");
+    }
+
+    #[test]
+    #[should_panic(expected = "the layout has 3 pieces, the parameters 2")]
+    fn scales_of_other_parameters_are_refused() {
+        let mut specs = parameters(&Device::flex()).specs().to_vec();
+        specs.push(ParameterSpec::new("", "b.weight", &[3], Initializer::Ones));
+        let adam = Adam::new(AdamConfig::default(), &parameters(&Device::flex()));
+        let _ = adam.with_learning_rate_scales(&Layout::new(specs, vec![]), |_| 1.0);
+    }
+
+    #[test]
+    fn parameters_that_nobody_else_holds_are_updated_in_place() {
+        let device = Device::flex();
+        // Long enough for an array of its own, whose place can be told.
+        let spec = ParameterSpec::new("", "a.weight", &[5000], Initializer::Ones);
+        let start = Parameters::initialize(&Layout::new(vec![spec], vec![]), 0, &device);
+        let place = |parameters: &Parameters| {
+            let value = parameters.values()[0].clone().try_into_primitive::<burn::backend::Flex>();
+            value.expect("the device is the CPU").storage::<f32>().as_ptr()
+        };
+        let before = place(&start);
+        let mut adam = Adam::new(AdamConfig::default(), &start);
+        let gradients = vec![Some(Tensor::ones([5000], &device))];
+        let (after, _) = adam.step(start, gradients, 0.01).unwrap();
+        assert_eq!(place(&after), before);
     }
 
     #[test]
@@ -538,7 +590,7 @@ mod tests {
         let start = parameters(&device);
         let mut adam = Adam::new(AdamConfig::default(), &start);
         let gradients = vec![vector([1.0, 2.0, 3.0], &device), vector([1.0, 2.0, 3.0], &device)];
-        let (after, report) = adam.step(start, gradients, 0.01);
+        let (after, report) = adam.step(start, gradients, 0.01).unwrap();
         assert!(report.applied && after.values()[0].is_autodiff() && !adam.moments().0[0].is_autodiff());
     }
 }

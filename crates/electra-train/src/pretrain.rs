@@ -20,7 +20,7 @@ use serde_json::json;
 
 use crate::baseline::FrequencyDetector;
 use crate::checkpoint::{self, Change, Checkpoint, Checkpoints, TrainState};
-use crate::error::{Error, Result};
+use crate::error::{During, Error, Result};
 use crate::event::{EventSink, TrainEvent};
 use crate::export::{NetworkFolders, export_networks, run_id};
 use crate::hugging_face::{self, Architecture};
@@ -53,6 +53,7 @@ const STEPS_AHEAD: usize = 16;
 const STEPS_BEFORE_PROFILE: u64 = 2;
 
 /// The text a run learns from and is judged on.
+#[derive(Clone)]
 pub struct TrainingData {
     pub train: BatchSource,
     pub validation: BatchSource,
@@ -250,12 +251,13 @@ pub fn pretrain(
             // By itself: steps in flight would be timed with it.
             settle(&mut pending, &mut progress, train.max_nonfinite_in_a_row, folder, events)?;
             let (submitted, times) = launches::profile(|| trainer.submit(&batch, step, learning_rate));
-            pending.push_back((submitted, batch));
+            pending.push_back((submitted.during(format!("step {}", step + 1))?, batch));
             let path = folder.join("profile.json");
             file::write_atomically(&path, &profile_json(step, &times))?;
             events(&TrainEvent::Notice { message: format!("step {step}, kernel by kernel: {}", path.display()) });
         } else {
-            pending.push_back((trainer.submit(&batch, step, learning_rate), batch));
+            let submitted = trainer.submit(&batch, step, learning_rate);
+            pending.push_back((submitted.during(format!("step {}", step + 1))?, batch));
         }
         progress.step += 1;
         let step = progress.step;
@@ -294,6 +296,7 @@ pub fn pretrain(
         }
         if train.validate_every > 0 && (step.is_multiple_of(train.validate_every) || last) {
             let row = validation.run(&trainer.parameters, step, &options.device);
+            let row = row.during(format!("the validation after step {step}"))?;
             metrics.append(&row)?;
             board.row(&row)?;
             events(&TrainEvent::Validation { row: Box::new(row.clone()) });
@@ -315,7 +318,8 @@ pub fn pretrain(
     let interrupted = progress.step < train.steps;
     if last_validation.is_none() && !interrupted {
         // Resumed at its end: there was no step to validate after, but there is something to say.
-        last_validation = Some(validation.run(&trainer.parameters, progress.step, &options.device));
+        let row = validation.run(&trainer.parameters, progress.step, &options.device);
+        last_validation = Some(row.during("the validation at the end")?);
     }
     let card = ModelCard {
         license: options.license.clone(),
@@ -333,8 +337,12 @@ pub fn pretrain(
     };
     let folders = NetworkFolders::begin(folder)?;
     let exported = export_networks(folders, config, trainer.objective(), &trainer.parameters, &tokenizer, &card)?;
-    let examples =
-        if interrupted { Vec::new() } else { validation.examples(&trainer.parameters, EXAMPLES, &options.device) };
+    let examples = if interrupted {
+        Vec::new()
+    } else {
+        let examples = validation.examples(&trainer.parameters, EXAMPLES, &options.device);
+        examples.during("the examples at the end")?
+    };
     events(&TrainEvent::Finished { step: progress.step, seconds: started.elapsed().as_secs_f64(), interrupted });
     Ok(Outcome { step: progress.step, interrupted, validation: last_validation, exported, examples })
 }
@@ -357,7 +365,7 @@ fn settle(
 ) -> Result<()> {
     let first = progress.step - pending.len() as u64;
     for (number, (step, batch)) in (first + 1..).zip(pending.drain(..)) {
-        let result = step.resolve();
+        let result = step.resolve().during(format!("step {number}"))?;
         progress.tokens_seen += batch.token_count() as u64;
         if result.applied {
             progress.nonfinite_in_a_row = 0;
@@ -462,6 +470,7 @@ struct Keeper<'a> {
 
 impl Keeper<'_> {
     fn save(&mut self, trainer: &Trainer, progress: &Progress, rows: u64, events: &mut EventSink<'_>) -> Result<()> {
+        let saving = || format!("the checkpoint of step {}", progress.step);
         let (window, window_scores) = progress.window.save();
         let checkpoint = Checkpoint {
             state: TrainState {
@@ -470,14 +479,18 @@ impl Keeper<'_> {
                 tokens_seen: progress.tokens_seen,
                 nonfinite_steps: progress.nonfinite_steps,
                 nonfinite_in_a_row: progress.nonfinite_in_a_row,
-                updates: trainer.adam.updates(),
-                loss_scale: trainer.adam.loss_scale().map(|scale| [scale.factor, scale.good_steps as f64]),
+                updates: trainer.adam.updates().during(saving())?,
+                loss_scale: trainer
+                    .adam
+                    .loss_scale()
+                    .during(saving())?
+                    .map(|scale| [scale.factor, scale.good_steps as f64]),
                 rows,
                 window,
                 ..self.state.clone()
             },
-            parameters: host::parameters_to_host(&trainer.parameters),
-            optimizer: trainer.adam.to_host(trainer.parameters.layout()),
+            parameters: host::parameters_to_host(&trainer.parameters).during(saving())?,
+            optimizer: trainer.adam.to_host(trainer.parameters.layout()).during(saving())?,
             window_scores,
         };
         let mut tensors = checkpoint.parameters.iter().chain(&checkpoint.optimizer);
@@ -642,7 +655,7 @@ pub fn resolve_micro_batch(config: &RunConfig, memory_bytes: f64, width: usize, 
 }
 
 /// Memory of a step with `micro_batch` examples per forward pass. `on_kernels`: where every kernel of a graphics adapter
-/// runs ([`electra_kernels::all_enabled`]).
+/// runs ([`electra_kernels::all_enabled`] of the device).
 pub fn memory_estimate(config: &RunConfig, micro_batch: usize, on_kernels: bool) -> flops::MemoryEstimate {
     let networks = config.model.networks();
     let (generator, discriminator) = (&networks.generator, &networks.discriminator);

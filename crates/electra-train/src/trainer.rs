@@ -5,10 +5,11 @@
 //! larger than what fits is taken in micro-batches whose losses are divided by the *whole* batch's counts, so
 //! that their losses and gradients simply add up.
 
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use electra_data::{Batch, SpecialTokens};
+use electra_kernels::read::{self, Reads};
 use electra_kernels::side_by_side::{self, side_by_side};
-use electra_kernels::{Precision, with_precision};
+use electra_kernels::{DeviceFailure, Precision, with_precision};
 use electra_model::{
     DeviceBatch, Layout, NoiseKey, Objective, Observations, Parameters, StepContext, objective::ParameterGroup,
 };
@@ -112,13 +113,19 @@ impl Trainer {
     }
 
     /// Losses, gradients and one update on the whole of `batch`; `step` counts the steps done before it.
-    pub fn step(&mut self, batch: &Batch, step: u64, learning_rate: f64) -> TrainStep {
-        self.submit(batch, step, learning_rate).resolve()
+    ///
+    /// # Errors
+    /// The device failed; the trainer is of no use then.
+    pub fn step(&mut self, batch: &Batch, step: u64, learning_rate: f64) -> Result<TrainStep, DeviceFailure> {
+        self.submit(batch, step, learning_rate)?.resolve()
     }
 
     /// As [`Trainer::step`], without waiting for a graphics adapter: [`PendingStep::resolve`] does.
-    pub fn submit(&mut self, batch: &Batch, step: u64, learning_rate: f64) -> PendingStep {
-        let (parameters, on_device) = self.adam.move_to_device(self.parameters.clone());
+    ///
+    /// # Errors
+    /// As [`Trainer::step`].
+    pub fn submit(&mut self, batch: &Batch, step: u64, learning_rate: f64) -> Result<PendingStep, DeviceFailure> {
+        let (parameters, on_device) = self.adam.move_to_device(self.parameters.clone())?;
         self.parameters = parameters;
         let device = self.device.clone().autodiff();
         let context = StepContext {
@@ -185,18 +192,21 @@ impl Trainer {
             let loss = loss.unwrap_or_else(|| Tensor::zeros([1], &self.device));
             let submit = || self.adam.submit(self.parameters.layout(), &loss, learning_rate);
             let report = timed(clock, |seconds| &mut seconds.optimizer, 1, submit);
-            return PendingStep::OnDevice { seen, special, report };
+            return Ok(PendingStep::OnDevice { seen, special, report });
         }
-        let metrics = metrics_of(seen, special);
+        let metrics = metrics_of(&seen, special)?;
         if !metrics.loss.is_finite() {
-            let loss_factor = self.adam.loss_scale().map_or(1.0, |scale| scale.factor);
-            return PendingStep::Ready(TrainStep { metrics, gradient_norm: f64::NAN, applied: false, loss_factor });
+            let loss_factor = self.adam.loss_scale()?.map_or(1.0, |scale| scale.factor);
+            let step = TrainStep { metrics, gradient_norm: f64::NAN, applied: false, loss_factor };
+            return Ok(PendingStep::Ready(step));
         }
-        let step = || self.adam.step(self.parameters.clone(), gradients, learning_rate);
-        let (parameters, report) = timed(clock, |seconds| &mut seconds.optimizer, 1, step);
+        // Moved out, so that nobody else holds them and they are changed in place.
+        let parameters = std::mem::take(&mut self.parameters);
+        let step = || self.adam.step(parameters, gradients, learning_rate);
+        let (parameters, report) = timed(clock, |seconds| &mut seconds.optimizer, 1, step)?;
         self.parameters = parameters;
         let StepReport { gradient_norm, applied, loss_factor } = report;
-        PendingStep::Ready(TrainStep { metrics, gradient_norm, applied, loss_factor })
+        Ok(PendingStep::Ready(TrainStep { metrics, gradient_norm, applied, loss_factor }))
     }
 }
 
@@ -219,26 +229,29 @@ impl PendingStep {
     }
 
     /// The step's numbers.
-    pub fn resolve(self) -> TrainStep {
+    ///
+    /// # Errors
+    /// The device failed, in this step or in one submitted after it.
+    pub fn resolve(self) -> Result<TrainStep, DeviceFailure> {
         match self {
-            Self::Ready(step) => step,
+            Self::Ready(step) => Ok(step),
             Self::OnDevice { seen, special, report } => {
-                let metrics = metrics_of(seen, special);
-                let StepReport { gradient_norm, applied, loss_factor } = report.resolve();
+                let metrics = metrics_of(&seen, special)?;
+                let StepReport { gradient_norm, applied, loss_factor } = report.resolve()?;
                 // As where the loss is known before the update: its norm is not of interest.
                 let gradient_norm = if metrics.loss.is_finite() { gradient_norm } else { f64::NAN };
-                TrainStep { metrics, gradient_norm, applied, loss_factor }
+                Ok(TrainStep { metrics, gradient_norm, applied, loss_factor })
             }
         }
     }
 }
 
-fn metrics_of(seen: Vec<(Observations, Batch)>, special: SpecialTokens) -> StepMetrics {
+fn metrics_of(seen: &[(Observations, Batch)], special: SpecialTokens) -> Result<StepMetrics, DeviceFailure> {
     let mut metrics = StepMetrics::default();
     for (observations, micro_batch) in seen {
-        observe(&mut metrics, observations, &micro_batch, special);
+        observe(&mut metrics, observations, micro_batch, special)?;
     }
-    metrics
+    Ok(metrics)
 }
 
 /// Gradients of `losses`, each with respect to its group, added up: in the order of the parameters' values, flat, without autodiff.
@@ -260,33 +273,50 @@ pub fn gradients_of(parameters: &Parameters, losses: &[(Tensor<1>, ParameterGrou
     sums
 }
 
-/// Adds what a micro-batch showed to the step's metrics. Reads from the device.
+/// Adds what a micro-batch showed to the step's metrics. Waits for the device, once.
 ///
 /// Tokens are judged except padding, [CLS] and [SEP]: those are never replaced, and would flatter every rate.
-pub fn observe(metrics: &mut StepMetrics, seen: Observations, batch: &Batch, special: SpecialTokens) {
-    let number = |value: Tensor<1>| f64::from(floats(value)[0]);
-    metrics.loss += seen.loss.map_or(0.0, number);
-    if let Some(loss) = seen.generator_loss {
+///
+/// # Errors
+/// The device failed.
+pub fn observe(
+    metrics: &mut StepMetrics,
+    seen: &Observations,
+    batch: &Batch,
+    special: SpecialTokens,
+) -> Result<(), DeviceFailure> {
+    let mut reads = Reads::default();
+    let [loss, generator_loss, discriminator_loss] = [&seen.loss, &seen.generator_loss, &seen.discriminator_loss]
+        .map(|loss| loss.as_ref().map(|loss| reads.floats(loss)));
+    let [predicted, sampled] =
+        [&seen.predicted_ids, &seen.sampled_ids].map(|ids| ids.as_ref().map(|ids| reads.ints(ids)));
+    let [logits, is_replaced] = [&seen.discriminator_logits, &seen.is_replaced]
+        .map(|values| values.as_ref().map(|values| reads.floats(values)));
+    let found: Vec<TensorData> = reads.read()?;
+    let number = |at: usize| f64::from(read::floats_of(&found[at])[0]);
+    metrics.loss += loss.map_or(0.0, number);
+    if let Some(loss) = generator_loss {
         *metrics.generator_loss.get_or_insert(0.0) += number(loss);
     }
-    if let Some(loss) = seen.discriminator_loss {
+    if let Some(loss) = discriminator_loss {
         *metrics.discriminator_loss.get_or_insert(0.0) += number(loss);
     }
-    let correct = |ids: Tensor<2, Int>| {
-        let ids = ints(ids);
+    let correct = |at: usize| {
+        let ids = read::ints_of(&found[at]);
         let slots = batch.mask_weights.iter().zip(&batch.masked_original_ids).zip(&ids);
         slots.filter(|((weight, original), id)| **weight > 0.0 && original == id).count() as u64
     };
     metrics.masked += batch.masked_count() as u64;
-    metrics.generator_correct += seen.predicted_ids.map_or(0, correct);
-    metrics.sampled_correct += seen.sampled_ids.map_or(0, correct);
-    if let (Some(logits), Some(is_replaced)) = (seen.discriminator_logits, seen.is_replaced) {
-        let (logits, is_replaced) = (floats(logits), floats(is_replaced));
+    metrics.generator_correct += predicted.map_or(0, correct);
+    metrics.sampled_correct += sampled.map_or(0, correct);
+    if let (Some(logits), Some(is_replaced)) = (logits, is_replaced) {
+        let (logits, is_replaced) = (read::floats_of(&found[logits]), read::floats_of(&found[is_replaced]));
         for i in judged_tokens(batch, special) {
             metrics.logits.push(logits[i]);
             metrics.is_replaced.push(is_replaced[i] > 0.0);
         }
     }
+    Ok(())
 }
 
 /// Flat indices of the tokens that metrics judge: all but padding, [CLS] and [SEP].
@@ -295,12 +325,4 @@ pub fn judged_tokens(batch: &Batch, special: SpecialTokens) -> impl Iterator<Ite
         let id = batch.original_ids[i] as u32;
         batch.attention_mask[i] != 0 && id != special.cls && id != special.sep
     })
-}
-
-pub(crate) fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.try_into_vec_as::<f32>().expect("the device gives its results back")
-}
-
-pub(crate) fn ints(tensor: Tensor<2, Int>) -> Vec<i32> {
-    tensor.try_into_vec_as::<i32>().expect("the device gives its results back")
 }

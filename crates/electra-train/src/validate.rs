@@ -6,11 +6,13 @@
 
 use burn::tensor::Device;
 use electra_data::{Batch, BatchSource, SpecialTokens};
+use electra_kernels::DeviceFailure;
+use electra_kernels::read::{self, Reads};
 use electra_model::{DeviceBatch, NoiseKey, Objective, Parameters, StepContext};
 
 use crate::baseline::FrequencyDetector;
 use crate::metrics::{MetricWindow, MetricsRow, StepMetrics, roc_auc};
-use crate::trainer::{floats, ints, judged_tokens, observe};
+use crate::trainer::{judged_tokens, observe};
 
 /// What stays the same from validation to validation.
 pub struct Validation {
@@ -38,17 +40,28 @@ pub struct JudgedToken {
 impl Validation {
     /// The first `count` held-out examples, corrupted by the run's own generator and judged; [CLS], [SEP] and padding
     /// left out. Empty for an objective without a discriminator.
-    pub fn examples(&self, parameters: &Parameters, count: usize, device: &Device) -> Vec<Vec<JudgedToken>> {
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn examples(
+        &self,
+        parameters: &Parameters,
+        count: usize,
+        device: &Device,
+    ) -> Result<Vec<Vec<JudgedToken>>, DeviceFailure> {
         let batch = self.source.epoch_batch(0, 0, count);
         if batch.batch == 0 {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let seen =
             self.objective.step(parameters, &DeviceBatch::new(&batch, device), &self.context(&batch, 0)).observations;
         let (Some(corrupted), Some(logits)) = (seen.corrupted_ids, seen.discriminator_logits) else {
-            return Vec::new();
+            return Ok(Vec::new());
         };
-        let (corrupted, logits) = (ints(corrupted), floats(logits));
+        let mut reads = Reads::default();
+        let (corrupted, logits) = (reads.ints(&corrupted), reads.floats(&logits));
+        let found = reads.read()?;
+        let (corrupted, logits) = (read::ints_of(&found[corrupted]), read::floats_of(&found[logits]));
         let mut examples = vec![Vec::new(); batch.batch];
         for i in judged_tokens(&batch, self.special) {
             examples[i / batch.seq].push(JudgedToken {
@@ -57,7 +70,7 @@ impl Validation {
                 probability: 1.0 / (1.0 + (-logits[i]).exp()),
             });
         }
-        examples
+        Ok(examples)
     }
 
     fn context(&self, batch: &Batch, number: u64) -> StepContext {
@@ -72,7 +85,10 @@ impl Validation {
     }
 
     /// The row of `split` "validation" after `step` steps.
-    pub fn run(&self, parameters: &Parameters, step: u64, device: &Device) -> MetricsRow {
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn run(&self, parameters: &Parameters, step: u64, device: &Device) -> Result<MetricsRow, DeviceFailure> {
         let mut window = MetricWindow::default();
         let (mut unigram, mut bigram, mut labels) = (Vec::new(), Vec::new(), Vec::new());
         for number in 0..self.batches {
@@ -83,7 +99,7 @@ impl Validation {
             let context = self.context(&batch, number);
             let seen = self.objective.step(parameters, &DeviceBatch::new(&batch, device), &context).observations;
             if let (Some(baseline), Some(corrupted)) = (&self.baseline, &seen.corrupted_ids) {
-                let corrupted = ints(corrupted.clone());
+                let corrupted = read::ints(corrupted)?;
                 for i in judged_tokens(&batch, self.special) {
                     let token = corrupted[i] as u32;
                     let previous = corrupted[i - 1] as u32;
@@ -94,7 +110,7 @@ impl Validation {
                 }
             }
             let mut metrics = StepMetrics::default();
-            observe(&mut metrics, seen, &batch, self.special);
+            observe(&mut metrics, &seen, &batch, self.special)?;
             window.add(&metrics);
         }
         let mut row = window.row(step, "validation", None);
@@ -102,7 +118,7 @@ impl Validation {
             row.extra.insert("unigram_auc".to_owned(), roc_auc(&unigram, &labels));
             row.extra.insert("bigram_auc".to_owned(), roc_auc(&bigram, &labels));
         }
-        row
+        Ok(row)
     }
 
     fn batch(&self, number: u64) -> Batch {

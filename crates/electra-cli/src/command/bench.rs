@@ -10,7 +10,7 @@ use electra_kernels::{Precision, benchmark, launches};
 use electra_train::part_clock::{PartClock, PartSeconds};
 use electra_train::pretrain::{layout_of, objective_of};
 use electra_train::run_config::{self, MicroBatch};
-use electra_train::{AdamConfig, trainer::Trainer};
+use electra_train::{AdamConfig, During, flops, trainer::Trainer};
 use serde_json::json;
 
 use crate::terminal::Terminal;
@@ -226,23 +226,23 @@ fn step(args: Step, terminal: &Terminal) -> anyhow::Result<()> {
     };
     let mut custom = Timed::new(trainer()?, &opened.device, false);
     for _ in 0..2 {
-        custom.step(&batch);
+        custom.step(&batch)?;
     }
     let peak_device_bytes = opened.device.memory_pool_usage().map(|usage| usage.bytes_reserved);
     // In turns, so that whatever else the machine does meets both alike.
     let mut plain = if args.no_plain { None } else { Some(Timed::new(trainer()?, &opened.device, true)) };
     if let Some(plain) = &mut plain {
-        plain.step(&batch);
+        plain.step(&batch)?;
     }
     custom.seconds.clear();
     if let Some(plain) = &mut plain {
         plain.seconds.clear();
     }
     for turn in 0..args.steps {
-        custom.step(&batch);
+        custom.step(&batch)?;
         // The plain step is the slower one: fewer turns are enough.
         if let Some(plain) = plain.as_mut().filter(|_| turn % 2 == 0) {
-            plain.step(&batch);
+            plain.step(&batch)?;
         }
     }
     let (median, dispatches) = (custom.median(), custom.dispatches);
@@ -250,11 +250,26 @@ fn step(args: Step, terminal: &Terminal) -> anyhow::Result<()> {
     let plain_median = plain.as_mut().map(Timed::median);
     let plain_dispatches = plain.as_ref().map(|plain| plain.dispatches);
     let rounds = args.steps.div_ceil(2);
-    let parts = custom.parts(&batch, rounds);
-    let plain_parts = plain.as_mut().map(|plain| plain.parts(&batch, rounds.div_ceil(2)));
-    electra_kernels::set_reference_only(false);
-    let profile = if args.profile { launches::profile(|| custom.step(&batch)).1 } else { Vec::new() };
+    let parts = custom.parts(&batch, rounds)?;
+    let plain_parts = plain.as_mut().map(|plain| plain.parts(&batch, rounds.div_ceil(2))).transpose()?;
+    electra_kernels::set_reference_only(&opened.device, false);
+    let profile = if args.profile {
+        let (ended, times) = launches::profile(|| custom.step(&batch));
+        ended?;
+        times
+    } else {
+        Vec::new()
+    };
     let tokens = (train.batch_size * train.sequence_length) as f64;
+    let networks = config.model.networks();
+    let (generator, discriminator) = match config.objective.name.as_str() {
+        // An objective's only network has the discriminator's size, whatever its head.
+        "mlm" => (Some(&networks.discriminator), None),
+        _ => (Some(&networks.generator), Some(&networks.discriminator)),
+    };
+    let masked = config.data.masking_probability;
+    let flops_per_step =
+        flops::training_step_flops(generator, discriminator, train.batch_size, train.sequence_length, masked);
     if args.json {
         terminal.result(json!({
             "backend": if opened.is_gpu { "wgpu" } else { "flex" },
@@ -268,6 +283,7 @@ fn step(args: Step, terminal: &Terminal) -> anyhow::Result<()> {
             "seconds_per_step": median,
             "fastest_seconds_per_step": fastest,
             "tokens_per_second": tokens / median,
+            "flops_per_step": flops_per_step,
             "forward_seconds": parts.forward,
             "backward_seconds": parts.backward,
             "optimizer_seconds": parts.optimizer,
@@ -345,14 +361,16 @@ impl Timed {
         Self { trainer, device: device.clone(), reference_only, steps: 0, seconds: Vec::new(), dispatches: 0 }
     }
 
-    fn step(&mut self, batch: &Batch) {
-        electra_kernels::set_reference_only(self.reference_only);
+    fn step(&mut self, batch: &Batch) -> anyhow::Result<()> {
+        electra_kernels::set_reference_only(&self.device, self.reference_only);
         let started = Instant::now();
         // A step's numbers are read back, so that it is over when it returns.
-        let (_, launched) = launches::record(|| self.trainer.step(batch, self.steps, 1e-4));
+        let (ended, launched) = launches::record(|| self.trainer.step(batch, self.steps, 1e-4));
+        ended.during("the benchmark's step")?;
         self.seconds.push(started.elapsed().as_secs_f64());
         self.dispatches = launched.len();
         self.steps += 1;
+        Ok(())
     }
 
     fn median(&mut self) -> f64 {
@@ -360,20 +378,20 @@ impl Timed {
     }
 
     /// What the parts of a step take, each a median over `rounds` steps.
-    fn parts(&mut self, batch: &Batch, rounds: u64) -> PartSeconds {
+    fn parts(&mut self, batch: &Batch, rounds: u64) -> anyhow::Result<PartSeconds> {
         self.trainer.clock = Some(PartClock::new(&self.device));
         let mut seconds = Vec::new();
         for _ in 0..rounds {
-            self.step(batch);
+            self.step(batch)?;
             seconds.extend(self.trainer.clock.as_ref().map(PartClock::take));
         }
         self.trainer.clock = None;
         let of = |part: fn(&PartSeconds) -> f64| median(&mut seconds.iter().map(part).collect::<Vec<f64>>());
-        PartSeconds {
+        Ok(PartSeconds {
             forward: of(|seconds| seconds.forward),
             backward: of(|seconds| seconds.backward),
             optimizer: of(|seconds| seconds.optimizer),
-        }
+        })
     }
 }
 

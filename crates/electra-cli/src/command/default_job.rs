@@ -15,7 +15,7 @@ use electra_data::{
 };
 use electra_kernels::device::DeviceChoice;
 use electra_train::pretrain::{Outcome, RUN_CONFIG};
-use electra_train::run_config::{self, RunConfig};
+use electra_train::run_config::{self, MicroBatch, RunConfig};
 use electra_train::validate::JudgedToken;
 use electra_train::{RunFolder, training_data};
 
@@ -84,7 +84,9 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<End> {
     config.data.dir = dataset.clone();
     let data = training_data::open(&mut config)?;
     check_memory(&config, &opened, terminal)?;
+    let mut may_halve = false;
     if !begun {
+        may_halve = config.train.micro_batch == MicroBatch::Auto;
         settle_micro_batch(&mut config, &opened);
         let steps = match args.steps {
             Some(steps) => steps as f64,
@@ -95,7 +97,8 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<End> {
         };
         set_steps(&mut config, steps as u64)?;
     }
-    let outcome = train(&config, data, folder, Start { resume: begun, ..Start::default() }, &opened, terminal)?;
+    let start = Start { resume: begun, may_halve, ..Start::default() };
+    let outcome = train(&config, data, folder, start, &opened, terminal)?;
     if outcome.interrupted {
         terminal.note("Run the same command to go on.");
         return Ok(End::Stopped);

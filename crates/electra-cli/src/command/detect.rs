@@ -46,7 +46,7 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
         terminal.note(LEGEND);
     }
     texts::for_each(&args.texts, |text| {
-        let tokens = detector.score(text);
+        let tokens = detector.score(text)?;
         if !args.json {
             return Ok(terminal.result(marked(text, &tokens))?);
         }

@@ -3,8 +3,9 @@
 use std::fmt::Write;
 use std::time::Instant;
 
+use anyhow::Context;
 use electra_kernels::device::{AdapterInfo, DeviceChoice, adapters, automatic, open};
-use electra_kernels::verify::{Check, Extent, verify};
+use electra_kernels::verify::{Check, Extent};
 use serde_json::json;
 
 use crate::RunFailed;
@@ -28,7 +29,7 @@ pub struct Args {
     /// Print one JSON object in place of the listing
     #[arg(long)]
     json: bool,
-    /// Compare every kernel on every adapter with the CPU, and end with 1 where one differs
+    /// Compare every kernel on every adapter with the CPU, and end with 1 where one differs; training remembers the result
     #[arg(long)]
     verify: bool,
 }
@@ -75,14 +76,16 @@ fn verify_all(
         }
         let mut failure = None;
         let started = Instant::now();
-        let checks = verify(&opened.device, Extent::Full, &mut |check| {
+        let checks = verification::verify_watched(&opened, Extent::Full, terminal, &mut |check| {
             if !json {
                 failure = failure.take().or(terminal.result(verification::line_of(check)).err());
             }
-        });
+        })
+        .with_context(|| format!("gpu:{} ({})", adapter.number, adapter.name))?;
         if let Some(failure) = failure {
             return Err(failure.into());
         }
+        verification::remember(adapter, &checks);
         let wrong = checks.iter().filter(|check| !check.passed()).count();
         failed += wrong;
         if !json {
@@ -129,6 +132,7 @@ fn listing(adapters: &[AdapterInfo], automatic: Option<usize>, threads: usize) -
             ("kind", adapter.kind.to_string()),
             ("vendor", adapter.vendor.clone()),
             ("driver", adapter.driver.clone()),
+            ("memory", adapter.free_memory_bytes.map_or("not told".to_owned(), |free| format!("{} free", bytes(free)))),
             ("limits", limits(adapter)),
             ("features", features(adapter)),
         ];

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::anyhow;
+use anyhow::Context;
 use electra_kernels::device::DeviceChoice;
 use electra_train::detect::Filler;
 use serde_json::json;
@@ -46,7 +46,7 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     let filler = Filler::load(&folder, &device.device)?;
     let is_single = args.texts.len() == 1;
     texts::for_each(&args.texts, |text| {
-        let masks = filler.fill(text, args.top_k as usize).map_err(|problem| anyhow!("{}: {problem}", quoted(text)))?;
+        let masks = filler.fill(text, args.top_k as usize).with_context(|| quoted(text))?;
         if args.json {
             let masks: Vec<_> = masks.iter().map(|candidates| json!({ "candidates": candidates })).collect();
             return Ok(terminal.result(json!({ "text": text, "masks": masks }))?);

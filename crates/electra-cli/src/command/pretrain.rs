@@ -14,6 +14,7 @@ use electra_train::run_folder::LOCK;
 use electra_train::{RunFolder, TrainEvent, checkpoint, flops, memory, training_data};
 
 use crate::RunFailed;
+use crate::device_failure;
 use crate::exit::End;
 use crate::host_memory;
 use crate::model_folder::RUNS;
@@ -35,7 +36,7 @@ Examples:
 
 Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 save a checkpoint and stop; a second Ctrl-C stops at once. Exit codes: 0 the run
 came to its last step; 1 it had to stop; 2 wrong arguments or bad input; 3 a signal stopped it, with everything saved
-(docs/SLURM.md has a job that requeues itself).
+(docs/SLURM.md has a job that requeues itself); 4 the device was lost or ran out of memory.
 
 Keys for --set are those of run.toml in a run's folder, for example device, seed, train.batch_size,
 train.learning_rate, objective.name (rtd or mlm). With --resume those that do not change what is learnt may be other
@@ -115,13 +116,15 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<End> {
     let opened = open_device(&config, terminal)?;
     check_precision(&config, &opened)?;
     check_memory(&config, &opened, terminal)?;
+    let may_halve = config.train.micro_batch == MicroBatch::Auto;
     settle_micro_batch(&mut config, &opened);
     check_arrays(&config, &opened)?;
     if args.dry_run {
         return dry_run(&config, &opened, &data, terminal).map(|()| End::Done);
     }
     let run_folder = locked.map_or_else(|| RunFolder::open(&folder), Ok)?;
-    let start = Start { resume: args.resume, init_from: args.init_from, license: args.license, profile: args.profile };
+    let Args { resume, init_from, license, profile, .. } = args;
+    let start = Start { resume, may_halve, init_from, license, profile };
     let outcome = train(&config, data, run_folder, start, &opened, terminal)?;
     for path in &outcome.exported {
         terminal.note(format_args!("exported {}", path.display()));
@@ -302,7 +305,8 @@ pub fn settle_micro_batch(config: &mut RunConfig, opened: &OpenDevice) {
     if config.train.micro_batch != MicroBatch::Auto {
         return;
     }
-    let memory = if opened.is_gpu { GPU_BYTES } else { cpu_bytes() };
+    let of_adapter = || opened.usable_memory_bytes().map_or(UNKNOWN_GPU_BYTES, |bytes| bytes as f64);
+    let memory = if opened.is_gpu { of_adapter() } else { cpu_bytes() };
     let mut size = resolve_micro_batch(config, memory, side_by_side::width(&opened.device), runs_kernels(opened));
     if opened.is_gpu {
         while size > 1 && largest_activation_bytes(config, size) > opened.max_binding_bytes {
@@ -317,15 +321,16 @@ pub fn settle_micro_batch(config: &mut RunConfig, opened: &OpenDevice) {
 
 /// Whether steps are made of the kernels for graphics adapters alone, whose memory is known best.
 fn runs_kernels(opened: &OpenDevice) -> bool {
-    opened.is_gpu && electra_kernels::all_enabled()
+    opened.is_gpu && electra_kernels::all_enabled(&opened.device)
 }
 
 /// Tokens of a micro-batch on the CPU: few enough for several to go side by side, whatever the number of cores, and
 /// for much of one to stay in a core's cache (docs/PERFORMANCE.md).
 const CPU_TOKENS: usize = 1024;
 
-/// No graphics interface says how much memory is free; this is what integrated and older cards have.
-const GPU_BYTES: f64 = 3e9;
+/// Where a graphics interface does not say how much memory is free: what integrated and older cards have. A run that finds it
+/// too much begins again with less.
+const UNKNOWN_GPU_BYTES: f64 = 3e9;
 
 /// Half of the memory that is free now.
 fn cpu_bytes() -> f64 {
@@ -337,6 +342,8 @@ fn cpu_bytes() -> f64 {
 #[derive(Default)]
 pub struct Start {
     pub resume: bool,
+    /// The micro-batch was ours to choose: where it is too large for the device, half of it is taken.
+    pub may_halve: bool,
     pub init_from: Option<PathBuf>,
     pub license: Option<String>,
     pub profile: bool,
@@ -351,7 +358,8 @@ pub fn train(
     opened: &OpenDevice,
     terminal: &Terminal,
 ) -> anyhow::Result<Outcome> {
-    let options = RunOptions {
+    let (mut config, mut opened) = (config.clone(), opened.clone());
+    let mut options = RunOptions {
         folder,
         resume: start.resume,
         init_from: start.init_from,
@@ -361,18 +369,31 @@ pub fn train(
         license: start.license,
         profile: start.profile,
     };
-    let mut display = TrainingDisplay::new(terminal);
-    let mut has_begun = false;
-    let mut watch = |event: &TrainEvent| {
-        has_begun |= matches!(event, TrainEvent::Started { .. });
-        display.show(event);
-    };
-    pretrain::pretrain(config, data, &options, &mut watch).map_err(|error| {
-        let message = error.to_string();
-        let error = anyhow::Error::new(error);
-        // Nothing was wrong with the input: a script should look at the run.
-        if has_begun { error.context(RunFailed(message)) } else { error }
-    })
+    loop {
+        let mut display = TrainingDisplay::new(terminal);
+        let mut has_begun = false;
+        let mut watch = |event: &TrainEvent| {
+            has_begun |= matches!(event, TrainEvent::Started { .. });
+            display.show(event);
+        };
+        let ended = pretrain::pretrain(&config, data.clone(), &options, &mut watch);
+        let error = match ended {
+            Ok(outcome) => return Ok(outcome),
+            Err(error) => error,
+        };
+        drop(display);
+        let folder = options.folder.path();
+        if let Some(size) = device_failure::halved(&error, &config, folder).filter(|_| start.may_halve) {
+            opened = device_failure::begin_again(&mut config, size, &opened, &error, terminal)?;
+            options.device = opened.device.clone();
+            continue;
+        }
+        // Nothing was wrong with the input of a run that had begun: a script should look at it. A device says itself what it is.
+        let failed = RunFailed(error.to_string());
+        let is_of_run = has_begun && !matches!(error, electra_train::Error::Device { .. });
+        let error = device_failure::of_run(error, folder, &config);
+        return Err(if is_of_run { error.context(failed) } else { error });
+    }
 }
 
 fn dry_run(

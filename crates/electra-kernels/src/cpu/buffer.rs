@@ -4,11 +4,14 @@
 //! fresh pages, which the kernel zeroes at their first touch: that costs more than many of the operations themselves.
 //! So an array that is let go waits here, by its length, for the next one of that length. Its old values stay in it:
 //! whoever takes a [`Buffer`] writes all of it before reading any.
+//!
+//! What waits is bounded, and lengths that nobody asks for any more (a validation's, another network's) go back to the allocator: after
+//! many other arrays, or when there is no room for what is let go now, the longest unused first.
 
 use std::collections::HashMap;
 use std::mem::{self, MaybeUninit};
 use std::ops::{Deref, DerefMut};
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::{AllocationProperty, Bytes, DType, Shape};
 use burn_flex::{FlexTensor, Layout};
@@ -17,16 +20,70 @@ use burn_std::{AccessError, AccessPolicy, AllocationController};
 /// Shorter arrays are not worth the look-up: an allocator keeps small blocks itself.
 const SHORTEST: usize = 1 << 12;
 
-/// What may wait at most. Beyond it memory goes back to the allocator.
+/// Values that may wait at most: 1 GiB, in a page 64 MiB.
 const MOST_WAITING: usize = if cfg!(target_family = "wasm") { 1 << 24 } else { 1 << 28 };
+
+/// Arrays that are taken, of any length, before one that is not among them is given up: some tens of steps' worth.
+const PATIENCE: u64 = 1 << 14;
+
+/// Arrays of one length.
+#[derive(Default)]
+struct Shelf {
+    arrays: Vec<Vec<f32>>,
+    /// How many arrays had been taken in all when one of this length last was.
+    last_taken: u64,
+}
 
 #[derive(Default)]
 struct Waiting {
-    by_length: HashMap<usize, Vec<Vec<f32>>>,
+    by_length: HashMap<usize, Shelf>,
     values: usize,
+    taken: u64,
+}
+
+impl Waiting {
+    fn take(&mut self, length: usize) -> Option<Vec<f32>> {
+        self.taken += 1;
+        if self.taken.is_multiple_of(PATIENCE) {
+            let since = self.taken - PATIENCE;
+            self.give_up(|shelf| shelf.last_taken < since);
+        }
+        let shelf = self.by_length.entry(length).or_default();
+        shelf.last_taken = self.taken;
+        let found = shelf.arrays.pop();
+        if found.is_some() {
+            self.values -= length;
+        }
+        found
+    }
+
+    fn put(&mut self, array: Vec<f32>, most: usize) {
+        let length = array.len();
+        if length > most {
+            return;
+        }
+        while self.values + length > most {
+            let others = self.by_length.iter().filter(|(other, shelf)| **other != length && !shelf.arrays.is_empty());
+            // The lengths that this one's owner needs now were taken after it.
+            let Some((_, longest_unused)) = others.min_by_key(|(_, shelf)| shelf.last_taken) else { return };
+            let unused_since = longest_unused.last_taken;
+            self.give_up(|shelf| shelf.last_taken == unused_since);
+        }
+        self.values += length;
+        self.by_length.entry(length).or_default().arrays.push(array);
+    }
+
+    fn give_up(&mut self, is_unused: impl Fn(&Shelf) -> bool) {
+        self.by_length.retain(|_, shelf| !is_unused(shelf));
+        self.values = self.by_length.iter().map(|(length, shelf)| length * shelf.arrays.len()).sum();
+    }
 }
 
 static WAITING: LazyLock<Mutex<Waiting>> = LazyLock::new(Mutex::default);
+
+fn waiting() -> MutexGuard<'static, Waiting> {
+    WAITING.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// An array of f32 whose first values are of no meaning.
 #[derive(Debug)]
@@ -34,15 +91,7 @@ pub(crate) struct Buffer(Vec<f32>);
 
 impl Buffer {
     pub(crate) fn new(length: usize) -> Self {
-        if length < SHORTEST {
-            return Self(vec![0.0; length]);
-        }
-        let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = waiting.by_length.get_mut(&length).and_then(Vec::pop);
-        if found.is_some() {
-            waiting.values -= length;
-        }
-        drop(waiting);
+        let found = if length < SHORTEST { None } else { waiting().take(length) };
         Self(found.unwrap_or_else(|| vec![0.0; length]))
     }
 
@@ -60,13 +109,8 @@ impl Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         let values = mem::take(&mut self.0);
-        if values.len() < SHORTEST {
-            return;
-        }
-        let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.values + values.len() <= MOST_WAITING {
-            waiting.values += values.len();
-            waiting.by_length.entry(values.len()).or_default().push(values);
+        if values.len() >= SHORTEST {
+            waiting().put(values, MOST_WAITING);
         }
     }
 }
@@ -126,6 +170,41 @@ mod tests {
         drop(tensor);
         assert_eq!(Buffer::new(length).as_ptr(), address);
         assert_eq!(copy.into_data().try_to_vec::<f32>().unwrap()[0], 1.0);
+    }
+
+    #[test]
+    fn what_waits_is_bounded_and_the_longest_unused_goes_first() {
+        let (mut waiting, most) = (Waiting::default(), 100);
+        for length in [40, 30, 20] {
+            assert!(waiting.take(length).is_none());
+            waiting.put(vec![0.0; length], most);
+        }
+        assert!(waiting.take(40).is_some());
+        waiting.put(vec![0.0; 40], most);
+        // 90 wait; of 40, 30 and 20 the 30 was asked for longest ago, then the 20.
+        assert!(waiting.take(25).is_none());
+        waiting.put(vec![0.0; 25], most);
+        assert_eq!(waiting.values, 85);
+        assert!(waiting.take(30).is_none(), "given up");
+        waiting.put(vec![0.0; 30], most);
+        assert_eq!(waiting.values, 95);
+        assert!(waiting.take(20).is_none() && waiting.take(40).is_some());
+        waiting.put(vec![0.0; 101], most);
+        assert_eq!(waiting.values, 55, "what is larger than all there may be does not wait");
+    }
+
+    #[test]
+    fn lengths_that_nobody_asks_for_any_more_are_given_up() {
+        let (mut waiting, most) = (Waiting::default(), 1 << 20);
+        for length in [5000, 6000] {
+            waiting.take(length);
+            waiting.put(vec![0.0; length], most);
+        }
+        for _ in 0..2 * PATIENCE {
+            let array = waiting.take(6000).expect("always in use");
+            waiting.put(array, most);
+        }
+        assert_eq!((waiting.values, waiting.by_length.len()), (6000, 1));
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl graph::Dense for FlexTensor {
 
 /// Whether fused bodies can take this tensor.
 pub(crate) fn is_cpu<const D: usize>(tensor: &Tensor<D>) -> bool {
-    !crate::is_reference_only() && graph::is_f32_on(tensor, |device| matches!(device, DispatchDevice::Flex(_)))
+    !crate::is_cpu_reference_only() && graph::is_f32_on(tensor, |device| matches!(device, DispatchDevice::Flex(_)))
 }
 
 /// The operand in a tensor for which [`is_cpu`] holds.

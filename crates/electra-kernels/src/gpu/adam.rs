@@ -8,9 +8,11 @@ use super::{
     empty, is_software,
     launch::Launch,
     shader::{Shader, shader},
-    view,
+    tensor, view,
 };
 use crate::adam::{DeviceUpdate, LossScale};
+use crate::failure::DeviceFailure;
+use crate::read;
 
 static GATHER: Shader = shader!("gather_gradients");
 static NORM: Shader = shader!("adam_norm");
@@ -137,10 +139,9 @@ impl Arenas {
             })
     }
 
-    /// Updates made so far; waits for the device.
-    pub(crate) fn updates(&self) -> u64 {
-        let bytes = self.state.client.read_one(self.state.handle.clone()).expect("the device gives its results back");
-        f32::from_le_bytes(bytes[..4].try_into().expect("four bytes")) as u64
+    /// Updates made so far; waits for the device. It counts in f32: up to 2^24, four times the longest preset.
+    pub(crate) fn updates(&self) -> Result<u64, DeviceFailure> {
+        Ok(read::floats(&tensor::<1>(self.state.clone()))?[0] as u64)
     }
 
     /// The loss's factor as it is now, `[1]`: the next update may change it in place.
@@ -149,11 +150,10 @@ impl Arenas {
     }
 
     /// The loss's factor; waits for the device.
-    pub(crate) fn loss_scale(&self) -> Option<LossScale> {
-        let scale = self.loss_scale.as_ref()?;
-        let bytes = scale.client.read_one(scale.handle.clone()).expect("the device gives its results back");
-        let value = |i: usize| f32::from_le_bytes(bytes[4 * i..4 * i + 4].try_into().expect("four bytes"));
-        Some(LossScale { factor: f64::from(value(0)), good_steps: value(1) as u64 })
+    pub(crate) fn loss_scale(&self) -> Result<Option<LossScale>, DeviceFailure> {
+        let Some(scale) = &self.loss_scale else { return Ok(None) };
+        let values = read::floats(&tensor::<1>(scale.clone()))?;
+        Ok(Some(LossScale { factor: f64::from(values[0]), good_steps: values[1] as u64 }))
     }
 
     /// Puts gradients into the arenas; with `add`, onto what is there. `None` leaves its place alone.

@@ -20,6 +20,9 @@ pub(crate) const WIDEST_HEAD: usize = 128;
 /// Rows of an invocation on a software adapter, where a value that all lanes read costs as much as several products, if
 /// each reads it for itself; on a card they would not fit the registers.
 const SOFTWARE_ROWS: usize = 4;
+/// Vectors, or values, of a head beyond which a software adapter gets a row an invocation: its compiler takes half a minute
+/// for four of 32 vectors.
+const MOST_PARTS_OF_ROWS: usize = 16;
 
 /// Sizes of an attention, and where its heads lie.
 #[derive(Debug, Clone)]
@@ -63,11 +66,16 @@ impl Shape {
         let buffers: Vec<&CubeTensor> = buffers.into_iter().collect();
         let is_vector = [self.head_dim, self.stride].into_iter().chain(self.offsets).all(|x| x.is_multiple_of(4));
         let width = if is_vector { 4 } else { 1 };
-        let (workgroup, rows) = if is_software(buffers[0]) { (8, SOFTWARE_ROWS) } else { (64, 1) };
+        let parts = self.head_dim / width;
+        let (workgroup, rows) = match is_software(buffers[0]) {
+            true if parts <= MOST_PARTS_OF_ROWS => (8, SOFTWARE_ROWS),
+            true => (8, 1),
+            false => (64, 1),
+        };
         let blocks = self.seq.div_ceil(workgroup * rows);
         let mut launch = Launch::new(shader)
             .define("VECTOR", is_vector)
-            .define("PARTS", (self.head_dim / width) as i64)
+            .define("PARTS", parts as i64)
             .define("ROWS", rows as i64)
             .define("JOINED", self.is_joined())
             .define("SHARES", workgroup == 8 && adapter::of(buffers[0]).subgroup == Some(8))

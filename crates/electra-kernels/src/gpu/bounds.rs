@@ -9,12 +9,10 @@ use std::sync::LazyLock;
 use burn::tensor::wgpu::wgpu::{self, util::DeviceExt};
 use burn_wgpu::CubeTensor;
 
-use crate::device::test_device;
-
 static IS_ON: LazyLock<bool> =
     LazyLock::new(|| std::env::var_os("ELECTRA_CHECK_BOUNDS").is_some_and(|value| value == "1"));
 
-static DEVICE: LazyLock<(wgpu::Device, wgpu::Queue)> = LazyLock::new(test_device);
+static DEVICE: LazyLock<(wgpu::Device, wgpu::Queue)> = LazyLock::new(crate::device::test_device);
 
 /// A launch as it was before it ran.
 pub(super) struct Launched {

@@ -33,8 +33,7 @@ const ROW_BLOCK: usize = 64;
 #[derive(Debug, Clone)]
 pub(crate) struct Draw {
     pub(crate) key: [u32; 2],
-    /// 1 / T
-    pub(crate) cold: f32,
+    pub(crate) inv_temperature: f32,
     /// What is added to the target's logit before the draw.
     pub(crate) penalty: f32,
     pub(crate) examples: Vec<u32>,
@@ -105,7 +104,7 @@ pub(crate) fn loss(
             let launch = match draw {
                 Some(draw) => launch
                     .words(&draw.key)
-                    .float(draw.cold)
+                    .float(draw.inv_temperature)
                     .float(draw.penalty)
                     .size(all / draw.examples.len())
                     .words(&draw.examples),
@@ -176,7 +175,10 @@ fn scaled(values: &CubeTensor, factor: &CubeTensor, share: f32) -> CubeTensor {
 mod tests {
     use burn::tensor::{Int, Tensor, TensorData};
 
-    use crate::gpu::testing::{Operands, assert_canaries, assert_matches, device, operands, random};
+    use crate::gpu::empty;
+    use crate::gpu::launch::Launch;
+    use crate::gpu::shader::Shader;
+    use crate::gpu::testing::{Operands, assert_canaries, assert_matches, device, download, operands, random};
     use crate::{MlmOutput, Sampling, Table, electra_loss, noise, noise::NoiseKey};
 
     const EXAMPLES: [u32; 2] = [17, 4];
@@ -296,6 +298,67 @@ mod tests {
                 assert_canaries("mlm");
             }
         }
+    }
+
+    /// What the shader makes of a uniform number of 24 bits, with logarithms as far off as WGSL allows: `off` in -1..=1.
+    fn loose_gumbel(count: u32, off: f64) -> f64 {
+        let log = |x: f64| {
+            let error = if (0.5..=2.0).contains(&x) { 2f64.powi(-21) } else { 3.0 * 2f64.powi(-24) * x.ln().abs() };
+            x.ln() + off * error
+        };
+        let u = f64::from(count) / 16_777_216.0;
+        let exponential = if count >= 1 << 23 { -(u.ln()) } else { -log(u + 1e-9) };
+        -log(exponential + 1e-9)
+    }
+
+    /// All 2^24 uniform numbers that there are: the adapter's noise is the CPU's, and its tail ends where the CPU's ends.
+    #[test]
+    fn noise_is_the_cpus_for_every_uniform_number() {
+        static NOISE: Shader = Shader::new(
+            "electra::test_gumbel",
+            "//#include launch\n//#include gumbel\n\
+             @group(0) @binding(0) var<storage, read_write> result: array<f32>;\n\
+             @compute @workgroup_size({{WORKGROUP}}, 1, 1)\n\
+             fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,\n\
+             @builtin(local_invocation_index) lane: u32) {\n\
+             let index = workgroup_number(id, grid) * WORKGROUP + lane;\n\
+             result[index] = gumbel((sizes[1] + index) << 8u);\n}\n",
+        );
+        let Some(device) = device() else { return };
+        const AT_ONCE: usize = 1 << 21;
+        let mut highest = f64::MIN;
+        let mut tails = [0, 0];
+        for first in (0..1usize << 24).step_by(AT_ONCE) {
+            let result = empty(&crate::gpu::probe(&device), [AT_ONCE]);
+            Launch::new(&NOISE).buffer(&result).size(first).run(64, AT_ONCE / 64);
+            for (count, found) in (first as u32..).zip(download(result)) {
+                let expected = f64::from(noise::gumbel(count << 8));
+                // The outer logarithm is off by 2^-21 where its value is small, as anything around it may be.
+                let allowed = 1e-6 * expected.abs().max(1.0);
+                assert!((found - expected).abs() <= allowed, "{count}: {found}, on the CPU {expected}");
+                highest = highest.max(found);
+                tails[0] += u32::from(found > 12.0);
+                tails[1] += u32::from(expected > 12.0);
+            }
+        }
+        assert_eq!(tails[0], tails[1], "numbers beyond 12");
+        assert!(highest < 16.7, "{highest}");
+        assert_canaries("noise");
+    }
+
+    #[test]
+    fn no_logarithm_that_wgsl_allows_makes_a_noise_that_is_always_drawn() {
+        for count in (0..1 << 24).step_by(4099).chain((1 << 24) - 5000..1 << 24).chain(0..5000) {
+            let exact = loose_gumbel(count, 0.0);
+            for off in [-1.0, 1.0] {
+                let loose = loose_gumbel(count, off);
+                assert!((loose - exact).abs() < 2e-5, "{count}: {loose}, exact {exact}");
+            }
+        }
+        // With logarithms alone it was 20.7, or none, where 16.6 is right.
+        let last = f64::from((1 << 24) - 1) / 16_777_216.0;
+        let alone = |off: f64| -(-(last.ln() + off * 2f64.powi(-21)) + 1e-9).ln();
+        assert!(alone(1.0).is_nan() && alone(-1.0) < 15.0 && loose_gumbel((1 << 24) - 1, 1.0) < 16.7);
     }
 
     #[test]

@@ -32,8 +32,7 @@ mod translate;
 pub(crate) mod units;
 
 #[cfg(all(test, not(target_family = "wasm")))]
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Device, Int, Shape, Tensor};
@@ -58,6 +57,8 @@ pub enum Kernel {
     Dropout,
     ElectraLoss,
     Embedding,
+    /// A layer as one node of the graph; without it, its operations one after another.
+    EncoderLayer,
     LayerNorm,
     Linear,
     /// Products in half precision on matrix units; without it, those that run everywhere.
@@ -65,12 +66,13 @@ pub enum Kernel {
 }
 
 impl Kernel {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Adam,
         Self::Attention,
         Self::Dropout,
         Self::ElectraLoss,
         Self::Embedding,
+        Self::EncoderLayer,
         Self::LayerNorm,
         Self::Linear,
         Self::MatrixUnits,
@@ -85,6 +87,7 @@ impl std::fmt::Display for Kernel {
             Self::Dropout => "dropout",
             Self::ElectraLoss => "electra_loss",
             Self::Embedding => "embedding",
+            Self::EncoderLayer => "encoder_layer",
             Self::LayerNorm => "layer_norm",
             Self::Linear => "linear",
             Self::MatrixUnits => "matrix_units",
@@ -92,27 +95,21 @@ impl std::fmt::Display for Kernel {
     }
 }
 
-/// Bits of the kernels that are off.
-static OFF: AtomicU32 = AtomicU32::new(0);
-
-/// Switches `kernel` on or off for this process: off, its operation runs as Burn primitives.
-pub fn set_enabled(kernel: Kernel, enabled: bool) {
-    let bit = 1 << kernel as u32;
-    if enabled {
-        OFF.fetch_and(!bit, Ordering::Relaxed);
-    } else {
-        OFF.fetch_or(bit, Ordering::Relaxed);
+/// Switches `kernel` on or off for an adapter: off, its operation runs as Burn primitives there.
+pub fn set_enabled(device: &Device, kernel: Kernel, enabled: bool) {
+    if let Some(adapter) = adapter::behind(device) {
+        adapter.set_enabled(kernel, enabled);
     }
 }
 
-/// Whether no kernel was switched off.
-pub fn all_enabled() -> bool {
-    OFF.load(Ordering::Relaxed) == 0
+/// Whether no kernel of `device` was switched off.
+pub fn all_enabled(device: &Device) -> bool {
+    adapter::behind(device).is_none_or(|adapter| adapter.are_all_enabled())
 }
 
-/// Whether `kernel` takes operands that are all fit for it ([`is_gpu`]).
-pub(crate) fn runs<const N: usize>(kernel: Kernel, fit: [bool; N]) -> bool {
-    fit == [true; N] && !crate::is_reference_only() && OFF.load(Ordering::Relaxed) & (1 << kernel as u32) == 0
+/// Whether `kernel` takes operands that are all fit for it ([`is_gpu`]), where `of` is one of them.
+pub(crate) fn runs<const D: usize, const N: usize>(kernel: Kernel, of: &Tensor<D>, fit: [bool; N]) -> bool {
+    fit == [true; N] && adapter::behind(&of.device()).is_none_or(|adapter| adapter.is_enabled(kernel))
 }
 
 /// Whether shaders can take this tensor.

@@ -9,7 +9,7 @@ use burn_wgpu::CubeTensor;
 use super::{
     Kernel, SOFTWARE_TURNS, adapter, empty, is_software,
     launch::Launch,
-    matrix, rows, runs,
+    matrix, rows,
     shader::{Shader, shader},
     stride,
     units::{self, Units},
@@ -105,7 +105,7 @@ pub(crate) fn form(like: &CubeTensor, mode: Mode, [m, n, k]: [usize; 3], is_bare
     let parts = if is_bare { (MANY_GROUPS / tiles).min(k / SHORTEST_PART).max(1) } else { 1 };
     let units = if precision::current() == Precision::F16 { adapter::of(like).units } else { None };
     match units {
-        Some(units) if runs(Kernel::MatrixUnits, []) => Form::Matrix { units, parts },
+        Some(units) if adapter::runs(Kernel::MatrixUnits, like) => Form::Matrix { units, parts },
         _ => Form::Staged(parts),
     }
 }

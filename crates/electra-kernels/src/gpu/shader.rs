@@ -70,6 +70,7 @@ macro_rules! common {
 const COMMON: &[(&str, &str)] = common![
     "attention",
     "gelu",
+    "gumbel",
     "launch",
     "matrix_emulated",
     "matrix_units",

@@ -4,36 +4,22 @@
 //! reference body in f64 on the CPU. The oracle itself is held against finite differences.
 
 use std::cell::{Cell, RefCell};
-use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use burn_wgpu::CubeTensor;
 
 use super::{POISON, launch::divided};
-use crate::device::{DeviceChoice, open};
+use crate::device::for_tests::gpu;
 use crate::noise::NoiseKey;
 
-/// The adapter that tests run on, a software one included, with poison on; `None` where there is none.
+/// The adapter that tests run on, a software one included, with poison on; `None` where it is left out.
 ///
 /// # Panics
-/// Without an adapter, if `ELECTRA_REQUIRE_GPU` is 1.
+/// Where there is none.
 pub(crate) fn device() -> Option<Device> {
-    static DEVICE: OnceLock<Option<Device>> = OnceLock::new();
-    let opened = DEVICE.get_or_init(|| {
-        POISON.store(true, Ordering::Relaxed);
-        match open(DeviceChoice::Gpu) {
-            Ok(opened) => Some(opened.device),
-            Err(error) if std::env::var_os("ELECTRA_REQUIRE_GPU").is_some_and(|value| value == "1") => {
-                panic!("ELECTRA_REQUIRE_GPU=1: {error}")
-            }
-            Err(error) => {
-                eprintln!("NOT TESTED, no graphics adapter: {error}");
-                None
-            }
-        }
-    });
-    opened.clone()
+    POISON.store(true, Ordering::Relaxed);
+    Some(gpu()?.device)
 }
 
 /// Uniform in [-1, 1), reproducible.

@@ -5,6 +5,9 @@
 //! writers of SPIR-V (Vulkan), MSL (Metal) and HLSL (DirectX 12), on the thread that launches it. Cooperative matrices have
 //! no HLSL: naga's writer knows none, and no adapter of DirectX 12 is said to have them.
 //!
+//! naga knows what it writes to, too, and so each text is also held against a rule of shaders/README.md: workgroup memory is
+//! written in whole elements.
+//!
 //! Browsers have compilers of their own, which are stricter. With the environment variable `ELECTRA_SHADERS_TO`, a folder,
 //! each text is also written there, for `cargo xtask test browser` to hand to one, but for those with cooperative matrices.
 
@@ -13,7 +16,8 @@ use std::path::Path;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use naga::back::{hlsl, msl, spv};
-use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::valid::{Capabilities, FunctionInfo, ModuleInfo, ValidationFlags, Validator};
+use naga::{AddressSpace, Block, Expression, Function, Module, Statement, TypeInner};
 
 static SEEN: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
 
@@ -52,6 +56,10 @@ pub(super) fn check(name: &str, source: &str) {
     let info = Validator::new(ValidationFlags::all(), capabilities)
         .validate(&module)
         .unwrap_or_else(|error| fail("validation", error.emit_to_string(source)));
+    let parts = partial_writes(&module, &info);
+    if parts > 0 {
+        fail("workgroup memory", format!("{parts} writes to parts of a vector or a matrix: see shaders/README.md"));
+    }
     // The first version with subgroups, which wgpu goes beyond on any driver that has them.
     let lang_version = if has_subgroups || has_matrices { (1, 3) } else { spv::Options::default().lang_version };
     spv::write_vec(&module, &info, &spv::Options { lang_version, ..spv::Options::default() }, None)
@@ -63,7 +71,42 @@ pub(super) fn check(name: &str, source: &str) {
     to_hlsl(&module, &info, has_subgroups).unwrap_or_else(|error| fail("HLSL", error));
 }
 
-fn to_msl(module: &naga::Module, info: &ModuleInfo, is_recent: bool) -> Result<(), String> {
+/// Writes of `module` to a component of a vector, or a row of a matrix, in workgroup memory: where several invocations make
+/// them, they race.
+fn partial_writes(module: &Module, info: &ModuleInfo) -> usize {
+    let functions = module.functions.iter().map(|(handle, function)| (function, &info[handle]));
+    let entries = module.entry_points.iter().enumerate();
+    let entries = entries.map(|(number, entry)| (&entry.function, info.get_entry_point(number)));
+    functions.chain(entries).map(|(function, info)| partial_writes_in(module, function, info, &function.body)).sum()
+}
+
+fn partial_writes_in(module: &Module, function: &Function, info: &FunctionInfo, block: &Block) -> usize {
+    let within = |block: &Block| partial_writes_in(module, function, info, block);
+    let is_partial = |pointer: naga::Handle<Expression>| {
+        let (Expression::Access { base, .. } | Expression::AccessIndex { base, .. }) = function.expressions[pointer]
+        else {
+            return false;
+        };
+        match *info[base].ty.inner_with(&module.types) {
+            TypeInner::Pointer { base, space: AddressSpace::WorkGroup } => {
+                matches!(module.types[base].inner, TypeInner::Vector { .. } | TypeInner::Matrix { .. })
+            }
+            TypeInner::ValuePointer { size: Some(_), space: AddressSpace::WorkGroup, .. } => true,
+            _ => false,
+        }
+    };
+    let count = |statement: &Statement| match statement {
+        Statement::Store { pointer, .. } => usize::from(is_partial(*pointer)),
+        Statement::Block(block) => within(block),
+        Statement::If { accept, reject, .. } => within(accept) + within(reject),
+        Statement::Switch { cases, .. } => cases.iter().map(|case| within(&case.body)).sum(),
+        Statement::Loop { body, continuing, .. } => within(body) + within(continuing),
+        _ => 0,
+    };
+    block.iter().map(count).sum()
+}
+
+fn to_msl(module: &Module, info: &ModuleInfo, is_recent: bool) -> Result<(), String> {
     let default = msl::Options::default();
     // The first version that has matrices and all of subgroups; wgpu asks the device for it.
     let lang_version = if is_recent { (2, 3) } else { default.lang_version };
@@ -73,7 +116,7 @@ fn to_msl(module: &naga::Module, info: &ModuleInfo, is_recent: bool) -> Result<(
         .map_err(|error| error.to_string())
 }
 
-fn to_hlsl(module: &naga::Module, info: &ModuleInfo, has_subgroups: bool) -> Result<(), String> {
+fn to_hlsl(module: &Module, info: &ModuleInfo, has_subgroups: bool) -> Result<(), String> {
     let default = hlsl::Options::default();
     let shader_model = if has_subgroups { hlsl::ShaderModel::V6_0 } else { default.shader_model };
     let options = hlsl::Options { shader_model, ..default };
@@ -92,6 +135,30 @@ fn numbered(source: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn writes_to_parts_of_what_invocations_share_are_found() {
+        let found = |body: &str| {
+            let text = format!(
+                "var<workgroup> fours: array<vec4<f32>, 64>;
+                var<workgroup> singles: array<f32, 64>;
+                var<workgroup> table: mat4x4<f32>;
+                @compute @workgroup_size(64)
+                fn main(@builtin(local_invocation_index) lane: u32) {{ {body} }}"
+            );
+            let module = naga::front::wgsl::parse_str(&text).unwrap();
+            let info = Validator::new(ValidationFlags::all(), Capabilities::all()).validate(&module).unwrap();
+            partial_writes(&module, &info)
+        };
+        // As product_staged.wgsl once had it.
+        assert_eq!(found("for (var i = 0u; i < 4u; i++) { fours[i * 16u + lane / 4u][lane % 4u] = 1.0; }"), 1);
+        assert_eq!(found("if (lane < 9u) { fours[lane].x = 1.0; } else { fours[lane].w += 1.0; }"), 2);
+        assert_eq!(found("let p = &fours[lane]; (*p)[2] = 1.0;"), 1);
+        assert_eq!(found("table[lane % 4u] = vec4<f32>(); table[1][2] = 3.0;"), 2);
+        let whole = "var four = vec4<f32>(); four.x = 1.0; four[lane % 4u] = 2.0; fours[lane] = four;
+            singles[lane] = four.x; table = mat4x4<f32>(); let p = &fours[lane]; *p = four;";
+        assert_eq!(found(whole), 0);
+    }
 
     /// What `common/matrix_units.wgsl` relies on, and no adapter here could show.
     #[test]

@@ -1,0 +1,94 @@
+//! Matrix products in the forms that cards take: staged in workgroup memory, in half precision, on matrix units.
+
+use burn::tensor::Device;
+
+use super::{Arrays, Case, Extent, TOLERANCE, differentiate, host, matrix, sizes};
+use crate::gpu::{
+    self,
+    product::{Epilogue, Form, Mode, product_in},
+    units::Units,
+};
+use crate::{DeviceFailure, Kernel, Precision, gelu, linear, with_precision};
+
+/// Products whose operands only the adapter rounds to f16: by at most 2^-10 each, where an adapter rounds towards zero.
+const HALF_TOLERANCE: f64 = 5e-3;
+
+pub(super) fn cases(device: &Device, extent: Extent) -> Vec<Case> {
+    let mut cases = Vec::new();
+    // A software adapter takes it for very long rows alone, and many seconds to compile it.
+    if extent == Extent::Full || !gpu::is_software(&gpu::probe(device)) {
+        for size in sizes(extent, &[[128, 256, 256]], &[[67, 37, 100]]) {
+            let [m, n, k] = size;
+            let name = format!("products staged in workgroup memory, {m} x {n} x {k}");
+            cases.push(Case::new(Kernel::Linear, name, move |device| dense(device, size)));
+        }
+    }
+    if !gpu::has_f16(device) {
+        return cases;
+    }
+    for [rows, inputs, outputs] in sizes(extent, &[[33, 37, 19]], &[[1, 1, 1], [128, 256, 64], [65, 512, 1]]) {
+        let name = format!("linear in half precision {rows} x {inputs} -> {outputs}");
+        let case = Case::new(Kernel::Linear, name, move |device| {
+            with_precision(Precision::F16, || {
+                differentiate(device, &[[rows, inputs], [outputs, inputs], [1, outputs]], |operands, _| {
+                    let [x, weight, bias] = operands.try_into().expect("three operands");
+                    linear(x, weight, bias.reshape([outputs]))
+                })
+            })
+        });
+        cases.push(Case { tolerance: HALF_TOLERANCE, ..case });
+    }
+    let Some(units) = gpu::adapter::of(&gpu::probe(device)).units else { return cases };
+    let more = [[1, 1, 1], [128, 64, 256], [700, 130, 37], [65, 64, 1100]];
+    for size in sizes(extent, &[[67, 132, 100]], &more) {
+        let [m, n, k] = size;
+        // Both round alike, and differ by the order of their sums.
+        cases.push(Case {
+            kernel: Kernel::MatrixUnits,
+            name: format!("products on matrix units of {0} x {0}, {m} x {n} x {k}", units.size),
+            tolerance: TOLERANCE,
+            body: Box::new(move |device| on_units(device, size, units)),
+            twin: Some(Box::new(move |device| staged_in_half(device, size))),
+        });
+    }
+    cases
+}
+
+pub(super) fn on_units(device: &Device, size: [usize; 3], units: Units) -> Result<Arrays, DeviceFailure> {
+    with_precision(Precision::F16, || products(device, size, &|parts| Form::Matrix { units, parts }))
+}
+
+pub(super) fn staged_in_half(device: &Device, size: [usize; 3]) -> Result<Arrays, DeviceFailure> {
+    with_precision(Precision::F16, || products(device, size, &Form::Staged))
+}
+
+/// What a dense layer with GELU makes of products in `form`: its results, the values before GELU, and the gradients of
+/// input, weight and bias where a gradient has come back to those values.
+fn products(device: &Device, [m, n, k]: [usize; 3], form: &dyn Fn(usize) -> Form) -> Result<Arrays, DeviceFailure> {
+    let operand = |seed, shape| gpu::constant(&matrix(seed, shape, device));
+    let (x, weight, bias, dy) = (operand(1, [m, k]), operand(2, [n, k]), operand(3, [1, n]), operand(4, [m, n]));
+    let (z, of_bias) = (gpu::empty(&x, [m, n]), gpu::empty(&x, [n, 1]));
+    let forward = Epilogue { bias: Some(&bias), gelu: true, keep: Some(&z), ..Epilogue::default() };
+    let to_weight = Epilogue { sums: Some(&of_bias), ..Epilogue::default() };
+    let found = [
+        product_in(form(1), Mode::TransposedB, &x, &weight, forward),
+        product_in(form(1), Mode::Plain, &dy, &weight, Epilogue::default()),
+        product_in(form(2), Mode::TransposedA, &dy, &x, to_weight),
+    ];
+    host(&found.into_iter().chain([z, of_bias]).map(gpu::tensor::<2>).collect::<Vec<_>>())
+}
+
+/// The same on the CPU in primitives, and staged elsewhere.
+fn dense(device: &Device, [m, n, k]: [usize; 3]) -> Result<Arrays, DeviceFailure> {
+    if gpu::is_gpu(&matrix(1, [1, 1], device)) {
+        return products(device, [m, n, k], &Form::Staged);
+    }
+    let operand = |seed, shape| matrix(seed, shape, device);
+    let (x, weight, bias, dy) =
+        (operand(1, [m, k]), operand(2, [n, k]), operand(3, [1, n]).reshape([n]), operand(4, [m, n]));
+    let z = linear::reference(x.clone(), weight.clone(), bias.clone());
+    let y = gelu::reference(x.clone(), weight.clone(), bias);
+    let of_weight = dy.clone().transpose().matmul(x);
+    let of_bias = dy.clone().sum_dim(0).transpose();
+    host(&[y, dy.matmul(weight), of_weight, z, of_bias])
+}
