@@ -5,6 +5,8 @@ mod default_job;
 mod detect;
 mod devices;
 mod faults;
+mod folders;
 mod pretrain;
+mod signals;
 mod terminal;
 mod tokenizer_and_data;

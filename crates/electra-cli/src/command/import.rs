@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use electra_train::hugging_face::{Architecture, export, import_as};
+use electra_train::export::{NETWORKS, NetworkFolders, Replace};
+use electra_train::hugging_face::{Architecture, import_as};
 use electra_train::model_card::ModelCard;
 
 use crate::terminal::Terminal;
@@ -28,14 +29,19 @@ pub struct Args {
     /// Where to write discriminator/ and generator/
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Replace networks that are already there
+    #[arg(long)]
+    overwrite: bool,
 }
 
 pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
+    let mut folders = NetworkFolders::begin(&args.out)?;
+    folders.check(if args.overwrite { Replace::Any } else { Replace::Nothing })?;
     // Both are read before anything is written.
     let mut read = Vec::new();
     for (name, folder, architecture) in [
-        ("discriminator", &args.discriminator, Architecture::PreTraining),
-        ("generator", &args.generator, Architecture::MaskedLm),
+        (NETWORKS[0], &args.discriminator, Architecture::PreTraining),
+        (NETWORKS[1], &args.generator, Architecture::MaskedLm),
     ] {
         read.push((name, folder, import_as(folder, architecture.class_name())?));
     }
@@ -44,10 +50,14 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
         if tokenizer.is_none() {
             terminal.warn(format_args!("{}: no tokenizer.json; the copy has none either", folder.display()));
         }
-        let card = ModelCard { name: format!("Imported from {}", folder.display()), ..ModelCard::default() };
-        let out = args.out.join(name);
-        export(&out, &network, tokenizer, &card)?;
-        terminal.result(out.display())?;
+        // The folder's own name and not its path: a card is made to be published.
+        let source = folder.canonicalize()?;
+        let source = source.file_name().unwrap_or_default().to_string_lossy();
+        let card = ModelCard { name: format!("Imported from {source}"), ..ModelCard::default() };
+        folders.add(name, &network, tokenizer, &card)?;
+    }
+    for folder in folders.publish()? {
+        terminal.result(folder.display())?;
     }
     Ok(())
 }

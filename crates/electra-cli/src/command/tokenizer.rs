@@ -4,9 +4,10 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use electra_data::{Stage, Tokenizer, TrainOptions};
+use electra_data::tokenizer::files::TOKENIZER_FILE;
+use electra_data::{OutFolder, Stage, Tokenizer, TrainOptions};
 
-use super::data::InputArgs;
+use super::input_args::InputArgs;
 use crate::terminal::{HEADING_STYLE, Terminal, Unit};
 
 /// Train a vocabulary, or import one
@@ -94,7 +95,7 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
 }
 
 fn train(args: TrainArgs, terminal: &Terminal) -> anyhow::Result<()> {
-    check_target(&args.out, args.overwrite)?;
+    let out = begin(&args.out, args.overwrite)?;
     let source = args.input.source()?;
     let options = TrainOptions {
         vocab_size: args.vocab_size,
@@ -117,22 +118,24 @@ fn train(args: TrainArgs, terminal: &Terminal) -> anyhow::Result<()> {
             args.vocab_size
         ));
     }
-    save(&tokenizer, &args.out, terminal)
+    save(&tokenizer, out, terminal)
 }
 
 fn import(args: ImportArgs, terminal: &Terminal) -> anyhow::Result<()> {
-    check_target(&args.out, args.overwrite)?;
+    let out = begin(&args.out, args.overwrite)?;
     let lowercase = match (args.cased, args.uncased) {
         (true, _) => Some(false),
         (_, true) => Some(true),
         _ => None,
     };
     let tokenizer = Tokenizer::import(&args.path, lowercase)?;
-    save(&tokenizer, &args.out, terminal)
+    save(&tokenizer, out, terminal)
 }
 
-fn save(tokenizer: &Tokenizer, folder: &Path, terminal: &Terminal) -> anyhow::Result<()> {
-    tokenizer.save(folder)?;
+fn save(tokenizer: &Tokenizer, out: OutFolder, terminal: &Terminal) -> anyhow::Result<()> {
+    let folder = out.path().to_owned();
+    tokenizer.save(out.building())?;
+    out.publish(&[TOKENIZER_FILE.into()], &[])?;
     terminal.result(format_args!(
         "{}: {} entries, {}, sha256 {}",
         folder.display(),
@@ -143,17 +146,15 @@ fn save(tokenizer: &Tokenizer, folder: &Path, terminal: &Terminal) -> anyhow::Re
     Ok(())
 }
 
-/// A tokenizer that is there already belongs to datasets and models that would no longer fit.
-fn check_target(folder: &Path, overwrite: bool) -> anyhow::Result<()> {
-    if folder.is_file() {
-        bail!("{}: a file of this name is in the way; choose another --out", folder.display());
-    }
-    let is_empty = std::fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none());
-    if !is_empty && !overwrite {
+/// The folder that a tokenizer is to be written into, before any text is read. One that is there already belongs to
+/// datasets and models that would no longer fit.
+fn begin(folder: &Path, overwrite: bool) -> anyhow::Result<OutFolder> {
+    let out = OutFolder::begin(folder)?;
+    if !overwrite && !out.is_vacant()? {
         bail!(
             "{}: the folder is not empty; choose another --out, or replace the tokenizer there with --overwrite",
             folder.display()
         );
     }
-    Ok(())
+    Ok(out)
 }

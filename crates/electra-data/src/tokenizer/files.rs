@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{Tokenizer, parse_vocab};
 use crate::atomic;
 use crate::error::{DataError, Result, io_error, shown};
+use crate::out_folder::finish_interrupted;
 
 /// The file that everything is read from.
 pub const TOKENIZER_FILE: &str = "tokenizer.json";
@@ -22,6 +23,7 @@ impl Tokenizer {
     /// A missing folder or file, malformed JSON, missing special tokens.
     pub fn load(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
+        finish_interrupted(folder)?;
         let path = folder.join(TOKENIZER_FILE);
         if !path.is_file() {
             let (reason, remedy) = if !folder.exists() {
@@ -107,10 +109,14 @@ impl Tokenizer {
             "sep_token": "[SEP]",
             "mask_token": "[MASK]",
         });
-        atomic::write(&folder.join(VOCAB_FILE), vocab.as_bytes())?;
-        atomic::write(&folder.join(CONFIG_FILE), format!("{config:#}\n").as_bytes())?;
+        let write = |name: &str, text: &str| {
+            let path = folder.join(name);
+            atomic::write(&path, text.as_bytes()).map_err(io_error("write to", &path))
+        };
+        write(VOCAB_FILE, &vocab)?;
+        write(CONFIG_FILE, &format!("{config:#}\n"))?;
         // Last, since loading looks for this one.
-        atomic::write(&folder.join(TOKENIZER_FILE), self.to_json().as_bytes())
+        write(TOKENIZER_FILE, &self.to_json())
     }
 }
 

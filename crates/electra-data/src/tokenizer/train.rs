@@ -82,7 +82,7 @@ impl Tokenizer {
             .collect();
         let trainer = BpeTrainer::builder()
             .show_progress(false)
-            .vocab_size(options.vocab_size)
+            .vocab_size(options.vocab_size.min(most_entries(characters, &words)))
             .min_frequency(options.min_frequency)
             .continuing_subword_prefix("##".into())
             .special_tokens(pinned)
@@ -140,6 +140,12 @@ fn count_words(
         },
     )?;
     Ok((words, progress))
+}
+
+/// More entries than these words can give: every merge makes one, and leaves the words with one piece less. The trainer
+/// allocates for as many as it is asked for.
+fn most_entries(characters: usize, words: &WordCounts) -> usize {
+    characters + words.keys().map(|word| word.chars().count().saturating_sub(1)).sum::<usize>()
 }
 
 /// The `limit` most frequent characters, as first and as continuing pieces, sorted; and the words made of them alone.
