@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use electra_kernels::side_by_side;
+use electra_train::During;
 use electra_train::pretrain::{TrainingData, fresh_trainer, layout_of, objective_of};
 use electra_train::run_config::{MicroBatch, RunConfig};
-use electra_train::During;
 
 /// Seconds that are spent on timed steps, after one that is not timed: it compiles shaders and touches fresh memory.
 const BUDGET_SECONDS: f64 = 2.0;
