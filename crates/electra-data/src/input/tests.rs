@@ -81,14 +81,19 @@ fn documents_of_wikiextractor_stand_between_tags() {
 
 #[test]
 fn what_was_spooled_is_read_again_as_it_was() {
-    let text = "one\n\n\ntwo\rthree\n\u{feff}four\n\nfive";
-    let (folder, source) = file_source("a.txt", text.as_bytes());
+    let options = InputOptions { on_error: OnError::Skip, ..InputOptions::default() };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("a.txt");
+    std::fs::write(&path, b"one\n\n\ntwo\rthree\nbad \xff\n\xef\xbb\xbffour\n\nfive").expect("written");
+    let source = TextSource::find(&[&path], options).expect("found");
     let spooled = source.spool(&folder.path().join("spool"), &mut |_| std::ops::ControlFlow::Continue(()));
     let spooled = spooled.expect("spooled");
     assert_eq!(spooled.names(), source.names());
     let documents = collect(&source).expect("read");
+    assert_eq!(documents.len(), 3);
     for _ in 0..2 {
         assert_eq!(collect(&spooled).expect("read"), documents);
+        assert_eq!(spooled.last_reading().skipped.len(), 1, "what the first reading skipped is not forgotten");
     }
     let bytes_read = Arc::new(AtomicU64::new(0));
     spooled.read(&mut Collected::default(), &bytes_read).expect("read");
