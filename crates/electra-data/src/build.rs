@@ -14,7 +14,7 @@ use crate::manifest::{FORMAT_VERSION, MANIFEST_FILE, Manifest, SplitRecord, TOKE
 use crate::pipeline::{LineBlock, OnProgress, Progress, Stage, for_each_block, report, worker_count};
 use crate::shard::SHARD_TOKENS;
 use crate::split::SplitWriter;
-use crate::tokenizer::{LineEncoder, Tokenizer};
+use crate::tokenizer::{LineEncoder, Tokenizer, UnknownWords};
 
 /// How a dataset is built.
 #[derive(Debug, Clone)]
@@ -29,18 +29,27 @@ pub struct BuildOptions {
     pub overwrite: bool,
     /// Tokens after which a shard is full.
     pub shard_tokens: usize,
+    /// Take text even if more than half of its tokens are [UNK].
+    pub allow_unknown: bool,
 }
 
 impl Default for BuildOptions {
     fn default() -> Self {
-        Self { validation_fraction: 0.02, seed: 0, jobs: 0, overwrite: false, shard_tokens: SHARD_TOKENS }
+        Self {
+            validation_fraction: 0.02,
+            seed: 0,
+            jobs: 0,
+            overwrite: false,
+            shard_tokens: SHARD_TOKENS,
+            allow_unknown: false,
+        }
     }
 }
 
 /// Builds a dataset of `source` in the folder `out`.
 ///
 /// # Errors
-/// Those of reading; text too small to hold some out; a folder that is in the way; a full disk.
+/// Those of reading; text too small to hold some out; text that is [UNK] for the most part; a folder that is in the way; a full disk.
 pub fn build(
     source: &TextSource,
     tokenizer: &Tokenizer,
@@ -67,10 +76,13 @@ pub fn build(
     let mut progress = Progress { input_total_bytes: source.input_bytes(), ..Progress::default() };
     let make_worker = || {
         let mut encoder = LineEncoder::new(tokenizer);
-        move |block| EncodedBlock::new(&block, &mut encoder)
+        move |block| EncodedBlock::new(&block, &mut encoder, tokenizer.special().unknown)
     };
+    let (mut unknown_count, mut unknown_words) = (0, UnknownWords::default());
     for_each_block(source, worker_count(options.jobs), make_worker, |block: EncodedBlock, input_bytes| {
         block.write(&mut split)?;
+        unknown_count += block.unknown_count;
+        unknown_words.merge(&block.unknown_words);
         progress.input_bytes = input_bytes;
         progress.text_bytes += block.text_bytes;
         progress.tokens += block.tokens.len() as u64;
@@ -84,6 +96,10 @@ pub fn build(
             reason: "the corpus holds no text".into(),
             remedy: "check --input; blank lines and control characters don't count".into(),
         });
+    }
+    let unknown = unknown_words.record(progress.tokens, unknown_count);
+    if unknown.is_refused() && !options.allow_unknown {
+        return Err(DataError::Unknown { what: source.names().join(", "), reason: unknown.explained(tokenizer) });
     }
     report(on_progress, &Progress { stage: Stage::Writing, ..progress })?;
 
@@ -101,6 +117,7 @@ pub fn build(
         held_out_by: written.held_out_by,
         train: SplitRecord::of(written.train),
         validation: SplitRecord::of(written.validation),
+        unknown: Some(unknown),
         crc32c: 0,
     };
     let manifest = manifest.save(folder)?;
@@ -115,10 +132,13 @@ struct EncodedBlock {
     line_ends: Vec<usize>,
     document_ends: Vec<u32>,
     text_bytes: u64,
+    /// Tokens that are [UNK], and the words behind them.
+    unknown_count: u64,
+    unknown_words: UnknownWords,
 }
 
 impl EncodedBlock {
-    fn new(block: &LineBlock, encoder: &mut LineEncoder) -> Self {
+    fn new(block: &LineBlock, encoder: &mut LineEncoder, unknown: u32) -> Self {
         let mut tokens = Vec::with_capacity(block.text_bytes() as usize / 4);
         let line_ends = block
             .lines()
@@ -127,7 +147,14 @@ impl EncodedBlock {
                 tokens.len()
             })
             .collect();
-        Self { tokens, line_ends, document_ends: block.document_ends.clone(), text_bytes: block.text_bytes() }
+        Self {
+            unknown_count: tokens.iter().filter(|&&token| token == unknown).count() as u64,
+            unknown_words: encoder.take_unknown(),
+            tokens,
+            line_ends,
+            document_ends: block.document_ends.clone(),
+            text_bytes: block.text_bytes(),
+        }
     }
 
     fn write(&self, split: &mut SplitWriter) -> Result<()> {

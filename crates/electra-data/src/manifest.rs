@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::atomic;
 use crate::error::{DataError, Result, io_error, shown};
 use crate::shard::ShardRecord;
+use crate::tokenizer::UnknownTokens;
 
 /// Name in the dataset's folder.
 pub const MANIFEST_FILE: &str = "manifest.json";
@@ -82,6 +83,9 @@ pub struct Manifest {
     pub held_out_by: HeldOutBy,
     pub train: SplitRecord,
     pub validation: SplitRecord,
+    /// How much of the text is [UNK]; not in datasets of before it was counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<UnknownTokens>,
     /// CRC-32C of this manifest's compact JSON with 0 in this field.
     pub crc32c: u32,
 }

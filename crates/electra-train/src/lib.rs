@@ -16,6 +16,8 @@ pub mod flops;
 pub mod host;
 #[cfg(feature = "native")]
 pub mod hugging_face;
+#[cfg(feature = "native")]
+mod init_from;
 pub mod metrics;
 #[cfg(feature = "native")]
 pub mod model_card;
@@ -34,6 +36,8 @@ pub mod trainer;
 #[cfg(feature = "native")]
 pub mod training_data;
 pub mod validate;
+#[cfg(feature = "native")]
+mod weights;
 
 pub use baseline::FrequencyDetector;
 #[cfg(feature = "native")]

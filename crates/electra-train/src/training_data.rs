@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use electra_data::{Dataset, MaskingConfig, Split, TOKENIZER_FOLDER, Tokenizer, dataset_tokenizer};
+use electra_data::{Dataset, MaskingConfig, Split, TOKENIZER_FOLDER, Tokenizer, UnknownTokens, dataset_tokenizer};
 
 use crate::baseline::FrequencyDetector;
 use crate::error::{Error, Result};
+use crate::hugging_face::{self, check_tokenizer_fits};
 use crate::pretrain::TrainingData;
 use crate::run_config::RunConfig;
 
@@ -14,7 +15,8 @@ const VALIDATION_SEED: u64 = 0;
 /// Tokens that the frequency detectors count: enough for stable bigrams, and a bound on memory.
 const BASELINE_TOKENS: u64 = 20_000_000;
 
-/// Opens the dataset in `config.data.dir` and its tokenizer, whose size becomes `config.model.vocab_size`.
+/// Opens the dataset in `config.data.dir` and its tokenizer, whose size becomes `config.model.vocab_size` ([`pad_word_table`] for
+/// more rows).
 ///
 /// # Errors
 /// The folder is no whole dataset, or what `config` asks of it cannot be had.
@@ -34,7 +36,11 @@ pub fn open(config: &mut RunConfig) -> Result<TrainingData> {
     };
     let manifest = train.manifest();
     let tokens = manifest.train.tokens;
+    let unknown = manifest.unknown.as_ref().filter(|unknown| unknown.is_notable());
     Ok(TrainingData {
+        vocab_size: tokenizer.vocab_size(),
+        is_mostly_unknown: unknown.is_some_and(UnknownTokens::is_refused),
+        unknown_warning: unknown.map(|unknown| unknown.explained(&tokenizer)),
         train: batches(&train, config.seed)?,
         validation: batches(&validation, VALIDATION_SEED)?,
         special: tokenizer.special(),
@@ -50,9 +56,31 @@ pub fn open(config: &mut RunConfig) -> Result<TrainingData> {
     })
 }
 
+/// Gives the word table more rows than the tokenizer has entries: those of the network in `init_from`, else `asked`.
+///
+/// Tables are padded to a multiple of 8 or 64 for some hardware. Rows without a token are closed ([`crate::pretrain::pretrain`]).
+///
+/// # Errors
+/// The network in `init_from` cannot be read.
+pub fn pad_word_table(config: &mut RunConfig, asked: Option<usize>, init_from: Option<&Path>) -> Result<()> {
+    let rows = match init_from {
+        // The discriminator's, or that of an objective's only network.
+        Some(folder) => {
+            let networks = ["discriminator", "generator"].map(|name| folder.join(name));
+            match networks.iter().find(|network| network.join("config.json").is_file()) {
+                Some(network) => Some(hugging_face::import_config(network)?.vocab_size),
+                // That it is missing is said where it is read.
+                None => asked,
+            }
+        }
+        None => asked,
+    };
+    config.model.vocab_size = config.model.vocab_size.max(rows.unwrap_or(0));
+    Ok(())
+}
+
 fn describe(tokenizer: &Tokenizer) -> String {
-    let casing = if tokenizer.lowercase() { "lowercased" } else { "cased" };
-    format!("WordPiece, {} entries, {casing}", tokenizer.vocab_size())
+    format!("WordPiece, {} entries, {}", tokenizer.vocab_size(), tokenizer.casing())
 }
 
 fn frequencies(dataset: &Dataset, tokenizer: &Tokenizer) -> FrequencyDetector {
@@ -87,11 +115,10 @@ pub(crate) fn check_fingerprint(path: &Path, saved: &str, found: &str) -> Result
 }
 
 /// The tokenizer's folder of the run in `run`: the one beside its exported networks, else its dataset's.
-/// Sets `config.model.vocab_size`.
 ///
 /// # Errors
-/// Neither is there.
-pub fn tokenizer_folder(config: &mut RunConfig, run: &Path) -> Result<PathBuf> {
+/// Neither is there; the tokenizer has more entries than the run's network has words.
+pub fn tokenizer_folder(config: &RunConfig, run: &Path) -> Result<PathBuf> {
     let candidates = [run.join("discriminator"), run.join("generator"), config.data.dir.join(TOKENIZER_FOLDER)];
     let Some(folder) = candidates.iter().find(|folder| folder.join("tokenizer.json").is_file()) else {
         return Err(Error::invalid(
@@ -100,6 +127,6 @@ pub fn tokenizer_folder(config: &mut RunConfig, run: &Path) -> Result<PathBuf> {
             "put the dataset back, or build it again from the same text",
         ));
     };
-    config.model.vocab_size = Tokenizer::load(folder)?.vocab_size();
+    check_tokenizer_fits(&Tokenizer::load(folder)?, &config.model.discriminator(), folder)?;
     Ok(folder.clone())
 }

@@ -98,6 +98,9 @@ pub struct BuildArgs {
     /// Replace a dataset that is already there
     #[arg(long)]
     overwrite: bool,
+    /// Build it even if more than half of the tokens are [UNK]
+    #[arg(long)]
+    allow_unknown: bool,
 }
 
 const INSPECT_EXAMPLES: &str = "\
@@ -144,6 +147,7 @@ fn run_build(args: BuildArgs, terminal: &Terminal) -> anyhow::Result<()> {
         seed: args.seed,
         jobs: args.jobs,
         overwrite: args.overwrite,
+        allow_unknown: args.allow_unknown,
         ..BuildOptions::default()
     };
     let started = Instant::now();
@@ -165,6 +169,9 @@ fn run_build(args: BuildArgs, terminal: &Terminal) -> anyhow::Result<()> {
         manifest.text_bytes as f64 / 1e6 / seconds,
         tokens as f64 / 1e6 / seconds,
     ));
+    if let Some(unknown) = manifest.unknown.as_ref().filter(|unknown| unknown.is_notable()) {
+        terminal.warn(format_args!("{}", unknown.explained(&tokenizer)));
+    }
     let unit = match manifest.held_out_by {
         HeldOutBy::Documents => "whole documents",
         HeldOutBy::Lines => "blocks of lines, as there are fewer than 200 documents",
@@ -183,6 +190,9 @@ fn run_build(args: BuildArgs, terminal: &Terminal) -> anyhow::Result<()> {
 fn run_inspect(args: InspectArgs, terminal: &Terminal) -> anyhow::Result<()> {
     let masking = MaskingConfig { probability: args.mask_probability, ..MaskingConfig::default() };
     let seen = inspect(&args.dir, args.sequence_length, masking, args.seed, args.example)?;
+    if let Some(warning) = &seen.unknown_warning {
+        terminal.warn(warning);
+    }
     if args.json {
         terminal.result(serde_json::to_string_pretty(&seen)?)?;
     } else {

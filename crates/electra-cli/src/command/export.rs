@@ -43,7 +43,7 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
         Some(run) => run,
         None => newest_run()?,
     };
-    let mut config = RunConfig::load(&run.join(RUN_CONFIG))
+    let config = RunConfig::load(&run.join(RUN_CONFIG))
         .with_context(|| format!("{}: not the folder of a run", run.display()))?;
     let (path, saved) = match args.step {
         Some(step) => {
@@ -62,7 +62,7 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
             }
         }
     };
-    let tokenizer = training_data::tokenizer_folder(&mut config, &run)?;
+    let tokenizer = training_data::tokenizer_folder(&config, &run)?;
     let objective = objective_of(&config, &config.objective)?;
     let card = ModelCard { license: args.license, ..card_of_checkpoint(&run, &config, &saved.state) };
     let parameters = host::parameters_from_host(&objective.layout(), saved.parameters, &path, &Device::flex())?;

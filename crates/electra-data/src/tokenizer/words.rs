@@ -1,19 +1,22 @@
 //! The fast way from a line to ids: cut it into words, look each word up.
 //!
-//! BERT's normaliser and pre-tokeniser treat white-space-separated chunks independently (cleaning, CJK spacing and lowering
-//! work by character, and Unicode decomposition never reorders across a space), and WordPiece treats words
-//! independently. So the ids of a word can be remembered, and text has few distinct words: over 95 % of look-ups hit. ASCII
-//! chunks are cut here byte by byte; any other chunk goes through the `tokenizers` crate the first time it is seen. The
-//! result equals the crate's on every text (tests/tokenizer.rs holds both against each other); a tokenizer that isn't BERT's, and
-//! a line that spells out an added token such as "[MASK]", take the crate's own path.
+//! The rules of BERT's tokenizer and of those made here treat white-space-separated chunks independently (cleaning, CJK spacing
+//! and lowering work by character, Unicode's normal forms never reorder or compose across a space, and syllables are cut
+//! within a word), and WordPiece treats words independently. So the ids of a word can be remembered, and text has few distinct
+//! words: over 95 % of look-ups hit. ASCII chunks are cut here byte by byte; any other chunk goes through the `tokenizers`
+//! crate's rules where it has not been seen, and its words are looked up too. The result equals the crate's on every text
+//! (tests/data/tokenizer.rs holds both against each other); a tokenizer with rules of another kind, and a line that spells
+//! out an added token such as "[MASK]", take the crate's own path.
 
 use ahash::AHashMap;
 use serde_json::Value;
-use tokenizers::{Model, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer};
+use tokenizers::Model;
 
 use super::Tokenizer;
+use super::rules::{WordCutter, lowercases_by_chunk};
+use super::unknown::UnknownWords;
 
-/// A worker's memory of words is bounded by this many entries, of at most [`MAX_REMEMBERED_BYTES`] each.
+/// A worker's memory of words is bounded by this many entries, of at most [`MAX_REMEMBERED_BYTES`] each; that of chunks too.
 const MAX_REMEMBERED: usize = 1 << 18;
 const MAX_REMEMBERED_BYTES: usize = 64;
 
@@ -23,24 +26,21 @@ pub(crate) struct WordRules {
     lowercase: bool,
     /// Texts that the tokenizer matches before anything else.
     added_tokens: Vec<String>,
+    cutter: WordCutter,
 }
 
 impl WordRules {
-    /// The rules of BERT's tokenizer; `None` for any other.
+    /// The rules of a tokenizer that treats words independently; `None` for any other.
     pub(crate) fn of(description: &Value, inner: &tokenizers::Tokenizer) -> Option<Self> {
-        let normalizer = &description["normalizer"];
-        let is_bert = normalizer["type"] == "BertNormalizer"
-            && normalizer["clean_text"] == true
-            && description["pre_tokenizer"]["type"] == "BertPreTokenizer"
-            && description["model"]["type"] == "WordPiece";
+        let lowercase = lowercases_by_chunk(description)?;
         let added = inner.get_added_tokens_decoder();
         // A normalised added token is matched in text that this module never sees whole.
-        if !is_bert || added.values().any(|token| token.normalized || token.content.is_empty()) {
+        if added.values().any(|token| token.normalized || token.content.is_empty()) {
             return None;
         }
         let mut added_tokens: Vec<String> = added.into_values().map(|token| token.content).collect();
         added_tokens.sort();
-        Some(Self { lowercase: normalizer["lowercase"] == true, added_tokens })
+        Some(Self { lowercase, added_tokens, cutter: WordCutter::of(inner)? })
     }
 
     fn spells_added_token(&self, line: &str) -> bool {
@@ -84,85 +84,134 @@ fn for_each_piece(line: &str, lowercase: bool, word: &mut Vec<u8>, mut found: im
     }
 }
 
+/// Ids of texts that came up before.
+#[derive(Default)]
+struct Memory {
+    /// From a text to its ids, as a range of `ids`, and whether the unknown token is among them.
+    places: AHashMap<Box<[u8]>, (u32, u32, bool)>,
+    ids: Vec<u32>,
+}
+
+impl Memory {
+    /// Appends the ids of `text` and says whether the unknown token is among them; `None` where it isn't known.
+    fn recall(&self, text: &[u8], ids: &mut Vec<u32>) -> Option<bool> {
+        let &(start, end, has_unknown) = self.places.get(text)?;
+        ids.extend_from_slice(&self.ids[start as usize..end as usize]);
+        Some(has_unknown)
+    }
+
+    fn remember(&mut self, text: &[u8], ids: &[u32], has_unknown: bool) {
+        if text.len() <= MAX_REMEMBERED_BYTES && self.places.len() < MAX_REMEMBERED {
+            let start = self.ids.len() as u32;
+            self.ids.extend_from_slice(ids);
+            self.places.insert(text.into(), (start, self.ids.len() as u32, has_unknown));
+        }
+    }
+}
+
 /// Turns lines into ids, remembering words. One per thread; any number give the same ids.
 pub struct LineEncoder<'t> {
     tokenizer: &'t Tokenizer,
-    /// From a word or chunk to its ids, as a range of `remembered_ids`.
-    remembered: AHashMap<Box<[u8]>, (u32, u32)>,
-    remembered_ids: Vec<u32>,
+    /// Words as the rules make them.
+    words: Memory,
+    /// Chunks as they stand in a line, where all of their words are known.
+    chunks: Memory,
+    unknown: UnknownWords,
     word: Vec<u8>,
 }
 
 impl<'t> LineEncoder<'t> {
     /// An encoder that has seen no words yet.
     pub fn new(tokenizer: &'t Tokenizer) -> Self {
-        Self { tokenizer, remembered: AHashMap::new(), remembered_ids: Vec::new(), word: Vec::new() }
+        Self {
+            tokenizer,
+            words: Memory::default(),
+            chunks: Memory::default(),
+            unknown: UnknownWords::default(),
+            word: Vec::new(),
+        }
     }
 
     /// Appends the ids of `line`, the same as [`Tokenizer::encode`] gives.
     pub fn encode_into(&mut self, line: &str, ids: &mut Vec<u32>) {
-        let Some(rules) = &self.tokenizer.word_rules else {
-            ids.extend(self.tokenizer.encode(line));
-            return;
+        let Self { tokenizer, words, chunks, unknown, word } = self;
+        let rules = match &tokenizer.word_rules {
+            Some(rules) if !rules.spells_added_token(line) => rules,
+            _ => return encode_whole(tokenizer, line, ids, unknown),
         };
-        if rules.spells_added_token(line) {
-            ids.extend(self.tokenizer.encode(line));
-            return;
-        }
-        let Self { tokenizer, remembered, remembered_ids, word } = self;
         for_each_piece(line, rules.lowercase, word, |piece| {
-            let key = match piece {
-                Piece::Word(word) => word,
-                Piece::Chunk(chunk) => chunk.as_bytes(),
+            let chunk = match piece {
+                Piece::Word(word) => return encode_word(tokenizer, word, words, unknown, ids),
+                Piece::Chunk(chunk) => chunk,
             };
-            if let Some(&(start, end)) = remembered.get(key) {
-                ids.extend_from_slice(&remembered_ids[start as usize..end as usize]);
+            if chunks.recall(chunk.as_bytes(), ids).is_some() {
                 return;
             }
             let before = ids.len();
-            match piece {
-                Piece::Word(word) => encode_word(tokenizer, word, ids),
-                Piece::Chunk(chunk) => ids.extend(tokenizer.encode(chunk)),
+            let cut =
+                rules.cutter.for_each_word(chunk, |word| encode_word(tokenizer, word.as_bytes(), words, unknown, ids));
+            if !cut {
+                // Not with rules that `WordRules::of` takes.
+                return encode_whole(tokenizer, chunk, ids, unknown);
             }
-            if key.len() <= MAX_REMEMBERED_BYTES && remembered.len() < MAX_REMEMBERED {
-                let start = remembered_ids.len() as u32;
-                remembered_ids.extend_from_slice(&ids[before..]);
-                remembered.insert(key.into(), (start, remembered_ids.len() as u32));
+            // One with unknown words is cut again each time, so that they are counted.
+            if !ids[before..].contains(&tokenizer.special().unknown) {
+                chunks.remember(chunk.as_bytes(), &ids[before..], false);
             }
         });
     }
-}
 
-fn encode_word(tokenizer: &Tokenizer, word: &[u8], ids: &mut Vec<u32>) {
-    let word = std::str::from_utf8(word).unwrap_or_default();
-    match tokenizer.inner.get_model().tokenize(word) {
-        Ok(tokens) => ids.extend(tokens.iter().map(|token| token.id)),
-        // WordPiece fails only where its vocabulary lacks the unknown token; `Tokenizer` refuses such a vocabulary.
-        Err(_) => ids.push(tokenizer.special().unknown),
+    /// The words since the last call that the vocabulary has no pieces for.
+    pub(crate) fn take_unknown(&mut self) -> UnknownWords {
+        std::mem::take(&mut self.unknown)
     }
 }
 
-/// Calls `found` with every word of `line` that BERT's normaliser and pre-tokeniser make: what a vocabulary is trained on.
-#[cfg_attr(not(feature = "native"), allow(dead_code))]
+/// Appends the ids of `word`, which the rules made.
+fn encode_word(tokenizer: &Tokenizer, word: &[u8], words: &mut Memory, unknown: &mut UnknownWords, ids: &mut Vec<u32>) {
+    let text = |word| std::str::from_utf8(word).unwrap_or_default();
+    let has_unknown = words.recall(word, ids).unwrap_or_else(|| {
+        let before = ids.len();
+        match tokenizer.inner.get_model().tokenize(text(word)) {
+            Ok(tokens) => ids.extend(tokens.iter().map(|token| token.id)),
+            // WordPiece fails only where its vocabulary lacks the unknown token; `Tokenizer` refuses such a vocabulary.
+            Err(_) => ids.push(tokenizer.special().unknown),
+        }
+        let has_unknown = ids[before..].contains(&tokenizer.special().unknown);
+        words.remember(word, &ids[before..], has_unknown);
+        has_unknown
+    });
+    if has_unknown {
+        unknown.add(text(word), 1);
+    }
+}
+
+/// Appends the ids of `text` as the crate gives them.
+fn encode_whole(tokenizer: &Tokenizer, text: &str, ids: &mut Vec<u32>, unknown: &mut UnknownWords) {
+    let before = ids.len();
+    ids.extend(tokenizer.encode(text));
+    if ids[before..].contains(&tokenizer.special().unknown) {
+        let (found, places) = tokenizer.encode_with_offsets(text);
+        for (_, (start, end)) in found.iter().zip(places).filter(|(id, _)| **id == tokenizer.special().unknown) {
+            unknown.add(text.get(start..end).unwrap_or_default(), 1);
+        }
+    }
+}
+
+/// Calls `found` with every word of `line` that `cutter`'s rules make: what a vocabulary is trained on. `scratch` is reused.
+#[cfg(feature = "native")]
 pub(crate) fn for_each_word(
     line: &str,
-    normalizer: &tokenizers::normalizers::BertNormalizer,
+    cutter: &WordCutter,
+    lowercase: bool,
     scratch: &mut Vec<u8>,
     mut found: impl FnMut(&str),
 ) {
-    for_each_piece(line, normalizer.lowercase, scratch, |piece| match piece {
+    for_each_piece(line, lowercase, scratch, |piece| match piece {
         Piece::Word(word) => found(std::str::from_utf8(word).unwrap_or_default()),
         Piece::Chunk(chunk) => {
-            let mut text = PreTokenizedString::from(chunk);
-            let cut = text
-                .normalize(|part| tokenizers::Normalizer::normalize(normalizer, part))
-                .and_then(|()| tokenizers::pre_tokenizers::bert::BertPreTokenizer.pre_tokenize(&mut text));
-            debug_assert!(cut.is_ok(), "BERT's normaliser and pre-tokeniser never fail");
-            for (word, _, _) in text.get_splits(OffsetReferential::Normalized, OffsetType::Byte) {
-                if !word.is_empty() {
-                    found(word);
-                }
-            }
+            let cut = cutter.for_each_word(chunk, &mut found);
+            debug_assert!(cut, "the rules made here never fail");
         }
     });
 }
