@@ -8,3 +8,4 @@ mod faults;
 mod pretrain;
 mod terminal;
 mod tokenizer_and_data;
+mod tokenizers;

@@ -148,9 +148,10 @@ fn check_tokenizer(path: &Path, own: &Tokenizer, events: &mut EventSink<'_>) -> 
             ));
             Ok(())
         }
-        Difference::Sizes => {
+        Difference::Unused => {
             warn(format!(
-                "its tokenizer has {} entries and the dataset's {}; those that both have are the same",
+                "its tokenizer ({} entries) has words that the dataset's ({}) lacks, or the other way round; those that both \
+                 have are the same",
                 found.vocab_size(),
                 own.vocab_size()
             ));
@@ -160,13 +161,16 @@ fn check_tokenizer(path: &Path, own: &Tokenizer, events: &mut EventSink<'_>) -> 
 }
 
 /// How two tokenizers differ that are not the same.
-pub(crate) enum Difference {
+enum Difference {
+    /// Other words under the same ids.
     Tokens { count: usize, of: usize, id: usize, theirs: String, ours: String },
-    Sizes,
+    /// A word in one under ids that the other doesn't use.
+    Unused,
+    /// The same words, found otherwise.
     Rules,
 }
 
-pub(crate) fn difference(theirs: &Tokenizer, ours: &Tokenizer) -> Difference {
+fn difference(theirs: &Tokenizer, ours: &Tokenizer) -> Difference {
     let (their_tokens, our_tokens) = (theirs.tokens(), ours.tokens());
     let of = their_tokens.len().min(our_tokens.len());
     // Rows that a network never saw in use may get a word: that is what they are kept for.
@@ -184,7 +188,7 @@ pub(crate) fn difference(theirs: &Tokenizer, ours: &Tokenizer) -> Difference {
             theirs: their_tokens[id].clone(),
             ours: our_tokens[id].clone(),
         },
-        None if their_tokens.len() != our_tokens.len() => Difference::Sizes,
+        None if their_tokens != our_tokens => Difference::Unused,
         None => Difference::Rules,
     }
 }
