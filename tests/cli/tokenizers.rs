@@ -84,22 +84,22 @@ fn text_that_the_vocabulary_cannot_say_is_refused_and_some_of_it_warned_of() {
     let text = std::fs::read_to_string(small.path("text.txt")).unwrap();
     std::fs::write(small.path("some.txt"), format!("{text}\n{}", &hindi[..hindi.len() / 10])).unwrap();
     let (input, out) = (small.shown("some.txt"), small.shown("some"));
-    let built =
-        run(["data", "build", "--input", &input, "--tokenizer", &tokenizer, "--out", &out]).expect_success();
+    let built = run(["data", "build", "--input", &input, "--tokenizer", &tokenizer, "--out", &out]).expect_success();
     assert!(built.stderr.contains("% of the tokens are [UNK]"), "{built:#?}");
     // And none.
     let (input, out) = (small.shown("text.txt"), small.shown("none"));
-    let built =
-        run(["data", "build", "--input", &input, "--tokenizer", &tokenizer, "--out", &out]).expect_success();
+    let built = run(["data", "build", "--input", &input, "--tokenizer", &tokenizer, "--out", &out]).expect_success();
     assert!(!built.stderr.contains("[UNK]"), "{built:#?}");
 }
 
 #[test]
 fn characters_that_a_limit_leaves_out_are_warned_of() {
-    let text: String = (0..600).map(|line| {
-        let rare = char::from_u32(0x4e00 + line % 50).unwrap();
-        format!("common words and {rare} rare\n")
-    }).collect();
+    let text: String = (0..600)
+        .map(|line| {
+            let rare = char::from_u32(0x4e00 + line % 50).unwrap();
+            format!("common words and {rare} rare\n")
+        })
+        .collect();
     let (_folder, path) = with_text(&text);
     let train = |limit: &str| {
         let (input, out) = (path("in.txt"), path(limit));

@@ -47,11 +47,16 @@ fn init_from_networks_that_do_not_fit_is_one_message() {
         run(arguments)
     };
     let wide = attempt("a", "first", "model.intermediate_size=128");
-    wide.expect_bad_input(&["discriminator", "intermediate_size is 64, but the run's is 128", "--set model.intermediate_size=64"]);
+    wide.expect_bad_input(&[
+        "discriminator",
+        "intermediate_size is 64, but the run's is 128",
+        "--set model.intermediate_size=64",
+    ]);
     // What was refused leaves the folder free for another attempt.
     attempt("a", "first", "model.num_hidden_layers=2").expect_bad_input(&["first", "num_hidden_layers is 1"]);
     // Of the same shapes, and still another network.
-    attempt("b", "first", "model.num_attention_heads=4").expect_bad_input(&["num_attention_heads is 2, but the run's is 4"]);
+    attempt("b", "first", "model.num_attention_heads=4")
+        .expect_bad_input(&["num_attention_heads is 2, but the run's is 4"]);
     attempt("b", "first", "model.layer_norm_eps=1e-6").expect_bad_input(&["layer_norm_eps is 1e-12", "1e-6"]);
     attempt("b", "first", "model.generator_size=0.5").expect_bad_input(&["generator", "model.generator_size"]);
     attempt("c", "nowhere", "seed=1").expect_bad_input(&["nowhere", "config.json", "check the path"]);
@@ -68,9 +73,14 @@ fn with_tokenizer(small: &SmallRun, name: &str, change: impl Fn(&mut Vec<&str>),
     for network in ["discriminator", "generator"] {
         std::fs::create_dir_all(small.path(&format!("{name}/{network}"))).unwrap();
         for file in ["config.json", "model.safetensors"] {
-            std::fs::copy(small.path(&format!("first/{network}/{file}")), small.path(&format!("{name}/{network}/{file}"))).unwrap();
+            std::fs::copy(
+                small.path(&format!("first/{network}/{file}")),
+                small.path(&format!("{name}/{network}/{file}")),
+            )
+            .unwrap();
         }
-        std::fs::copy(format!("{folder}/tokenizer.json"), small.path(&format!("{name}/{network}/tokenizer.json"))).unwrap();
+        std::fs::copy(format!("{folder}/tokenizer.json"), small.path(&format!("{name}/{network}/tokenizer.json")))
+            .unwrap();
     }
     small.shown(name)
 }
@@ -146,7 +156,9 @@ fn rows_of_a_word_table_beyond_the_tokenizer_are_kept_and_never_used() {
     arguments.extend(["--init-from".to_owned(), imported]);
     run(arguments).expect_success();
     let check = |run: &str| {
-        let config: Value = serde_json::from_slice(&std::fs::read(small.path(&format!("{run}/generator/config.json"))).unwrap()).unwrap();
+        let config: Value =
+            serde_json::from_slice(&std::fs::read(small.path(&format!("{run}/generator/config.json"))).unwrap())
+                .unwrap();
         assert_eq!(config["vocab_size"], rows);
         let mut seen = 0;
         for network in ["discriminator", "generator"] {
@@ -154,7 +166,8 @@ fn rows_of_a_word_table_beyond_the_tokenizer_are_kept_and_never_used() {
                 if shape[0] != rows {
                     continue;
                 }
-                let values: Vec<f32> = bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+                let values: Vec<f32> =
+                    bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
                 let width = values.len() / rows;
                 let expected = if name.ends_with("bias") { -1e4 } else { 0.25 };
                 assert!(values[entries * width..].iter().all(|&value| value == expected), "{name}");
@@ -176,7 +189,8 @@ fn rows_of_a_word_table_beyond_the_tokenizer_are_kept_and_never_used() {
     run(["export", &small.shown("next"), "--out", &out]).expect_success();
     check("exported");
     run(["detect", "--model", &out, "--json", "the small dog sees"]).expect_success();
-    let filled = run(["fill", "--model", &out, "--json", "--top-k", &rows.to_string(), "the [MASK] dog"]).expect_success();
+    let filled =
+        run(["fill", "--model", &out, "--json", "--top-k", &rows.to_string(), "the [MASK] dog"]).expect_success();
     let filled: Value = serde_json::from_str(&filled.stdout).unwrap();
     let candidates = filled["masks"][0]["candidates"].as_array().unwrap();
     assert!(candidates.iter().all(|candidate| candidate["id"].as_u64().unwrap() < entries as u64));
@@ -184,7 +198,8 @@ fn rows_of_a_word_table_beyond_the_tokenizer_are_kept_and_never_used() {
     // A new run may ask for such a table too.
     let padded = format!("model.vocab_size={}", entries + 5);
     small.pretrain("own", &[&padded, "train.steps=2", "train.warmup_steps=1"]).expect_success();
-    let config: Value = serde_json::from_slice(&std::fs::read(small.path("own/discriminator/config.json")).unwrap()).unwrap();
+    let config: Value =
+        serde_json::from_slice(&std::fs::read(small.path("own/discriminator/config.json")).unwrap()).unwrap();
     assert_eq!(config["vocab_size"], entries + 5);
 }
 

@@ -494,7 +494,8 @@ mod tests {
         let folder = exported(&whole);
         let path = folder.path().join(CONFIG);
         let config = fs::read_to_string(&path).unwrap();
-        let floats = config.replace("\"hidden_size\": 6,", "\"hidden_size\": 6.0,").replace("_layers\": 2,", "_layers\": 2.0,");
+        let floats =
+            config.replace("\"hidden_size\": 6,", "\"hidden_size\": 6.0,").replace("_layers\": 2,", "_layers\": 2.0,");
         assert_ne!(floats, config);
         fs::write(&path, floats).unwrap();
         assert_eq!(import(folder.path()).unwrap(), whole);
@@ -507,7 +508,8 @@ mod tests {
         fs::write(&path, &config).unwrap();
         let mut old = whole.clone();
         for tensor in &mut old.tensors {
-            tensor.name = tensor.name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
+            tensor.name =
+                tensor.name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
         }
         assert_eq!(import(exported(&old).path()).unwrap(), whole);
 

@@ -13,8 +13,8 @@ use electra_model::{ElectraConfig, Parameters};
 
 use crate::error::{Error, Result};
 use crate::event::{EventSink, TrainEvent};
-use crate::hugging_face::{self, Architecture, Network};
 use crate::host;
+use crate::hugging_face::{self, Architecture, Network};
 use crate::pretrain::TrainingData;
 use crate::run_config::RunConfig;
 
@@ -90,9 +90,10 @@ fn check_configuration(network: &Network, wanted: &ElectraConfig, path: &Path, c
     .into_iter()
     .filter(|(_, found, wanted)| found != wanted)
     .map(|(name, found, wanted)| (name, found.to_string(), wanted.to_string()))
-    .chain((found.layer_norm_eps != wanted.layer_norm_eps).then(|| {
-        ("layer_norm_eps", format!("{:e}", found.layer_norm_eps), format!("{:e}", wanted.layer_norm_eps))
-    }))
+    .chain(
+        (found.layer_norm_eps != wanted.layer_norm_eps)
+            .then(|| ("layer_norm_eps", format!("{:e}", found.layer_norm_eps), format!("{:e}", wanted.layer_norm_eps))),
+    )
     .collect();
     let Some((first, ..)) = differ.first() else { return Ok(()) };
     let problem = differ

@@ -139,7 +139,11 @@ fn other_format(folder: &Path, wanted: &Path) -> Error {
     let convert = "load the model in Python with transformers and save it with save_pretrained(\"FOLDER\"), then import that folder";
     let known = [
         ("pytorch_model.bin", "only pytorch_model.bin, which is not read since it can run code", convert),
-        ("pytorch_model.bin.index.json", "only pytorch_model-*.bin, which are not read since they can run code", convert),
+        (
+            "pytorch_model.bin.index.json",
+            "only pytorch_model-*.bin, which are not read since they can run code",
+            convert,
+        ),
         ("tf_model.h5", "only tf_model.h5, the weights of TensorFlow, which are not read", FROM_TF),
         ("flax_model.msgpack", "only flax_model.msgpack, the weights of Flax, which are not read", FROM_FLAX),
     ];
@@ -196,7 +200,8 @@ mod tests {
         let put = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
         put("a.safetensors", &encode(&[tensor("x.LayerNorm.gamma", 2.0)], None));
         put("b.safetensors", &encode(&[tensor("x.LayerNorm.beta", 3.0), tensor("y", 4.0)], None));
-        let map = r#"{"x.LayerNorm.gamma": "a.safetensors", "x.LayerNorm.beta": "b.safetensors", "y": "b.safetensors"}"#;
+        let map =
+            r#"{"x.LayerNorm.gamma": "a.safetensors", "x.LayerNorm.beta": "b.safetensors", "y": "b.safetensors"}"#;
         put(INDEX, format!(r#"{{"metadata": {{}}, "weight_map": {map}}}"#).as_bytes());
         let weights = Weights::open(folder.path()).unwrap();
         assert_eq!(weights.names().collect::<Vec<_>>(), ["x.LayerNorm.bias", "x.LayerNorm.weight", "y"]);

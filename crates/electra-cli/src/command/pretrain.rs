@@ -130,8 +130,7 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
 /// build.
 fn asked_rows(args: &Args, config: &RunConfig, folder: &Path) -> Option<usize> {
     let is_set = args.sets.iter().any(|set| set.trim_start().starts_with("model.vocab_size"));
-    let is_resumed =
-        args.resume && args.preset.is_none() && args.config.is_none() && folder.join(RUN_CONFIG).exists();
+    let is_resumed = args.resume && args.preset.is_none() && args.config.is_none() && folder.join(RUN_CONFIG).exists();
     (is_set || is_resumed).then_some(config.model.vocab_size)
 }
 

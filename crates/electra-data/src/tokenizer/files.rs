@@ -142,7 +142,9 @@ fn no_vocabulary(folder: &Path) -> DataError {
 /// An error for want of special tokens names those that the settings have in their place.
 fn name_special_tokens(error: DataError, settings: &Settings) -> DataError {
     match error {
-        DataError::Tokenizer { path, reason, remedy } if reason.contains("lacks") && !settings.other_names.is_empty() => {
+        DataError::Tokenizer { path, reason, remedy }
+            if reason.contains("lacks") && !settings.other_names.is_empty() =>
+        {
             let names: Vec<String> =
                 settings.other_names.iter().map(|(role, name)| format!("{role} is {name:?}")).collect();
             DataError::Tokenizer { path, reason: format!("{reason} ({CONFIG_FILE}: {})", names.join(", ")), remedy }

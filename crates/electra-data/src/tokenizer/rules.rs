@@ -220,7 +220,9 @@ pub(crate) fn lowercases_by_chunk(description: &Value) -> Option<bool> {
         _ => false,
     });
     let known_pre_tokenizers = pre_tokenizers.first().is_some_and(|step| step["type"] == "BertPreTokenizer")
-        && pre_tokenizers[1..].iter().all(|step| step["pattern"]["Regex"] == SYLLABLES && step["behavior"] == "Isolated");
+        && pre_tokenizers[1..]
+            .iter()
+            .all(|step| step["pattern"]["Regex"] == SYLLABLES && step["behavior"] == "Isolated");
     let lowercases = normalizers.iter().any(|step| step["type"] == "Lowercase" || step["lowercase"] == true);
     (cleans && known_normalizers && known_pre_tokenizers).then_some(lowercases)
 }

@@ -50,11 +50,9 @@ impl Settings {
         let flag = |key: &str| match fields.get(key) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Bool(value)) => Ok(Some(*value)),
-            Some(other) => Err(DataError::tokenizer(
-                shown(&path),
-                format!("{key} is {other}"),
-                "it must be true, false or null",
-            )),
+            Some(other) => {
+                Err(DataError::tokenizer(shown(&path), format!("{key} is {other}"), "it must be true, false or null"))
+            }
         };
         let class = fields.get("tokenizer_class").and_then(Value::as_str).map(str::to_owned);
         let word_tokenizer = fields.get("word_tokenizer_type").and_then(Value::as_str).filter(|kind| *kind != "basic");
@@ -109,7 +107,8 @@ impl Tokenizer {
                 "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
             }),
         };
-        for (role, name) in ["pad_token", "unk_token", "cls_token", "sep_token", "mask_token"].iter().zip(SPECIAL_NAMES) {
+        for (role, name) in ["pad_token", "unk_token", "cls_token", "sep_token", "mask_token"].iter().zip(SPECIAL_NAMES)
+        {
             settings[role] = name.into();
         }
         if let Some(length) = self.max_length {
@@ -129,7 +128,10 @@ impl Tokenizer {
             && model["max_input_chars_per_word"] == 100;
         let added = self.inner.get_added_tokens_decoder();
         let special = added.len() == SPECIAL_NAMES.len()
-            && added.values().all(|token| *token == AddedToken::from(token.content.clone(), true))
+            && added.values().all(|token| {
+                let AddedToken { single_word, lstrip, rstrip, normalized, special, .. } = token;
+                *special && !(*single_word || *lstrip || *rstrip || *normalized)
+            })
             && SPECIAL_NAMES.iter().all(|name| model["vocab"].get(name).is_some());
         if !(rules && special && self.frames_as_bert()) {
             return None;

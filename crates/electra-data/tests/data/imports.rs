@@ -41,9 +41,7 @@ fn write_json(folder: &Path, model: Value) {
 fn every_setting_beside_a_vocab_txt_is_read() {
     let words = ["ärzte", "arzte", "Ärzte", "中国", "中", "国"];
     let read = |config| tokens(&import(folder(&words, Some(config)).path()).tokenizer, "Ärzte 中国");
-    let setting = |lower: bool, strip: Value, chinese: bool| {
-        json!({"do_lower_case": lower, "strip_accents": strip, "tokenize_chinese_chars": chinese})
-    };
+    let setting = |lower: bool, strip: Value, chinese: bool| json!({"do_lower_case": lower, "strip_accents": strip, "tokenize_chinese_chars": chinese});
     assert_eq!(read(setting(true, Value::Null, true)), ["arzte", "中", "国"]);
     assert_eq!(read(setting(true, json!(true), true)), ["arzte", "中", "国"]);
     assert_eq!(read(setting(true, json!(false), true)), ["ärzte", "中", "国"]);
@@ -104,7 +102,8 @@ fn without_settings_the_pieces_decide() {
 
     // A choice against the pieces is taken, and what it makes unreachable is counted.
     let options = ImportOptions { lowercase: Some(true), strip_accents: StripAccents::Always };
-    let stripped = Tokenizer::import(folder(&["학생", "##이", "Chef", "bar"], None).path(), &options).expect("imported");
+    let stripped =
+        Tokenizer::import(folder(&["학생", "##이", "Chef", "bar"], None).path(), &options).expect("imported");
     assert!(stripped.notices[0].contains("3 of 4 pieces can never be found"), "{:?}", stripped.notices);
     // Chinese words that the rules would cut are such pieces, continuing characters are not.
     let words = import(folder(&["中国", "中", "国", "##国"], None).path());
@@ -142,7 +141,10 @@ fn the_table_of_a_tokenizer_json_is_made_whole_or_refused() {
     // No token of a line break may break the lines of a vocab.txt.
     tokenizer.save(out.path()).expect("saved");
     let lines = std::fs::read_to_string(out.path().join("vocab.txt")).expect("written");
-    assert_eq!(lines.lines().skip(5).collect::<Vec<_>>(), ["a", "[unused_hole_6]", "[unused_hole_7]", "[unused_hole_8]", "b"]);
+    assert_eq!(
+        lines.lines().skip(5).collect::<Vec<_>>(),
+        ["a", "[unused_hole_6]", "[unused_hole_7]", "[unused_hole_8]", "b"]
+    );
     for (words, reason) in [
         (json!({"a": 5, "b": 5}), "both have id 5"),
         (json!({"a": 4_000_000_000_u64}), "ids go up to 4000000000"),
@@ -182,7 +184,8 @@ fn where_two_files_disagree_the_one_counts_that_counts_in_transformers() {
     let out = tempfile::tempdir().expect("a temporary folder");
     let vocab = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\närzte\narzte\n";
     Tokenizer::from_vocab_bytes(vocab.as_bytes(), true).expect("a vocabulary").save(out.path()).expect("saved");
-    let write = |config: Value| std::fs::write(out.path().join("tokenizer_config.json"), config.to_string()).expect("written");
+    let write =
+        |config: Value| std::fs::write(out.path().join("tokenizer_config.json"), config.to_string()).expect("written");
     for class in ["BertTokenizer", "BertTokenizerFast", "ElectraTokenizer", "ElectraTokenizerFast"] {
         write(json!({"tokenizer_class": class, "do_lower_case": true, "strip_accents": false}));
         let imported = import(out.path());

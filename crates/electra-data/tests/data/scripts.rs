@@ -22,9 +22,8 @@ const GREEK: &str = "Ο μαθητής διάβασε ένα βιβλίο. Τα�
 const RUSSIAN: &str = "Ёлка стоит в чаще, и мой брат её нашёл. Россия́не";
 const MATHEMATICS: &str = "if a ≠ b then a ≤ b";
 
-const ALL: [&str; 14] = [
-    HINDI, KOREAN, JAPANESE, ARABIC, HEBREW, SYRIAC, THAI, LAO, KHMER, BURMESE, GERMAN, GREEK, RUSSIAN, MATHEMATICS,
-];
+const ALL: [&str; 14] =
+    [HINDI, KOREAN, JAPANESE, ARABIC, HEBREW, SYRIAC, THAI, LAO, KHMER, BURMESE, GERMAN, GREEK, RUSSIAN, MATHEMATICS];
 
 fn train_on(texts: &[&str], options: TrainOptions) -> Trained {
     let document = texts.iter().cycle().take(4 * texts.len()).map(|text| (*text).to_owned()).collect::<Vec<_>>();
@@ -120,7 +119,8 @@ fn a_sentence_without_blanks_is_cut_into_syllables_wherever_it_stands() {
         assert!(fast == ids, "{text}");
     }
     // The same word has the same tokens after any other.
-    for (before, word) in [("ซื้อ", "เรียน"), ("และ", "เรียน"), ("ក្នុង", "ជា"), ("កម្ពុ", "ជា"), ("သည်", "နိုင်ငံ"), ("မာ", "နိုင်ငံ")] {
+    for (before, word) in [("ซื้อ", "เรียน"), ("และ", "เรียน"), ("ក្នុង", "ជា"), ("កម្ពុ", "ជា"), ("သည်", "နိုင်ငံ"), ("မာ", "နိုင်ငံ")]
+    {
         let alone = tokenizer.encode(word);
         let joined = tokenizer.encode(&format!("{before}{word}"));
         assert_eq!(joined[joined.len() - alone.len()..], alone, "{before}{word}");
@@ -132,9 +132,8 @@ fn the_alphabet_grows_with_the_vocabulary_and_what_is_left_out_is_said() {
     // 1,800 characters, the rare ones eight times.
     let character = |index: u32| char::from_u32(0x4e00 + index).expect("a character");
     let text: String = (0..1800).flat_map(|index| vec![character(index); 8 + (1800 - index as usize) / 30]).collect();
-    let train = |vocab_size, alphabet_limit| {
-        train_on(&[&text], TrainOptions { vocab_size, alphabet_limit, ..options() })
-    };
+    let train =
+        |vocab_size, alphabet_limit| train_on(&[&text], TrainOptions { vocab_size, alphabet_limit, ..options() });
     let roomy = train(4000, None);
     assert_eq!(roomy.unknown.share(), roomy.left_out.as_ref().map_or(0.0, |left| left.share));
     assert!(roomy.unknown.share() < 2e-4, "{:?}", roomy.left_out);
@@ -285,7 +284,11 @@ fn whatever_the_settings_everyone_who_reads_the_files_gets_the_same_ids() {
         let again = Tokenizer::import(&path, &Default::default()).expect("imported");
         assert_eq!(again.tokenizer.sha256(), tokenizer.sha256());
         bert += usize::from(published(&tokenizer)["tokenizer_class"] == "BertTokenizer");
-        readers.push((tokenizer, as_transformers_loads(&path), tokenizers::Tokenizer::from_file(path.join("tokenizer.json")).expect("JSON")));
+        readers.push((
+            tokenizer,
+            as_transformers_loads(&path),
+            tokenizers::Tokenizer::from_file(path.join("tokenizer.json")).expect("JSON"),
+        ));
     }
     assert_eq!(bert, 6, "those that are exactly BERT's");
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig { cases: 300, ..ProptestConfig::default() });
