@@ -132,12 +132,15 @@ impl Tokenizer {
         inner.with_normalizer(Some(rules.normalizer()));
         inner.with_pre_tokenizer(Some(rules.pre_tokenizer()));
         inner.with_decoder(Some(WordPieceDecoder::default()));
-        inner.add_special_tokens(&SPECIAL_NAMES.map(|name| AddedToken::from(name, true)));
         Self::from_inner(inner, path)
     }
 
     fn from_inner(mut inner: tokenizers::Tokenizer, path: &str) -> Result<Self> {
         let special = require_special(|name| inner.token_to_id(name), path)?;
+        // Whoever loads the folder makes special tokens of them, spelled out in a text or not; so does this.
+        let added = inner.get_added_tokens_decoder();
+        let missing = SPECIAL_NAMES.into_iter().filter(|name| !added.values().any(|token| token.content == *name));
+        inner.add_special_tokens(&missing.map(|name| AddedToken::from(name, true)).collect::<Vec<_>>());
         if inner.get_post_processor().is_none() {
             // Networks see every text between these two, whoever cuts it into tokens.
             let frame = BertProcessing::new(("[SEP]".into(), special.sep), ("[CLS]".into(), special.cls));

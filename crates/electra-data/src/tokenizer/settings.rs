@@ -130,7 +130,8 @@ impl Tokenizer {
         let special = added.len() == SPECIAL_NAMES.len()
             && added.values().all(|token| {
                 let AddedToken { single_word, lstrip, rstrip, normalized, special, .. } = token;
-                *special && !(*single_word || *lstrip || *rstrip || *normalized)
+                let is_plain = *special && !(*single_word || *lstrip || *rstrip || *normalized);
+                is_plain && SPECIAL_NAMES.contains(&token.content.as_str())
             })
             && SPECIAL_NAMES.iter().all(|name| model["vocab"].get(name).is_some());
         if !(rules && special && self.frames_as_bert()) {
