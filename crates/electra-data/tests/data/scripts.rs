@@ -27,7 +27,7 @@ const ALL: [&str; 14] =
 
 fn train_on(texts: &[&str], options: TrainOptions) -> Trained {
     let document = texts.iter().cycle().take(4 * texts.len()).map(|text| (*text).to_owned()).collect::<Vec<_>>();
-    let source = TextSource::memory("test", vec![document.join("\n")]);
+    let source = TextSource::memory("test", vec![document]);
     Tokenizer::train_with_report(&source, &options, &mut quiet).expect("trained")
 }
 
@@ -84,9 +84,9 @@ fn accents_of_latin_greek_and_cyrillic_are_stripped_by_default_and_kept_when_ask
     }
     // Beside text whose marks stay, too; and nothing is stripped where capitals are kept.
     let mixed = train_on(&ALL, options()).tokenizer;
-    assert_eq!(said(&mixed, "Schöne में Ёлка"), "schoneमेंелка");
+    assert_eq!(said(&mixed, "Über में Ёлка"), "uberमेंелка");
     let cased = train_on(&ALL, TrainOptions { lowercase: false, ..options() }).tokenizer;
-    assert_eq!(said(&cased, "Schöne में Ёлка"), "SchöneमेंЁлка");
+    assert_eq!(said(&cased, "Über में Ёлка"), "ÜberमेंЁлка");
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn the_alphabet_grows_with_the_vocabulary_and_what_is_left_out_is_said() {
 fn training_names_words_that_are_too_long() {
     let long = "x".repeat(150);
     let train = |text: &str| {
-        let source = TextSource::memory("test", vec![text.to_owned()]);
+        let source = TextSource::memory("test", vec![vec![text.to_owned()]]);
         Tokenizer::train_with_report(&source, &TrainOptions { vocab_size: 100, ..options() }, &mut quiet)
     };
     let message = train(&format!("{long} {long}")).expect_err("nothing to train on").to_string();
@@ -166,7 +166,7 @@ fn a_dataset_of_text_that_the_vocabulary_cannot_say_is_refused_unless_asked_for(
     let folder = tempfile::tempdir().expect("a temporary folder");
     let tokenizer = train_on(&[GERMAN], options()).tokenizer;
     let lines: Vec<String> = (0..200).map(|_| HINDI.to_owned()).collect();
-    let source = TextSource::memory("hindi", vec![lines.join("\n")]);
+    let source = TextSource::memory("hindi", vec![lines]);
     let make = |jobs, allow_unknown| {
         let out = folder.path().join(format!("{jobs}{allow_unknown}"));
         let options = BuildOptions { jobs, allow_unknown, ..BuildOptions::default() };
@@ -197,7 +197,7 @@ fn a_share_of_unknown_tokens_is_counted_exactly_and_with_its_words() {
     let lines = ["die 漢 über, «漢» 漢字 möchte 漢,漢 漢", "with a [MASK] 漢, a line goes another way: 漢漢"];
     let unknown = tokenizer.special().unknown;
     let expected = lines.iter().flat_map(|line| tokenizer.encode(line)).filter(|&id| id == unknown).count() as u64;
-    let source = TextSource::memory("some", vec![vec![lines.join("\n"); 50].join("\n"); 8]);
+    let source = TextSource::memory("some", vec![lines.repeat(50).into_iter().map(String::from).collect(); 8]);
     let options = BuildOptions { allow_unknown: true, ..BuildOptions::default() };
     let manifest = build(&source, &tokenizer, folder.path().join("out"), &options, &mut quiet).expect("built");
     let unknown = manifest.unknown.expect("counted");
