@@ -12,7 +12,7 @@ fn json(path: &std::path::Path) -> Value {
 }
 
 /// A folder with `text` as in.txt.
-fn with_text(text: &str) -> (tempfile::TempDir, impl Fn(&str) -> String) {
+fn with_text(text: &str) -> (tempfile::TempDir, impl Fn(&str) -> String + use<>) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("in.txt"), text).unwrap();
     let root = folder.path().to_owned();

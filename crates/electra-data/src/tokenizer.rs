@@ -7,13 +7,17 @@
 
 #[cfg(feature = "native")]
 pub mod files;
+#[cfg_attr(not(feature = "native"), allow(dead_code))]
 mod rules;
 #[cfg(feature = "native")]
 mod settings;
 #[cfg(feature = "native")]
 mod train;
+#[cfg_attr(not(feature = "native"), allow(dead_code))]
 mod unknown;
+#[cfg_attr(not(feature = "native"), allow(dead_code))]
 mod vocabulary;
+#[cfg_attr(not(feature = "native"), allow(dead_code))]
 pub(crate) mod words;
 
 use ahash::AHashMap;
@@ -31,6 +35,7 @@ pub use rules::StripAccents;
 use rules::{TextRules, normalized};
 #[cfg(feature = "native")]
 pub use train::{LeftOut, TrainOptions, Trained};
+#[cfg(feature = "native")]
 pub(crate) use unknown::UnknownWords;
 pub use unknown::{NOTABLE_SHARE, REFUSED_SHARE, UnknownTokens, UnknownWord};
 pub use vocabulary::Unreachable;
@@ -63,6 +68,7 @@ pub struct Tokenizer {
     strips_accents: bool,
     sha256: String,
     /// Tokens that the networks it is for can take, where its files say. No part of the hash: it decides no ids.
+    #[cfg_attr(not(feature = "native"), allow(dead_code))]
     max_length: Option<usize>,
     /// Set where text can be cut into words beforehand, see [`words`].
     word_rules: Option<words::WordRules>,

@@ -53,8 +53,13 @@ const SYLLABLES: &str = concat!(
     "\u{1082}-\u{108d}\u{108f}\u{109a}-\u{109d}\u{a9e5}\u{aa7b}-\u{aa7d}]+",
 );
 
+/// Whether BERT's normaliser puts blanks around a character: the CJK ideographs, but not kana and Hangul.
+pub(crate) fn is_chinese(character: char) -> bool {
+    matches!(character, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{2a6df}'
+        | '\u{2a700}'..='\u{2b81f}' | '\u{2b920}'..='\u{2ceaf}' | '\u{2f800}'..='\u{2fa1f}')
+}
+
 /// Whether a character is of a script that writes sentences without blanks between words.
-#[cfg(feature = "native")]
 fn is_unspaced(character: char) -> bool {
     matches!(character, '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{a9e0}'..='\u{a9ff}'
         | '\u{aa60}'..='\u{aa7f}')
@@ -74,7 +79,6 @@ pub enum StripAccents {
 
 impl StripAccents {
     /// What was asked for; `None` for [`StripAccents::Auto`].
-    #[cfg_attr(not(feature = "native"), allow(dead_code))]
     pub(crate) fn asked(self) -> Option<bool> {
         match self {
             Self::Auto => None,
@@ -110,8 +114,7 @@ impl TextRules {
     }
 
     /// The rules that lose nothing of any script, for text yet to be seen; [`TextRules::simplified`] once it has been.
-    #[cfg(feature = "native")]
-    pub(crate) fn careful(lowercase: bool, strip_accents: StripAccents) -> Self {
+        pub(crate) fn careful(lowercase: bool, strip_accents: StripAccents) -> Self {
         let marks = match strip_accents {
             StripAccents::Auto if lowercase => Marks::OfAlphabets,
             // BERT's own word for what happens to text that keeps its capitals.
@@ -123,8 +126,7 @@ impl TextRules {
 
     /// These rules without what changes none of `words`, which they cut: exactly BERT's for a text in alphabets, so that
     /// its tokenizer is one that every program for BERT reads.
-    #[cfg(feature = "native")]
-    pub(crate) fn simplified<'w>(self, words: impl Iterator<Item = &'w str> + Clone) -> Self {
+        pub(crate) fn simplified<'w>(self, words: impl Iterator<Item = &'w str> + Clone) -> Self {
         let mut beyond_ascii = words.filter(|word| !word.is_ascii());
         let cut_syllables = self.cut_syllables && beyond_ascii.clone().any(|word| word.chars().any(is_unspaced));
         let bert = BertNormalizer::new(true, false, None, self.lowercase);
@@ -133,6 +135,10 @@ impl TextRules {
             marks => marks,
         };
         Self { marks, cut_syllables, ..self }
+    }
+
+        pub(crate) fn of_chunks(&self) -> ChunkRules {
+        ChunkRules { lowercase: self.lowercase, cut_chinese: self.cut_chinese }
     }
 
     pub(crate) fn normalizer(&self) -> NormalizerWrapper {
@@ -178,8 +184,7 @@ pub(crate) struct WordCutter {
 }
 
 impl WordCutter {
-    #[cfg(feature = "native")]
-    pub(crate) fn new(rules: &TextRules) -> Self {
+        pub(crate) fn new(rules: &TextRules) -> Self {
         Self { normalizer: rules.normalizer(), pre_tokenizer: rules.pre_tokenizer() }
     }
 
@@ -206,9 +211,17 @@ impl WordCutter {
     }
 }
 
-/// Whether text may be cut at blanks before `description`'s rules see it, and whether they lowercase; `None` where words
-/// could depend on what stands beyond a blank, or ASCII text on more than lowering and BERT's cleaning.
-pub(crate) fn lowercases_by_chunk(description: &Value) -> Option<bool> {
+/// What is left of rules where text is cut into chunks before they see it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ChunkRules {
+    pub(crate) lowercase: bool,
+    /// Whether a chunk may be cut at [`is_chinese`] characters too.
+    pub(crate) cut_chinese: bool,
+}
+
+/// Whether text may be cut at blanks before `description`'s rules see it; `None` where words could depend on what stands
+/// beyond a blank, or ASCII text on more than lowering and BERT's cleaning.
+pub(crate) fn chunk_rules(description: &Value) -> Option<ChunkRules> {
     let mut normalizers = Vec::new();
     flatten(&description["normalizer"], "normalizers", &mut normalizers);
     let mut pre_tokenizers = Vec::new();
@@ -223,8 +236,11 @@ pub(crate) fn lowercases_by_chunk(description: &Value) -> Option<bool> {
         && pre_tokenizers[1..]
             .iter()
             .all(|step| step["pattern"]["Regex"] == SYLLABLES && step["behavior"] == "Isolated");
-    let lowercases = normalizers.iter().any(|step| step["type"] == "Lowercase" || step["lowercase"] == true);
-    (cleans && known_normalizers && known_pre_tokenizers).then_some(lowercases)
+    let rules = ChunkRules {
+        lowercase: normalizers.iter().any(|step| step["type"] == "Lowercase" || step["lowercase"] == true),
+        cut_chinese: normalizers.iter().any(|step| step["handle_chinese_chars"] == true),
+    };
+    (cleans && known_normalizers && known_pre_tokenizers).then_some(rules)
 }
 
 /// The steps of a sequence, in order, or the one step that stands by itself.

@@ -211,7 +211,7 @@ fn count_words(
             let mut counts = WordCounts::new();
             let mut too_long = LongWords::default();
             for line in block.lines() {
-                for_each_word(line, &cutter, options.lowercase, &mut scratch, |word| {
+                for_each_word(line, &cutter, rules.of_chunks(), &mut scratch, |word| {
                     if let Some(count) = counts.get_mut(word) {
                         *count += 1;
                     } else if word.len() <= MAX_WORD_CHARACTERS || word.chars().count() <= MAX_WORD_CHARACTERS {

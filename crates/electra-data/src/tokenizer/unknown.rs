@@ -60,14 +60,12 @@ impl UnknownWords {
     }
 
     /// Adds what another one counted.
-    #[cfg(feature = "native")]
     pub(crate) fn merge(&mut self, other: &Self) {
         for word in other.sorted() {
             self.add(&word.word, word.count);
         }
     }
 
-    #[cfg(feature = "native")]
     fn sorted(&self) -> Vec<UnknownWord> {
         let counts = self.counts.iter();
         let mut words: Vec<_> = counts.map(|(word, &count)| UnknownWord { word: word.to_string(), count }).collect();
@@ -76,7 +74,6 @@ impl UnknownWords {
     }
 
     /// The record of a text of `tokens` tokens, `unknown` of them [UNK], whose words these are.
-    #[cfg(feature = "native")]
     pub(crate) fn record(&self, tokens: u64, unknown: u64) -> UnknownTokens {
         let mut words = self.sorted();
         words.truncate(KEPT_WORDS);
@@ -183,7 +180,8 @@ fn cause(words: &[UnknownWord], tokenizer: &Tokenizer) -> Option<String> {
              that \"electra tokenizer train\" makes of such text cuts Thai, Lao, Khmer and Burmese into syllables"
         ));
     } else if 2 * without_piece > total {
-        characters.sort_by_key(|&(character, count)| (std::cmp::Reverse(count), character));
+        // Those of equal counts stay in the order of the words.
+        characters.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
         let named: Vec<String> = characters.iter().take(5).map(|(character, _)| format!("\"{character}\"")).collect();
         causes.push(format!(
             "the vocabulary has no piece for {}: it was made for another language, or of too few characters \

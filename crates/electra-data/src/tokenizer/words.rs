@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokenizers::Model;
 
 use super::Tokenizer;
-use super::rules::{WordCutter, lowercases_by_chunk};
+use super::rules::{ChunkRules, WordCutter, chunk_rules, is_chinese};
 use super::unknown::UnknownWords;
 
 /// A worker's memory of words is bounded by this many entries, of at most [`MAX_REMEMBERED_BYTES`] each; that of chunks too.
@@ -23,7 +23,7 @@ const MAX_REMEMBERED_BYTES: usize = 64;
 /// What has to be known of a tokenizer to cut words for it.
 #[derive(Debug, Clone)]
 pub(crate) struct WordRules {
-    lowercase: bool,
+    chunks: ChunkRules,
     /// Texts that the tokenizer matches before anything else.
     added_tokens: Vec<String>,
     cutter: WordCutter,
@@ -32,7 +32,7 @@ pub(crate) struct WordRules {
 impl WordRules {
     /// The rules of a tokenizer that treats words independently; `None` for any other.
     pub(crate) fn of(description: &Value, inner: &tokenizers::Tokenizer) -> Option<Self> {
-        let lowercase = lowercases_by_chunk(description)?;
+        let chunks = chunk_rules(description)?;
         let added = inner.get_added_tokens_decoder();
         // A normalised added token is matched in text that this module never sees whole.
         if added.values().any(|token| token.normalized || token.content.is_empty()) {
@@ -40,7 +40,7 @@ impl WordRules {
         }
         let mut added_tokens: Vec<String> = added.into_values().map(|token| token.content).collect();
         added_tokens.sort();
-        Some(Self { lowercase, added_tokens, cutter: WordCutter::of(inner)? })
+        Some(Self { chunks, added_tokens, cutter: WordCutter::of(inner)? })
     }
 
     fn spells_added_token(&self, line: &str) -> bool {
@@ -52,23 +52,34 @@ impl WordRules {
 enum Piece<'a> {
     /// A word of the pre-tokeniser, normalised, ASCII.
     Word(&'a [u8]),
-    /// White-space-separated text, as it stands in the line, with at least one character beyond ASCII.
+    /// Text between blanks, as it stands in the line, with at least one character beyond ASCII; or a Chinese character, or
+    /// what is between two.
     Chunk(&'a str),
 }
 
 /// Cuts `line` into ASCII words and other chunks, in order. `word` is scratch space.
-fn for_each_piece(line: &str, lowercase: bool, word: &mut Vec<u8>, mut found: impl FnMut(Piece)) {
+#[inline(always)]
+fn for_each_piece(line: &str, rules: ChunkRules, word: &mut Vec<u8>, mut found: impl FnMut(Piece)) {
     // Exactly the characters that the normaliser turns into spaces or leaves as such; 0x0b and 0x0c it removes.
     let chunks = line.split([' ', '\t', '\n', '\r']).filter(|chunk| !chunk.is_empty());
     for chunk in chunks {
         if !chunk.is_ascii() {
-            found(Piece::Chunk(chunk));
+            if rules.cut_chinese {
+                // A part keeps the character that it begins with, and ends before the next Chinese one.
+                let mut rest = chunk;
+                while let Some(part) = first_part(rest) {
+                    found(Piece::Chunk(part));
+                    rest = &rest[part.len()..];
+                }
+            } else {
+                found(Piece::Chunk(chunk));
+            }
             continue;
         }
         word.clear();
         for &byte in chunk.as_bytes() {
             if byte.is_ascii_alphanumeric() {
-                word.push(if lowercase { byte.to_ascii_lowercase() } else { byte });
+                word.push(if rules.lowercase { byte.to_ascii_lowercase() } else { byte });
             } else if byte.is_ascii_punctuation() {
                 if !word.is_empty() {
                     found(Piece::Word(word));
@@ -84,27 +95,39 @@ fn for_each_piece(line: &str, lowercase: bool, word: &mut Vec<u8>, mut found: im
     }
 }
 
+/// What stands before the second place of `text` where it may be cut at Chinese characters: around each. `None` for no text.
+fn first_part(text: &str) -> Option<&str> {
+    let first = text.chars().next()?;
+    let rest = &text[first.len_utf8()..];
+    let end = if is_chinese(first) { 0 } else { rest.find(is_chinese).unwrap_or(rest.len()) };
+    Some(&text[..first.len_utf8() + end])
+}
+
 /// Ids of texts that came up before.
 #[derive(Default)]
 struct Memory {
-    /// From a text to its ids, as a range of `ids`, and whether the unknown token is among them.
-    places: AHashMap<Box<[u8]>, (u32, u32, bool)>,
+    /// From a text to its ids, as a range of `ids`; the end's highest bit says that the unknown token is among them.
+    places: AHashMap<Box<[u8]>, (u32, u32)>,
     ids: Vec<u32>,
 }
 
+const HAS_UNKNOWN: u32 = 1 << 31;
+
 impl Memory {
     /// Appends the ids of `text` and says whether the unknown token is among them; `None` where it isn't known.
+    #[inline(always)]
     fn recall(&self, text: &[u8], ids: &mut Vec<u32>) -> Option<bool> {
-        let &(start, end, has_unknown) = self.places.get(text)?;
-        ids.extend_from_slice(&self.ids[start as usize..end as usize]);
-        Some(has_unknown)
+        let &(start, end) = self.places.get(text)?;
+        ids.extend_from_slice(&self.ids[start as usize..(end & !HAS_UNKNOWN) as usize]);
+        Some(end & HAS_UNKNOWN != 0)
     }
 
     fn remember(&mut self, text: &[u8], ids: &[u32], has_unknown: bool) {
         if text.len() <= MAX_REMEMBERED_BYTES && self.places.len() < MAX_REMEMBERED {
             let start = self.ids.len() as u32;
             self.ids.extend_from_slice(ids);
-            self.places.insert(text.into(), (start, self.ids.len() as u32, has_unknown));
+            let end = self.ids.len() as u32;
+            self.places.insert(text.into(), (start, if has_unknown { end | HAS_UNKNOWN } else { end }));
         }
     }
 }
@@ -139,7 +162,7 @@ impl<'t> LineEncoder<'t> {
             Some(rules) if !rules.spells_added_token(line) => rules,
             _ => return encode_whole(tokenizer, line, ids, unknown),
         };
-        for_each_piece(line, rules.lowercase, word, |piece| {
+        for_each_piece(line, rules.chunks, word, |piece| {
             let chunk = match piece {
                 Piece::Word(word) => return encode_word(tokenizer, word, words, unknown, ids),
                 Piece::Chunk(chunk) => chunk,
@@ -168,25 +191,34 @@ impl<'t> LineEncoder<'t> {
 }
 
 /// Appends the ids of `word`, which the rules made.
+#[inline(always)]
 fn encode_word(tokenizer: &Tokenizer, word: &[u8], words: &mut Memory, unknown: &mut UnknownWords, ids: &mut Vec<u32>) {
-    let text = |word| std::str::from_utf8(word).unwrap_or_default();
-    let has_unknown = words.recall(word, ids).unwrap_or_else(|| {
-        let before = ids.len();
-        match tokenizer.inner.get_model().tokenize(text(word)) {
-            Ok(tokens) => ids.extend(tokens.iter().map(|token| token.id)),
-            // WordPiece fails only where its vocabulary lacks the unknown token; `Tokenizer` refuses such a vocabulary.
-            Err(_) => ids.push(tokenizer.special().unknown),
-        }
-        let has_unknown = ids[before..].contains(&tokenizer.special().unknown);
-        words.remember(word, &ids[before..], has_unknown);
-        has_unknown
-    });
+    let has_unknown = match words.recall(word, ids) {
+        Some(has_unknown) => has_unknown,
+        None => encode_new_word(tokenizer, word, words, ids),
+    };
     if has_unknown {
-        unknown.add(text(word), 1);
+        unknown.add(std::str::from_utf8(word).unwrap_or_default(), 1);
     }
 }
 
+/// Appends the ids of `word`, remembers them, and says whether the unknown token is among them.
+#[cold]
+#[inline(never)]
+fn encode_new_word(tokenizer: &Tokenizer, word: &[u8], words: &mut Memory, ids: &mut Vec<u32>) -> bool {
+    let before = ids.len();
+    match tokenizer.inner.get_model().tokenize(std::str::from_utf8(word).unwrap_or_default()) {
+        Ok(tokens) => ids.extend(tokens.iter().map(|token| token.id)),
+        // WordPiece fails only where its vocabulary lacks the unknown token; `Tokenizer` refuses such a vocabulary.
+        Err(_) => ids.push(tokenizer.special().unknown),
+    }
+    let has_unknown = ids[before..].contains(&tokenizer.special().unknown);
+    words.remember(word, &ids[before..], has_unknown);
+    has_unknown
+}
+
 /// Appends the ids of `text` as the crate gives them.
+#[cold]
 fn encode_whole(tokenizer: &Tokenizer, text: &str, ids: &mut Vec<u32>, unknown: &mut UnknownWords) {
     let before = ids.len();
     ids.extend(tokenizer.encode(text));
@@ -199,15 +231,14 @@ fn encode_whole(tokenizer: &Tokenizer, text: &str, ids: &mut Vec<u32>, unknown: 
 }
 
 /// Calls `found` with every word of `line` that `cutter`'s rules make: what a vocabulary is trained on. `scratch` is reused.
-#[cfg(feature = "native")]
 pub(crate) fn for_each_word(
     line: &str,
     cutter: &WordCutter,
-    lowercase: bool,
+    rules: ChunkRules,
     scratch: &mut Vec<u8>,
     mut found: impl FnMut(&str),
 ) {
-    for_each_piece(line, lowercase, scratch, |piece| match piece {
+    for_each_piece(line, rules, scratch, |piece| match piece {
         Piece::Word(word) => found(std::str::from_utf8(word).unwrap_or_default()),
         Piece::Chunk(chunk) => {
             let cut = cutter.for_each_word(chunk, &mut found);
