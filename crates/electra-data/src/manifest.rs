@@ -10,6 +10,7 @@ use crate::error::{DataError, Result, io_error, shown};
 use crate::input::{LeftOut, Skipped};
 use crate::out_folder::finish_interrupted;
 use crate::shard::ShardRecord;
+use crate::tokenizer::UnknownTokens;
 
 /// Name in the dataset's folder.
 pub const MANIFEST_FILE: &str = "manifest.json";
@@ -98,6 +99,9 @@ pub struct Manifest {
     pub skipped: Vec<Skipped>,
     pub train: SplitRecord,
     pub validation: SplitRecord,
+    /// How much of the text is [UNK]; not in datasets of before it was counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<UnknownTokens>,
     /// CRC-32C of this manifest's compact JSON with 0 in this field.
     pub crc32c: u32,
 }
