@@ -34,7 +34,7 @@ pub use files::{ImportOptions, Imported};
 pub use rules::StripAccents;
 use rules::{TextRules, normalized};
 #[cfg(feature = "native")]
-pub use train::{LeftOut, TrainOptions, Trained};
+pub use train::{LeftOutCharacters, TrainOptions, Trained};
 #[cfg(feature = "native")]
 pub(crate) use unknown::UnknownWords;
 pub use unknown::{NOTABLE_SHARE, REFUSED_SHARE, UnknownTokens, UnknownWord};

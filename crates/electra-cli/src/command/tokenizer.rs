@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use electra_data::tokenizer::files::TOKENIZER_FILE;
-use electra_data::{ImportOptions, LeftOut, OutFolder, Stage, StripAccents, Tokenizer, TrainOptions, Trained};
+use electra_data::{
+    ImportOptions, LeftOutCharacters, OutFolder, Stage, StripAccents, Tokenizer, TrainOptions, Trained,
+};
 
 use super::input_args::{InputArgs, tell_read};
 use crate::terminal::{HEADING_STYLE, Terminal, Unit};
@@ -144,8 +146,8 @@ fn train(args: TrainArgs, terminal: &Terminal) -> anyhow::Result<()> {
 }
 
 /// A ten-thousandth of a text is names and noise; more is worth a warning.
-fn say_left_out(left_out: &LeftOut, terminal: &Terminal) {
-    let LeftOut { characters, kept, share, examples } = left_out;
+fn say_left_out(left_out: &LeftOutCharacters, terminal: &Terminal) {
+    let LeftOutCharacters { characters, kept, share, examples } = left_out;
     let examples: String = examples.iter().collect();
     let line = format!(
         "the alphabet has {kept} characters; {characters} rarer ones ({:.3} % of the text, such as {examples}) are left out, \

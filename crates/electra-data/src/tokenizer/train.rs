@@ -69,12 +69,12 @@ pub struct Trained {
     /// [UNK] in the text that it was trained on.
     pub unknown: UnknownTokens,
     /// Characters of the text that the vocabulary has no pieces for.
-    pub left_out: Option<LeftOut>,
+    pub left_out: Option<LeftOutCharacters>,
 }
 
 /// Characters that are not in a vocabulary's alphabet.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LeftOut {
+pub struct LeftOutCharacters {
     /// How many are left out, and how many are kept.
     pub characters: usize,
     pub kept: usize,
@@ -257,7 +257,7 @@ struct Alphabet {
     /// Words with other characters, and how many there are in all.
     strange: UnknownWords,
     strange_count: u64,
-    left_out: Option<LeftOut>,
+    left_out: Option<LeftOutCharacters>,
 }
 
 /// More entries than these words can give: every merge makes one, and leaves the words with one piece less. The trainer
@@ -293,7 +293,7 @@ fn choose_alphabet(words: WordCounts, options: &TrainOptions) -> Alphabet {
         ranked.iter().enumerate().map(room).take_while(|take| *take).count()
     });
     let rare = ranked.split_off(kept.min(ranked.len()));
-    let left_out = (!rare.is_empty()).then(|| LeftOut {
+    let left_out = (!rare.is_empty()).then(|| LeftOutCharacters {
         characters: rare.len(),
         kept: ranked.len(),
         share: rare.iter().map(|&(_, count)| count).sum::<u64>() as f64 / counted.max(1) as f64,
