@@ -62,8 +62,25 @@ fn a_run_is_exported_and_used() {
             assert_eq!(text[start..end].to_lowercase(), piece, "{token}");
         }
     }
-    let coloured = run(["detect", "--model", &run_folder, "the old dog", "--color=never"]).expect_success().stdout;
-    assert!(coloured.contains("the") && coloured.contains("dog"), "{coloured}");
+    // Without colours numbers mark what is taken for replaced, as in the default job.
+    let texts = ["the old dog sees the cat", "cat cat cat the the"];
+    let arguments = ["detect", "--model", &run_folder];
+    let shown = run(arguments.into_iter().chain(texts)).expect_success();
+    assert!(shown.stderr.contains("taken for replaced"), "{}", shown.stderr);
+    let scored = run(arguments.into_iter().chain(["--json"]).chain(texts)).expect_success().stdout;
+    for (line, scored) in shown.stdout.lines().zip(scored.lines()) {
+        let scored: Value = serde_json::from_str(scored).unwrap();
+        let tokens = scored["tokens"].as_array().unwrap();
+        let expected: Vec<String> = tokens
+            .iter()
+            .map(|token| match (token["token"].as_str().unwrap(), token["probability"].as_f64().unwrap()) {
+                (text, probability) if probability > 0.5 => format!("{text}({probability:.2})"),
+                (text, _) => text.to_owned(),
+            })
+            .collect();
+        assert_eq!(line, expected.join(" "));
+    }
+    assert_eq!(shown.stdout.lines().count(), 2, "{}", shown.stdout);
 
     let stdout =
         run(["fill", "--model", &exported, "--json", "-k", "3", "the [MASK] sees the [MASK]."]).expect_success().stdout;
@@ -82,6 +99,18 @@ fn a_run_is_exported_and_used() {
             .collect();
         assert!(probabilities.len() == 3 && probabilities.is_sorted_by(|a, b| a >= b), "{probabilities:?}");
     }
+    // Several texts: one object a line, each as if it were alone.
+    let texts = ["The old dog sees the cat.", "the cat", "the [MASK] dog"];
+    for (command, texts) in [("detect", &texts[..]), ("fill", &["the [MASK] dog", "a [MASK]"][..])] {
+        let line = |texts: &[&str]| -> String {
+            let arguments = [command, "--model", &exported, "--json"].into_iter().chain(texts.iter().copied());
+            run(arguments).expect_success().stdout
+        };
+        assert_eq!(line(texts), texts.iter().map(|text| line(&[text])).collect::<String>(), "{command}");
+    }
+    let shown = run(["fill", "--model", &exported, "-k", "1", "the [MASK] dog", "a [MASK]"]).expect_success().stdout;
+    assert_eq!(shown.lines().filter(|line| ["the [MASK] dog", "a [MASK]"].contains(line)).count(), 2, "{shown}");
+    run(["fill", "--model", &exported, "a [MASK]", "a bare cat"]).exit_code.filter(|&code| code == 2).expect("refused");
     run(["fill", "--model", &exported, "no mask here"]).expect_bad_input(&["[MASK]"]);
     let long = "[MASK] dog ".repeat(40);
     run(["fill", "--model", &exported, &long]).expect_bad_input(&["positions", "shorten"]);

@@ -114,17 +114,80 @@ fn a_damaged_checkpoint_gives_way_to_the_one_before() {
             finished.copy();
         }
     }
-    // None is whole.
-    for step in ["step_000004", "step_000008", "step_000012"] {
-        fs::write(copy.join(step).join("state.json"), "{}").unwrap();
-    }
-    run(["export", copy.to_str().unwrap()]).expect_bad_input(&["no whole checkpoint"]);
-    expect_warning(finished.resume(), &["step_000004", "no whole checkpoint to resume from; starting afresh"]);
-    assert_eq!(fs::read(copy.join("metrics.jsonl")).unwrap(), rows);
-    // A file in the place of the folder.
+    // A file in the place of the folder: nothing was wrong with the command, but the run cannot go on.
     fs::remove_dir_all(&newest).unwrap();
     fs::write(&newest, "").unwrap();
-    finished.resume().expect_bad_input(&["step_000012"]);
+    let ended = finished.resume();
+    assert_eq!(ended.exit_code, Some(1), "{ended:#?}");
+    assert!(ended.stderr.contains("step_000012") && ended.stderr.contains("move it away"), "{ended:#?}");
+}
+
+/// Names and bytes of all that is in a folder.
+fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(contents(&path));
+        } else {
+            found.push((path.clone(), fs::read(path).unwrap()));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn checkpoints_of_which_none_can_be_read_stop_a_resume_that_touches_nothing() {
+    let finished = Finished::new();
+    let steps = ["step_000004", "step_000008", "step_000012"];
+    for (name, parts) in [
+        ("state.json", ["no whole checkpoint among the 3", "step_000012", "nothing was changed"]),
+        ("SHA256SUMS", ["no whole checkpoint among the 3", "step_000012", "nothing was changed"]),
+    ] {
+        let copy = finished.copy();
+        for step in steps {
+            fs::write(copy.join(step).join(name), "{}").unwrap();
+        }
+        let before = contents(&copy);
+        finished.resume().expect_bad_input(&parts);
+        run(["export", copy.to_str().unwrap()]).expect_bad_input(&["no whole checkpoint"]);
+        assert!(contents(&copy) == before, "{name}: something was changed");
+    }
+    // Of another version: the older ones are not taken in its place.
+    let copy = finished.copy();
+    let path = copy.join("step_000012/state.json");
+    let state = fs::read_to_string(&path).unwrap();
+    fs::write(&path, state.replace("\"format_version\": 2", "\"format_version\": 3")).unwrap();
+    let sums = std::process::Command::new("sh")
+        .args([
+            "-c",
+            "sha256sum optimizer.safetensors parameters.safetensors metrics.safetensors state.json > SHA256SUMS",
+        ])
+        .current_dir(copy.join("step_000012"))
+        .status();
+    if sums.is_ok_and(|status| status.success()) {
+        let before = contents(&copy);
+        finished.resume().expect_bad_input(&["step_000012", "format version 3", "expected 2"]);
+        assert!(contents(&copy) == before);
+    }
+}
+
+#[test]
+fn a_save_beside_damaged_checkpoints_of_higher_numbers_keeps_what_it_wrote() {
+    let finished = Finished::new();
+    let copy = finished.copy();
+    let damaged = ["step_000010", "step_000011", "step_000013"];
+    for name in damaged {
+        copy_folder(&copy.join("step_000012"), &copy.join(name));
+        fs::write(copy.join(name).join("state.json"), "{}").unwrap();
+    }
+    fs::remove_dir_all(copy.join("step_000012")).unwrap();
+    let resumed = ["pretrain", "--resume", "--out", copy.to_str().unwrap(), "--set", "train.keep=1"];
+    expect_warning(run(resumed), &["step_000013", "step_000010", "Resuming after step 8"]);
+    assert!(electra_train::checkpoint::load(&copy.join("step_000012")).is_ok());
+    assert!(copy.join("step_000013").is_dir(), "what is newer and damaged stays, as evidence");
+    assert!(!copy.join("step_000008").exists() && !copy.join("step_000004").exists(), "one is kept");
 }
 
 #[test]

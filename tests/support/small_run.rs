@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use electra_train::pretrain::{Outcome, RunOptions, pretrain};
-use electra_train::{RunConfig, TrainEvent, training_data};
+use electra_train::{RunConfig, RunFolder, TrainEvent, training_data};
 use tempfile::TempDir;
 
 use super::program::{Run, run};
@@ -149,7 +149,7 @@ pub fn run_in_this_process(
     let data = training_data::open(&mut config).unwrap();
     let stop = AtomicBool::new(false);
     let options = RunOptions {
-        folder: folder.to_owned(),
+        folder: RunFolder::open(folder).unwrap(),
         resume,
         init_from: None,
         device,

@@ -51,7 +51,7 @@ fn a_loss_that_stays_non_finite_ends_the_run_with_its_batch_saved() {
 fn weights_that_are_not_finite_are_never_saved() {
     let small = SmallRun::new();
     // The first update itself overflows, after a loss that was finite.
-    let sets = ["train.learning_rate=1e300", "train.warmup_steps=0", "train.checkpoint_every=1"];
+    let sets = ["train.learning_rate=3e38", "train.warmup_steps=0", "train.checkpoint_every=1"];
     let ended = small.pretrain("run", &sets);
     assert_eq!(ended.exit_code, Some(1), "{ended:#?}");
     assert!(ended.stderr.contains("holds values that are not finite after step 1"), "{ended:#?}");

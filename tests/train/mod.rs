@@ -5,4 +5,5 @@ mod diverge;
 mod learn;
 mod objectives;
 mod resume;
+mod soak;
 mod start;

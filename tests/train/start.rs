@@ -242,6 +242,12 @@ fn an_init_from_that_is_killed_at_once_does_not_resume_from_random_weights() {
 }
 
 #[test]
+fn the_learning_rate_is_said_to_be_infinite_where_it_is() {
+    let small = SmallRun::new();
+    small.pretrain("run", &["train.learning_rate=inf"]).expect_bad_input(&["train.learning_rate is inf", "finite"]);
+}
+
+#[test]
 fn a_dry_run_prints_and_writes_nothing() {
     let small = SmallRun::new();
     let mut arguments = small.arguments("run", &[]);

@@ -7,6 +7,7 @@ mod browser;
 mod features;
 mod platforms;
 mod prerequisites;
+mod soak;
 mod stage;
 mod test;
 
@@ -18,6 +19,8 @@ Usage: cargo xtask COMMAND
 Commands:
   test [STAGE...]   run every check and test, or the named stages; installs what it needs or says what is missing
   check-platforms   type-check Electra for Windows and macOS, from any machine
+  soak [--kills N] [--seed N]
+                    kill, stop and starve runs of a small network (200 kills), and compare with an undisturbed one
 
 Environment:
   CARGO_TARGET_DIR=DIR    where builds go (default: target)
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
     match names.as_slice() {
         ["test", stages @ ..] => test::run(stages),
         ["check-platforms"] => stage::finish(vec![stage::time("platforms", platforms::check)]),
+        ["soak", options @ ..] => stage::finish(vec![stage::time("soak", || soak_program(options))]),
         ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             ExitCode::SUCCESS
@@ -43,4 +47,26 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+fn soak_program(options: &[&str]) -> Result<(), String> {
+    let (mut kills, mut seed) = (200, 1);
+    for option in options.chunks(2) {
+        let number = option.get(1).and_then(|number| number.parse::<u64>().ok());
+        match (option[0], number) {
+            ("--kills", Some(number)) => kills = number as u32,
+            ("--seed", Some(number)) => seed = number,
+            _ => return Err(format!("{}: soak takes --kills N and --seed N", option.join(" "))),
+        }
+    }
+    stage::run(&mut stage::cargo(&["build", "--release", "--locked"]))?;
+    let target = stage::target_dir()?;
+    let folder = target.join("soak");
+    // What an earlier one left to look at.
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let program = target.join("release").join(format!("electra{}", std::env::consts::EXE_SUFFIX));
+    eprintln!("{kills} kills, seed {seed}, in {}", folder.display());
+    eprintln!("{}", soak::soak(&program, &folder, kills, seed)?);
+    Ok(())
 }

@@ -1,14 +1,30 @@
 //! How a command ends: one message and one exit code.
 //!
-//! Bad input is a message for a person and never a backtrace; a panic is a bug in Electra and says so; a reader that
-//! closed its end of the pipe (`electra devices | head -1`) is no error at all.
+//! | code | means | what a script does |
+//! |---|---|---|
+//! | 0 | done, or the reader of the output went away (`electra devices \| head -1`) | goes on |
+//! | 1 | a run that began well had to stop | looks at the run |
+//! | 2 | wrong arguments or bad input | mends the command |
+//! | 3 | a signal stopped the run, and everything is saved | resumes it |
+//! | 101 | a bug in Electra | reports it |
+//!
+//! Bad input is a message for a person and never a backtrace; a panic is a bug in Electra and says so. The code never
+//! depends on whether a message could be printed.
 
 use std::fmt;
 use std::io;
 use std::panic::PanicHookInfo;
 use std::process::ExitCode;
 
-use crate::terminal::ERROR_STYLE;
+use crate::terminal::{ERROR_STYLE, say};
+
+/// How a command ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Done,
+    /// A signal stopped a run before its last step, after it had saved everything: `--resume` goes on.
+    Stopped,
+}
 
 /// A run that began with good input and could not go on, for example because its loss stayed non-finite.
 ///
@@ -26,16 +42,32 @@ impl fmt::Display for RunFailed {
 impl std::error::Error for RunFailed {}
 
 /// Prints what a command returned and gives its exit code.
-pub(crate) fn report(result: anyhow::Result<()>) -> ExitCode {
-    let Err(error) = result else {
-        return ExitCode::SUCCESS;
+pub(crate) fn report(result: anyhow::Result<End>) -> ExitCode {
+    let error = match result {
+        Ok(End::Done) => return ExitCode::SUCCESS,
+        Ok(End::Stopped) => return ExitCode::from(3),
+        Err(error) if is_broken_pipe(&error) => return ExitCode::SUCCESS,
+        Err(error) => error,
     };
-    if is_broken_pipe(&error) {
-        return ExitCode::SUCCESS;
-    }
-    anstream::eprintln!("{ERROR_STYLE}error:{ERROR_STYLE:#} {}", message(&error));
+    say(format_args!("{ERROR_STYLE}error:{ERROR_STYLE:#} {}", message(&error)));
     let failed_on_its_way = error.downcast_ref::<RunFailed>().is_some();
     ExitCode::from(if failed_on_its_way { 1 } else { 2 })
+}
+
+/// Prints what clap has to say: help and version, which are results, or what is wrong with the arguments.
+pub(crate) fn report_arguments(error: &clap::Error) -> ExitCode {
+    match error.print() {
+        // clap's own texts on standard error are as best effort as ours.
+        _ if error.use_stderr() => ExitCode::from(2),
+        Ok(()) => ExitCode::SUCCESS,
+        Err(unwritable) if unwritable.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(unwritable) => {
+            say(format_args!(
+                "{ERROR_STYLE}error:{ERROR_STYLE:#} standard output: cannot write the text: {unwritable}"
+            ));
+            ExitCode::from(2)
+        }
+    }
 }
 
 /// The whole chain as one message. A cause that the message already quotes is left out: many errors print their
@@ -67,22 +99,17 @@ pub(crate) fn install_panic_message() {
     let default_hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let text = panic_text(panic);
-        // `print!` inside a dependency panics where our own writes return an error.
-        if text.starts_with("failed printing to std") {
-            std::process::exit(0);
-        }
         let place = panic.location().map(|location| format!(" ({}:{})", location.file(), location.line()));
-        anstream::eprintln!(
+        say(format_args!(
             "{ERROR_STYLE}error:{ERROR_STYLE:#} this is a bug in Electra {}: {text}{}\n  \
-             Please report it, with the command and this text, at {}/issues",
+             Please report it, with the command and this text.",
             env!("CARGO_PKG_VERSION"),
             place.unwrap_or_default(),
-            env!("CARGO_PKG_REPOSITORY"),
-        );
+        ));
         if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {
             default_hook(panic);
         } else {
-            anstream::eprintln!("  RUST_BACKTRACE=1 shows the way there.");
+            say("  RUST_BACKTRACE=1 shows the way there.");
         }
     }));
 }
@@ -121,6 +148,7 @@ mod tests {
         let failed = anyhow::Error::new(RunFailed("the loss is not a number".into()));
         assert_eq!(report(Err(failed.context("step 12"))), ExitCode::from(1));
         assert_eq!(report(Err(anyhow!("no such file"))), ExitCode::from(2));
-        assert_eq!(report(Ok(())), ExitCode::SUCCESS);
+        assert_eq!(report(Ok(End::Done)), ExitCode::SUCCESS);
+        assert_eq!(report(Ok(End::Stopped)), ExitCode::from(3));
     }
 }

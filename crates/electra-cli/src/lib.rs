@@ -4,10 +4,15 @@
 //! (`terminal.rs`), error messages and exit codes (`exit.rs`). The other crates never print; they return values and
 //! errors, or emit events, and the commands turn these into lines. So the same code runs in a browser.
 
+// They panic where the stream takes nothing: `terminal.rs` has what to use instead.
+#![deny(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_macros)]
+
 mod command;
 mod exit;
+mod host_memory;
 mod model_folder;
 mod seconds_per_step;
+mod signals;
 mod terminal;
 mod training_display;
 mod verification;
@@ -17,16 +22,16 @@ use std::process::ExitCode;
 pub use exit::RunFailed;
 pub use terminal::{Progress, Terminal, Unit};
 
-/// Runs the command line of this process; the value is the process's exit code.
-///
-/// 0: done, or the reader of the output went away. 1: a run that started well had to stop ([`RunFailed`]).
-/// 2: wrong arguments or bad input, with one message on standard error. 101: a bug in Electra.
+/// Runs the command line of this process; the value is the process's exit code (`exit.rs` has the table).
 pub fn main() -> ExitCode {
     silence_mesa();
     exit::install_panic_message();
     // Before clap parses, because clap's own messages are coloured too.
     terminal::apply_color_choice(std::env::args_os());
-    let cli = command::parse(terminal::clap_color_choice()).unwrap_or_else(|error| error.exit());
+    let cli = match command::parse(terminal::clap_color_choice()) {
+        Ok(cli) => cli,
+        Err(error) => return exit::report_arguments(&error),
+    };
     let terminal = Terminal::new(cli.global.quiet, cli.global.verbose);
     exit::report(command::run(cli, &terminal))
 }

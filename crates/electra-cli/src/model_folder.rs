@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context, bail};
+use electra_data::finish_interrupted;
 
 /// Where runs go unless they are told otherwise.
 pub const RUNS: &str = "runs";
@@ -14,9 +15,12 @@ pub const RUNS: &str = "runs";
 /// under `runs/` that has been exported is taken.
 pub fn find(model: Option<&Path>, kind: &str) -> anyhow::Result<PathBuf> {
     if let Some(model) = model {
+        for folder in [model, &model.join("..")] {
+            finish_interrupted(folder)?;
+        }
         let inside = model.join(kind);
-        // Without its config.json it is damaged, which reading it says.
-        if inside.is_dir() {
+        // Without one of the two it is damaged, which reading it says.
+        if ["config.json", "model.safetensors"].iter().any(|name| inside.join(name).exists()) {
             return Ok(inside);
         }
         if model.join("config.json").is_file() {
@@ -41,7 +45,10 @@ pub fn find(model: Option<&Path>, kind: &str) -> anyhow::Result<PathBuf> {
     let mut newest: Option<(SystemTime, PathBuf)> = None;
     if let Ok(runs) = std::fs::read_dir(RUNS) {
         for run in runs {
-            let folder = run.with_context(|| format!("{RUNS}: cannot list"))?.path().join(kind);
+            let run = run.with_context(|| format!("{RUNS}: cannot list"))?.path();
+            // A run that cannot be finished now (it may be at work) is no reason not to look at the others.
+            let _ = finish_interrupted(&run);
+            let folder = run.join(kind);
             let Ok(written) = folder.join("config.json").metadata().and_then(|file| file.modified()) else { continue };
             if newest.as_ref().is_none_or(|(time, _)| written > *time) {
                 newest = Some((written, folder));

@@ -4,9 +4,8 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use electra_kernels::side_by_side;
-use electra_train::pretrain::{TrainingData, layout_of, objective_of};
+use electra_train::pretrain::{TrainingData, fresh_trainer, layout_of, objective_of};
 use electra_train::run_config::{MicroBatch, RunConfig};
-use electra_train::{AdamConfig, trainer::Trainer};
 
 /// Seconds that are spent on timed steps, after one that is not timed: it compiles shaders and touches fresh memory.
 const BUDGET_SECONDS: f64 = 2.0;
@@ -19,8 +18,8 @@ pub fn measure(config: &RunConfig, data: &TrainingData, device: &Device) -> anyh
     let MicroBatch::Size(micro_batch) = config.train.micro_batch else { panic!("settle micro_batch first") };
     let objective = objective_of(config, &config.objective)?;
     let layout = layout_of(config, objective.as_ref());
-    let adam = AdamConfig::from(&config.train);
-    let mut trainer = Trainer::initialize(objective, &layout, adam, data.special, config.seed, micro_batch, device);
+    // The very trainer that a run would have: precision and recomputation change what a step costs.
+    let mut trainer = fresh_trainer(config, objective, &layout, data.special, device);
     // As many micro-batches as run side by side, scaled to the batch.
     let examples = (micro_batch * side_by_side::width(device)).min(config.train.batch_size);
     let batch = data.train.batch(0).slice(0..examples);

@@ -3,6 +3,10 @@
 //! Results go to standard output and everything else to standard error, so that `electra detect … > file` holds
 //! results alone. Progress draws a bar on a terminal; in a log file a bar would be noise, so there it is one plain
 //! line every few seconds.
+//!
+//! A result that cannot be written is an error. Everything else is best effort: the terminal may be closed and the disk
+//! of the log may be full, and neither is a reason to lose hours of training. So this is the only place that writes to
+//! standard error ([`say`]); the lints on top of lib.rs and clippy.toml refuse macros that panic instead.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -23,6 +27,12 @@ pub const FAINT_STYLE: Style = Style::new().dimmed();
 /// Between two plain progress lines where no bar can be drawn.
 const PLAIN_LINE_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Writes a line to standard error, if that can be done.
+pub(crate) fn say(line: impl fmt::Display) {
+    // In one write, so that lines of several processes in one log stay whole.
+    let _ = anstream::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
 /// How much the user wants to read, and where it can be drawn.
 #[derive(Debug, Clone, Copy)]
 pub struct Terminal {
@@ -36,41 +46,54 @@ impl Terminal {
         Self { quiet, verbosity, draws_bars: io::stderr().is_terminal() }
     }
 
-    /// Prints one result line to standard output; an error if the reader went away, which ends the command quietly.
+    /// Prints one result line to standard output.
+    ///
+    /// # Errors
+    /// It cannot be written. Where the reader went away, the error ends the command quietly (`exit.rs`).
     pub fn result(&self, line: impl fmt::Display) -> io::Result<()> {
-        writeln!(anstream::stdout(), "{line}")
+        let mut out = anstream::stdout();
+        writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| {
+            let message = format!("standard output: cannot write the result: {error}");
+            io::Error::new(error.kind(), message)
+        })
     }
 
     /// Says something that helps but that a script can do without. `--quiet` hides it.
     pub fn note(&self, line: impl fmt::Display) {
         if !self.quiet {
-            anstream::eprintln!("{line}");
+            say(line);
         }
     }
 
     /// Says what only `--verbose` asks for.
     pub fn detail(&self, line: impl fmt::Display) {
         if self.verbosity > 0 {
-            anstream::eprintln!("{FAINT_STYLE}{line}{FAINT_STYLE:#}");
+            say(format_args!("{FAINT_STYLE}{line}{FAINT_STYLE:#}"));
         }
     }
 
     /// Says that something may not be as the user wants it. `--quiet` does not hide it.
     pub fn warn(&self, line: impl fmt::Display) {
-        anstream::eprintln!("{WARNING_STYLE}warning:{WARNING_STYLE:#} {line}");
+        say(format_args!("{WARNING_STYLE}warning:{WARNING_STYLE:#} {line}"));
     }
 
     /// Starts a progress display; `total` in `unit`s, `None` where it cannot be known beforehand.
     pub fn progress(&self, label: impl Into<String>, total: Option<u64>, unit: Unit) -> Progress {
+        self.progress_from(0, label, total, unit)
+    }
+
+    /// As [`Terminal::progress`], where another process has done `first` of the total: speed and time left are of what
+    /// this one does.
+    pub fn progress_from(&self, first: u64, label: impl Into<String>, total: Option<u64>, unit: Unit) -> Progress {
         let label = label.into();
         let display = if self.quiet {
             Display::Hidden
         } else if self.draws_bars {
-            Display::Bar(bar(&label, total, unit))
+            Display::Bar(bar(&label, first, total))
         } else {
             Display::Plain { last_line: Instant::now() }
         };
-        Progress { display, label, total, unit, started: Instant::now() }
+        Progress { display, label, first, total, unit, started: Instant::now() }
     }
 }
 
@@ -88,6 +111,8 @@ pub enum Unit {
 pub struct Progress {
     display: Display,
     label: String,
+    /// Where this process began.
+    first: u64,
     total: Option<u64>,
     unit: Unit,
     started: Instant,
@@ -103,16 +128,17 @@ enum Display {
 impl Progress {
     /// Shows that `position` of the total is reached; `message` carries what else matters now, such as the loss.
     pub fn update(&mut self, position: u64, message: impl fmt::Display) {
+        let elapsed = self.started.elapsed();
+        let how_far = || how_far(self.first, position, self.total, self.unit, elapsed);
         match &mut self.display {
             Display::Hidden => {}
             Display::Bar(bar) => {
-                bar.set_message(message.to_string());
+                bar.set_message(format!("{} {message}", how_far()));
                 bar.set_position(position);
             }
             Display::Plain { last_line } if last_line.elapsed() >= PLAIN_LINE_INTERVAL => {
                 *last_line = Instant::now();
-                let line = plain_line(&self.label, position, self.total, self.unit, self.started.elapsed());
-                anstream::eprintln!("{line} {message}");
+                say(format_args!("{}: {} {message}", self.label, how_far()));
             }
             Display::Plain { .. } => {}
         }
@@ -122,8 +148,8 @@ impl Progress {
     pub fn note(&self, line: impl fmt::Display) {
         match &self.display {
             Display::Hidden => {}
-            Display::Bar(bar) => bar.suspend(|| anstream::eprintln!("{line}")),
-            Display::Plain { .. } => anstream::eprintln!("{line}"),
+            Display::Bar(bar) => bar.suspend(|| say(line)),
+            Display::Plain { .. } => say(line),
         }
     }
 
@@ -131,8 +157,8 @@ impl Progress {
     pub fn warn(&self, line: impl fmt::Display) {
         let line = format!("{WARNING_STYLE}warning:{WARNING_STYLE:#} {line}");
         match &self.display {
-            Display::Bar(bar) => bar.suspend(|| anstream::eprintln!("{line}")),
-            Display::Hidden | Display::Plain { .. } => anstream::eprintln!("{line}"),
+            Display::Bar(bar) => bar.suspend(|| say(line)),
+            Display::Hidden | Display::Plain { .. } => say(line),
         }
     }
 
@@ -142,9 +168,9 @@ impl Progress {
             Display::Hidden => {}
             Display::Bar(bar) => {
                 bar.finish_and_clear();
-                anstream::eprintln!("{summary}");
+                say(summary);
             }
-            Display::Plain { .. } => anstream::eprintln!("{summary}"),
+            Display::Plain { .. } => say(summary),
         }
     }
 }
@@ -157,49 +183,47 @@ impl Drop for Progress {
     }
 }
 
-fn bar(label: &str, total: Option<u64>, unit: Unit) -> ProgressBar {
+fn bar(label: &str, first: u64, total: Option<u64>) -> ProgressBar {
     let bar = match total {
         Some(total) => ProgressBar::new(total),
         None => ProgressBar::new_spinner(),
     };
     bar.set_draw_target(ProgressDrawTarget::stderr());
-    bar.set_style(ProgressStyle::with_template(bar_template(total, unit)).expect("the templates below are constants"));
+    bar.set_style(ProgressStyle::with_template(bar_template(total)).expect("the templates below are constants"));
     bar.set_prefix(label.to_owned());
+    bar.set_position(first);
     bar.enable_steady_tick(Duration::from_millis(250));
     bar
 }
 
-fn bar_template(total: Option<u64>, unit: Unit) -> &'static str {
-    match (total, unit) {
-        (Some(_), Unit::Bytes) => {
-            "{prefix} [{bar:24}] {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta} left {wide_msg}"
-        }
-        (Some(_), Unit::Steps) => "{prefix} [{bar:24}] {pos}/{len} {per_sec} {eta} left {wide_msg}",
-        (None, Unit::Bytes) => "{prefix} {spinner} {decimal_bytes} {decimal_bytes_per_sec} {wide_msg}",
-        (None, Unit::Steps) => "{prefix} {spinner} {pos} {per_sec} {wide_msg}",
+/// Numbers come in the message: the bar's own speed would count what was done before a resume.
+fn bar_template(total: Option<u64>) -> &'static str {
+    match total {
+        Some(_) => "{prefix} [{bar:24}] {wide_msg}",
+        None => "{prefix} {spinner} {wide_msg}",
     }
 }
 
-/// `tokenizing: 12.0/19.0 MB (63 %), 3.1 MB/s, 0:02 left`
-fn plain_line(label: &str, position: u64, total: Option<u64>, unit: Unit, elapsed: Duration) -> String {
+/// `12.0/19.0 MB (63 %), 3.1 MB/s, 0:02 left`, where this process began at `first`.
+fn how_far(first: u64, position: u64, total: Option<u64>, unit: Unit, elapsed: Duration) -> String {
     let (scale, name, decimals) = match unit {
         Unit::Bytes => (1e6, "MB", 1),
         Unit::Steps => (1.0, "steps", 0),
     };
     let done = position as f64 / scale;
-    let per_second = position as f64 / elapsed.as_secs_f64().max(1e-9);
+    let per_second = position.saturating_sub(first) as f64 / elapsed.as_secs_f64().max(1e-9);
     let speed = per_second / scale;
     match total {
         Some(total) if total > 0 => {
             let percent = 100.0 * position as f64 / total as f64;
             let seconds_left = total.saturating_sub(position) as f64 / per_second.max(1e-9);
             format!(
-                "{label}: {done:.decimals$}/{:.decimals$} {name} ({percent:.0} %), {speed:.1} {name}/s, {} left",
+                "{done:.decimals$}/{:.decimals$} {name} ({percent:.0} %), {speed:.1} {name}/s, {} left",
                 total as f64 / scale,
                 clock(seconds_left),
             )
         }
-        _ => format!("{label}: {done:.decimals$} {name}, {speed:.1} {name}/s"),
+        _ => format!("{done:.decimals$} {name}, {speed:.1} {name}/s"),
     }
 }
 
@@ -245,19 +269,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plain_line_says_how_far_how_fast_and_how_long() {
-        let line = plain_line("tokenizing", 12_000_000, Some(18_000_000), Unit::Bytes, Duration::from_secs(4));
-        assert_eq!(line, "tokenizing: 12.0/18.0 MB (67 %), 3.0 MB/s, 0:02 left");
-        let line = plain_line("training", 3, None, Unit::Steps, Duration::from_secs(2));
-        assert_eq!(line, "training: 3 steps, 1.5 steps/s");
+    fn progress_says_how_far_how_fast_and_how_long() {
+        let line = how_far(0, 12_000_000, Some(18_000_000), Unit::Bytes, Duration::from_secs(4));
+        assert_eq!(line, "12.0/18.0 MB (67 %), 3.0 MB/s, 0:02 left");
+        let line = how_far(0, 3, None, Unit::Steps, Duration::from_secs(2));
+        assert_eq!(line, "3 steps, 1.5 steps/s");
+    }
+
+    #[test]
+    fn a_resumed_run_is_as_fast_as_this_process() {
+        let line = how_far(1000, 1034, Some(2000), Unit::Steps, Duration::from_secs(10));
+        assert_eq!(line, "1034/2000 steps (52 %), 3.4 steps/s, 4:44 left");
     }
 
     #[test]
     fn every_bar_template_parses() {
         for total in [Some(10), None] {
-            for unit in [Unit::Bytes, Unit::Steps] {
-                assert!(ProgressStyle::with_template(bar_template(total, unit)).is_ok());
-            }
+            assert!(ProgressStyle::with_template(bar_template(total)).is_ok());
         }
     }
 

@@ -18,13 +18,21 @@ impl<'a> TrainingDisplay<'a> {
 
     pub fn show(&mut self, event: &TrainEvent) {
         match event {
-            TrainEvent::Started { description, device, parameters, steps, tokens_per_step, micro_batch } => {
+            TrainEvent::Started {
+                description,
+                device,
+                parameters,
+                first_step,
+                steps,
+                tokens_per_step,
+                micro_batch,
+            } => {
                 self.terminal.note(format_args!(
                     "{HEADING_STYLE}Training{HEADING_STYLE:#} {description}; {:.2} M parameters; {steps} steps of \
                      {tokens_per_step} tokens (micro-batches of {micro_batch} examples) on {device}",
                     *parameters as f64 / 1e6
                 ));
-                self.progress = Some(self.terminal.progress("training", Some(*steps), Unit::Steps));
+                self.progress = Some(self.terminal.progress_from(*first_step, "training", Some(*steps), Unit::Steps));
             }
             TrainEvent::Resumed { step, path } => {
                 self.terminal.note(format_args!("Resuming after step {step} from {}", path.display()));

@@ -104,13 +104,8 @@ fn read() -> Memory {
 fn write(memory: &Memory) {
     let Some(file) = file() else { return };
     let Some(folder) = file.parent() else { return };
-    // Another process may do the same at this moment: whoever is later is right, too.
-    let temporary = folder.join(format!("verified-adapters.json.{}", std::process::id()));
     let text = serde_json::to_vec_pretty(memory).expect("names and lists are JSON");
-    let written = std::fs::create_dir_all(folder)
-        .and_then(|()| std::fs::write(&temporary, text))
-        .and_then(|()| std::fs::rename(&temporary, &file));
-    if written.is_err() {
-        let _ = std::fs::remove_file(&temporary);
-    }
+    // Best effort: another process may do the same at this moment (whoever is later is right, too), and where nothing can
+    // be kept kernels are compared again next time.
+    let _ = std::fs::create_dir_all(folder).and_then(|()| electra_data::atomic::write(&file, &text));
 }

@@ -1,21 +1,30 @@
 //! Cut lists kept in a dataset's folder. A file that is missing, damaged or of other shards is ignored and made anew; a folder that
-//! can't be written to is no error.
+//! can't be written to is no error. A sweep over seeds and sequence lengths leaves no more than [`MAX_FILES`].
 
 use std::path::{Path, PathBuf};
 
 use crate::atomic;
 use crate::manifest::Split;
-use crate::packing::CutList;
-use crate::source::{CutCache, CutKey};
+use crate::packing::{CutKey, CutList};
+use crate::source::CutCache;
 
 /// Folder in the dataset's folder.
 pub const CACHE_FOLDER: &str = "cache";
 /// Cutting fewer examples takes less time than opening a file.
 const MIN_EXAMPLES: usize = 4096;
+/// Lists in a dataset's folder, each of which is up to a tenth of the shards: the last two epochs of a few runs.
+const MAX_FILES: usize = 8;
 /// "electra-c", then the version.
-const MAGIC: u64 = 0x656c_6563_7472_6101;
-/// Words before the payload: magic, shards, split, seed, epoch, seq, paper_exact, examples, runs.
-const HEADER: usize = 9;
+const MAGIC: u64 = 0x656c_6563_7472_6102;
+/// Words before the payload: magic, shards, split, seed, epoch, seq, paper_exact, single_segments, examples, runs.
+const HEADER: usize = 10;
+
+/// The cut lists kept in a dataset's folder, relative to it.
+pub(crate) fn files(dataset: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dataset.join(CACHE_FOLDER)).into_iter().flatten().flatten();
+    let names = entries.map(|entry| Path::new(CACHE_FOLDER).join(entry.file_name()));
+    names.filter(|path| path.extension().is_some_and(|extension| extension == "cuts")).collect()
+}
 
 /// The cache of one split.
 pub(crate) struct FolderCache {
@@ -34,8 +43,9 @@ impl FolderCache {
 
     fn path(&self, key: CutKey) -> PathBuf {
         let exact = if key.paper_exact { "-exact" } else { "" };
+        let single = if key.single_segments { "-single" } else { "" };
         self.folder.join(format!(
-            "{}-seq{}-seed{}{exact}-epoch{}.cuts",
+            "{}-seq{}-seed{}{exact}{single}-epoch{}.cuts",
             self.split.name(),
             key.seq,
             key.seed,
@@ -45,8 +55,20 @@ impl FolderCache {
 
     fn header(&self, key: CutKey, examples: usize, runs: usize) -> [u64; HEADER] {
         let split = u64::from(self.split == Split::Validation);
-        let (seq, exact) = (key.seq as u64, u64::from(key.paper_exact));
-        [MAGIC, u64::from(self.shards), split, key.seed, key.epoch, seq, exact, examples as u64, runs as u64]
+        let (seq, exact, single) = (key.seq as u64, u64::from(key.paper_exact), u64::from(key.single_segments));
+        let (examples, runs) = (examples as u64, runs as u64);
+        [MAGIC, u64::from(self.shards), split, key.seed, key.epoch, seq, exact, single, examples, runs]
+    }
+
+    /// Removes the lists that were written longest ago, so that `MAX_FILES` are left.
+    fn make_room(&self) {
+        let dataset = self.folder.parent().unwrap_or(Path::new("."));
+        let written = |path: PathBuf| Some((path.metadata().ok()?.modified().ok()?, path));
+        let mut lists: Vec<_> = files(dataset).iter().filter_map(|path| written(dataset.join(path))).collect();
+        lists.sort();
+        for (_, path) in lists.iter().take(lists.len().saturating_sub(MAX_FILES)) {
+            let _ = std::fs::remove_file(path);
+        }
     }
 }
 
@@ -59,7 +81,7 @@ impl CutCache for FolderCache {
         }
         let words: Vec<u64> = content.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
         let (header, rest) = words.split_at_checked(HEADER)?;
-        let (examples, runs) = (usize::try_from(header[7]).ok()?, usize::try_from(header[8]).ok()?);
+        let (examples, runs) = (usize::try_from(header[8]).ok()?, usize::try_from(header[9]).ok()?);
         if header != self.header(key, examples, runs) || examples.checked_add(runs)? != rest.len() {
             return None;
         }
@@ -82,20 +104,21 @@ impl CutCache for FolderCache {
         if let Some(old) = key.epoch.checked_sub(2) {
             let _ = std::fs::remove_file(self.path(CutKey { epoch: old, ..key }));
         }
+        self.make_room();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::packing::{MemoryCorpus, cut_list};
+    use crate::packing::{Corpus, MemoryCorpus, cut_list};
 
     #[test]
     fn a_damaged_cache_is_never_believed() {
         let documents: Vec<Vec<Vec<u32>>> = (0..4).map(|document| vec![vec![document; 30]; 5]).collect();
         let corpus = MemoryCorpus::new(documents.iter().map(Vec::as_slice));
-        let key = CutKey { seed: 1, epoch: 0, seq: 32, paper_exact: false };
-        let cuts = cut_list(&corpus, 32, false, 1, 0);
+        let key = CutKey { seed: 1, epoch: 0, seq: 32, paper_exact: false, single_segments: false };
+        let cuts = cut_list(&corpus, key);
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut cache = FolderCache::new(folder.path(), Split::Train, 7, 600);
         cache.store(key, &cuts);
@@ -107,6 +130,8 @@ mod tests {
         assert_eq!(FolderCache::new(folder.path(), Split::Train, 8, 600).load(key), None);
         std::fs::copy(cache.path(key), cache.path(CutKey { seed: 2, ..key })).expect("copied");
         assert_eq!(cache.load(CutKey { seed: 2, ..key }), None);
+        std::fs::copy(cache.path(key), cache.path(CutKey { single_segments: true, ..key })).expect("copied");
+        assert_eq!(cache.load(CutKey { single_segments: true, ..key }), None);
         // Every truncation and every single-bit change is noticed.
         let whole = std::fs::read(cache.path(key)).expect("read");
         for length in 0..whole.len() {
@@ -119,5 +144,21 @@ mod tests {
             std::fs::write(cache.path(key), &changed).expect("written");
             assert_eq!(cache.load(key), None, "byte {at} changed");
         }
+    }
+
+    #[test]
+    fn a_sweep_leaves_a_bounded_number_of_lists() {
+        let document: Vec<Vec<u32>> = vec![vec![7; 30]; 5];
+        let corpus = MemoryCorpus::new([document.as_slice()]);
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let cache =
+            FolderCache { min_examples: 1, ..FolderCache::new(folder.path(), Split::Train, 7, corpus.token_count()) };
+        for seed in 0..3 * MAX_FILES as u64 {
+            let key = CutKey { seed, epoch: 0, seq: 32, paper_exact: false, single_segments: false };
+            cache.store(key, &cut_list(&corpus, key));
+            assert!(cache.load(key).is_some(), "what was just stored stays");
+            assert!(files(folder.path()).len() <= MAX_FILES);
+        }
+        assert_eq!(files(folder.path()).len(), MAX_FILES);
     }
 }

@@ -36,6 +36,14 @@ pub enum DataError {
     #[error("{path}: {reason}; {remedy}")]
     Dataset { path: String, reason: String, remedy: String },
 
+    /// A folder for output that cannot be filled.
+    #[error("{path}: {reason}; {remedy}")]
+    Folder { path: String, reason: String, remedy: String },
+
+    /// Another process writes to the folder.
+    #[error("{path}: {} is writing there; wait until it ends, or choose another folder", writer(*process))]
+    Busy { path: String, process: Option<u32> },
+
     /// A setting out of range, or settings that exclude each other.
     #[error("{name} = {value}: {reason}")]
     Setting { name: &'static str, value: String, reason: String },
@@ -59,11 +67,20 @@ pub enum DataError {
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, DataError>;
 
+fn writer(process: Option<u32>) -> String {
+    process.map_or_else(|| "another process".into(), |number| format!("process {number}"))
+}
+
 fn io_remedy(source: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind;
     match source.kind() {
-        std::io::ErrorKind::StorageFull => "; free some space there or choose a folder on another disk",
-        std::io::ErrorKind::NotFound => "; check the path",
-        std::io::ErrorKind::PermissionDenied => "; check the permissions",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "; free some space there or choose a folder on another disk"
+        }
+        ErrorKind::NotFound => "; check the path",
+        ErrorKind::PermissionDenied => "; check the permissions",
+        ErrorKind::ReadOnlyFilesystem => "; choose a folder that can be written to",
+        ErrorKind::NotADirectory => "; a file stands where a folder is needed: choose another path",
         _ => "",
     }
 }

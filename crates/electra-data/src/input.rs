@@ -8,6 +8,7 @@ mod compressed;
 mod expand;
 mod jsonl;
 mod parquet;
+mod spool;
 
 use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
@@ -54,6 +55,8 @@ pub enum TextSource {
     Files { files: Vec<PathBuf>, options: InputOptions },
     /// Documents of lines.
     Memory { description: String, documents: Arc<Vec<Vec<String>>> },
+    /// What was read from elsewhere, see [`TextSource::spool`].
+    Spooled { names: Vec<String>, file: PathBuf, bytes: u64 },
 }
 
 impl TextSource {
@@ -75,6 +78,7 @@ impl TextSource {
         match self {
             Self::Files { files, .. } => files.iter().map(|file| shown(file)).collect(),
             Self::Memory { description, .. } => vec![description.clone()],
+            Self::Spooled { names, .. } => names.clone(),
         }
     }
 
@@ -90,6 +94,7 @@ impl TextSource {
                 )
                 .sum(),
             Self::Memory { documents, .. } => Some(documents.iter().flatten().map(|line| line.len() as u64 + 1).sum()),
+            Self::Spooled { bytes, .. } => Some(*bytes),
         }
     }
 
@@ -115,6 +120,7 @@ impl TextSource {
                 }
                 Ok(())
             }
+            Self::Spooled { file, .. } => spool::read(file, sink, bytes_read),
         }
     }
 }
@@ -318,6 +324,22 @@ mod tests {
         assert_eq!(collect(&source).expect("read").concat().concat(), text);
         let memory = TextSource::memory("test", vec![vec![text.clone()]]);
         assert_eq!(collect(&memory).expect("read").concat().concat(), text);
+    }
+
+    #[test]
+    fn what_was_spooled_is_read_again_as_it_was() {
+        let text = "one\n\n\ntwo\rthree\n\u{feff}four\n\nfive";
+        let (folder, source) = file_source("a.txt", text.as_bytes());
+        let spooled = source.spool(&folder.path().join("spool"), &mut |_| std::ops::ControlFlow::Continue(()));
+        let spooled = spooled.expect("spooled");
+        assert_eq!(spooled.names(), source.names());
+        let documents = collect(&source).expect("read");
+        for _ in 0..2 {
+            assert_eq!(collect(&spooled).expect("read"), documents);
+        }
+        let bytes_read = Arc::new(AtomicU64::new(0));
+        spooled.read(&mut Collected::default(), &bytes_read).expect("read");
+        assert_eq!(spooled.input_bytes(), Some(bytes_read.load(Ordering::Relaxed)));
     }
 
     #[test]

@@ -17,15 +17,19 @@
 //! ```
 
 #[cfg(feature = "native")]
-mod atomic;
+pub mod atomic;
 mod batch;
 #[cfg(feature = "native")]
 mod build;
+#[cfg(feature = "native")]
+mod corpus_record;
 #[cfg(feature = "native")]
 mod cut_cache;
 #[cfg(feature = "native")]
 mod dataset;
 mod error;
+#[cfg(feature = "native")]
+mod folder_lock;
 #[cfg(feature = "native")]
 pub mod input;
 #[cfg(feature = "native")]
@@ -33,6 +37,8 @@ mod inspect;
 #[cfg(feature = "native")]
 mod manifest;
 mod masking;
+#[cfg(feature = "native")]
+mod out_folder;
 pub mod packing;
 #[cfg(feature = "native")]
 mod pipeline;
@@ -52,10 +58,14 @@ pub use batch::{Batch, ExampleKey, push_example};
 #[cfg(feature = "native")]
 pub use build::{BuildOptions, build};
 #[cfg(feature = "native")]
+pub use corpus_record::CorpusRecord;
+#[cfg(feature = "native")]
 pub use cut_cache::CACHE_FOLDER;
 #[cfg(feature = "native")]
 pub use dataset::{Dataset, dataset_tokenizer};
 pub use error::{DataError, Result};
+#[cfg(feature = "native")]
+pub use folder_lock::FolderLock;
 #[cfg(feature = "native")]
 pub use input::{InputOptions, TextSource};
 #[cfg(feature = "native")]
@@ -63,14 +73,16 @@ pub use inspect::{ExampleToken, Inspection, LengthHistogram, SplitStatistics, in
 #[cfg(feature = "native")]
 pub use manifest::{HeldOutBy, MANIFEST_FILE, Manifest, Split, SplitRecord, TOKENIZER_FOLDER};
 pub use masking::{Masked, MaskingConfig, choose_masked};
-pub use packing::{Corpus, CutList, MemoryCorpus, cut_list};
+#[cfg(feature = "native")]
+pub use out_folder::{OutFolder, finish_interrupted};
+pub use packing::{Corpus, CutKey, CutList, MemoryCorpus, cut_list};
 #[cfg(feature = "native")]
 pub use pipeline::{OnProgress, Progress, Stage};
 #[cfg(feature = "native")]
 pub use prefetch::Prefetcher;
 #[cfg(feature = "native")]
 pub use shard::ShardRecord;
-pub use source::{BatchSource, CutCache, CutKey};
+pub use source::{BatchSource, CutCache};
 #[cfg(feature = "native")]
 pub use tokenizer::{ImportOptions, Imported, LeftOut, TrainOptions, Trained};
 pub use tokenizer::{LineEncoder, SpecialTokens, StripAccents, Tokenizer, UnknownTokens, UnknownWord, Unreachable};

@@ -1,11 +1,13 @@
 //! The manifest: what a dataset folder holds. It is written last, so a folder without one is not a dataset.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::atomic;
+use crate::corpus_record::CorpusRecord;
 use crate::error::{DataError, Result, io_error, shown};
+use crate::out_folder::finish_interrupted;
 use crate::shard::ShardRecord;
 use crate::tokenizer::UnknownTokens;
 
@@ -75,9 +77,16 @@ pub struct Manifest {
     pub version: u32,
     pub tokenizer_sha256: String,
     pub vocab_size: usize,
-    /// The input files, or a description.
+    /// The corpus' name, where one was given: the folder's is none of this file's business, so that equal text gives
+    /// equal files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The input files, or a description: for this machine alone, so never for a model card.
     pub sources: Vec<String>,
     pub text_bytes: u64,
+    /// See [`CorpusRecord::text_sha256`]. Absent in datasets of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_sha256: Option<String>,
     pub validation_fraction: f64,
     pub seed: u64,
     pub held_out_by: HeldOutBy,
@@ -103,12 +112,27 @@ impl Manifest {
         }
     }
 
+    /// What may be said elsewhere of the corpus in `folder`, whose own name it has unless it was given another.
+    pub fn corpus(&self, folder: impl AsRef<Path>) -> CorpusRecord {
+        let folder = folder.as_ref();
+        // Not "." and not "..".
+        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        let folder_name = || folder.file_name().map(|name| name.to_string_lossy().into_owned());
+        CorpusRecord {
+            name: self.name.clone().or_else(folder_name).unwrap_or_else(|| "unnamed".into()),
+            text_bytes: self.text_bytes,
+            tokens: self.train.tokens + self.validation.tokens,
+            text_sha256: self.text_sha256.clone(),
+        }
+    }
+
     /// Reads and checks the manifest of a dataset folder.
     ///
     /// # Errors
     /// A folder that is missing or no dataset, an interrupted build, another version, a damaged file.
     pub fn load(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
+        finish_interrupted(folder)?;
         let path = folder.join(MANIFEST_FILE);
         let error =
             |reason: String, remedy: &str| DataError::Dataset { path: shown(&path), reason, remedy: remedy.into() };
@@ -148,12 +172,28 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// The files of the dataset in `folder`, the manifest first: of any version, and even where it is damaged in other
+    /// ways. `None` without the manifest of a dataset.
+    pub(crate) fn listed_files(folder: &Path) -> Option<Vec<PathBuf>> {
+        let text = std::fs::read(folder.join(MANIFEST_FILE)).ok()?;
+        let value: serde_json::Value = serde_json::from_slice(&text).ok()?;
+        if value["format"] != FORMAT {
+            return None;
+        }
+        let shards = [Split::Train, Split::Validation].map(|split| value[split.name()]["shards"].as_array().cloned());
+        let shards =
+            shards.into_iter().flatten().flatten().filter_map(|shard| shard["file"].as_str().map(PathBuf::from));
+        // Never anything outside the folder, whatever the manifest says.
+        let shards = shards.filter(|file| file.file_name() == Some(file.as_os_str()));
+        Some(std::iter::once(MANIFEST_FILE.into()).chain(shards).collect())
+    }
+
     pub(crate) fn save(mut self, folder: &Path) -> Result<Self> {
         self.crc32c = self.checksum();
         let path = folder.join(MANIFEST_FILE);
         let json =
             serde_json::to_string_pretty(&self).map_err(|failure| io_error("write to", &path)(failure.into()))?;
-        atomic::write(&path, format!("{json}\n").as_bytes())?;
+        atomic::write(&path, format!("{json}\n").as_bytes()).map_err(io_error("write to", &path))?;
         Ok(self)
     }
 
@@ -181,5 +221,53 @@ impl Manifest {
             shown(&folder.as_ref().join(TOKENIZER_FOLDER))
         );
         Err(DataError::Dataset { path: shown(folder.as_ref()), reason, remedy })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_without_the_newer_fields_is_whole() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let manifest = Manifest {
+            format: Manifest::format(),
+            version: FORMAT_VERSION,
+            tokenizer_sha256: "ab".into(),
+            vocab_size: 5,
+            name: None,
+            sources: vec!["/home/me/text.txt".into()],
+            text_bytes: 12,
+            text_sha256: None,
+            validation_fraction: 0.02,
+            seed: 0,
+            held_out_by: HeldOutBy::Lines,
+            train: SplitRecord { tokens: 3, ..SplitRecord::default() },
+            validation: SplitRecord { tokens: 1, ..SplitRecord::default() },
+            crc32c: 0,
+        };
+        manifest.save(folder.path()).expect("saved");
+        let text = std::fs::read_to_string(folder.path().join(MANIFEST_FILE)).expect("read");
+        assert!(!text.contains("\"name\"") && !text.contains("text_sha256"), "{text}");
+        let corpus = Manifest::load(folder.path()).expect("whole").corpus(folder.path());
+        let name = folder.path().file_name().expect("a name").to_string_lossy().into_owned();
+        assert_eq!(corpus, CorpusRecord { name, text_bytes: 12, tokens: 4, text_sha256: None });
+    }
+
+    #[test]
+    fn only_plain_names_are_listed() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let listed = |text: &str| {
+            std::fs::write(folder.path().join(MANIFEST_FILE), text).expect("written");
+            Manifest::listed_files(folder.path())
+        };
+        let shards =
+            r#"[{"file": "train-0.safetensors"}, {"file": "../../etc/passwd"}, {"file": "/root/x"}, {"file": ".."}]"#;
+        let text = format!(r#"{{"format": "electra-data", "version": 7, "train": {{"shards": {shards}}}}}"#);
+        assert_eq!(listed(&text), Some(vec![MANIFEST_FILE.into(), "train-0.safetensors".into()]));
+        assert_eq!(listed(r#"{"format": "electra-data"}"#), Some(vec![MANIFEST_FILE.into()]));
+        assert_eq!(listed(r#"{"name": "app"}"#), None);
+        assert_eq!(listed("half a mani"), None);
     }
 }

@@ -191,14 +191,25 @@ impl CutList {
     }
 }
 
+/// What decides the cut list of a corpus, and so names it in a cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CutKey {
+    pub seed: u64,
+    pub epoch: u64,
+    /// Tokens per example with [CLS] and [SEP], at least [`MIN_SEQUENCE`].
+    pub seq: usize,
+    pub paper_exact: bool,
+    /// No example has a segment B: for networks that know one segment (`type_vocab_size` = 1).
+    pub single_segments: bool,
+}
+
 /// Makes the cut list of an epoch.
-///
-/// `seq`: tokens per example with [CLS] and [SEP], at least [`MIN_SEQUENCE`].
-pub fn cut_list(corpus: &dyn Corpus, seq: usize, paper_exact: bool, seed: u64, epoch: u64) -> CutList {
+pub fn cut_list(corpus: &dyn Corpus, key: CutKey) -> CutList {
+    let CutKey { seed, epoch, seq, paper_exact, single_segments } = key;
     assert!((MIN_SEQUENCE..Run::MAX_LENGTH).contains(&seq), "seq = {seq} cannot hold two segments");
     assert!(corpus.token_count() < Run::MAX_START, "a corpus of 2^40 tokens and more");
     let mut cuts = CutList::default();
-    let mut plans = Plans { seq, key: [PURPOSE, seed, epoch, seq as u64, 0] };
+    let mut plans = Plans { seq, single_segments, key: [PURPOSE, seed, epoch, seq as u64, 0] };
     if paper_exact {
         // The reference's builder keeps its target across documents: it is drawn when an example ends.
         corpus.for_each_document(&mut |document| gather_lines(document, &mut plans, &mut cuts));
@@ -218,6 +229,7 @@ struct Plan {
 
 struct Plans {
     seq: usize,
+    single_segments: bool,
     key: [u64; 5],
 }
 
@@ -225,7 +237,7 @@ impl Plans {
     fn of(&mut self, example: usize) -> Plan {
         self.key[4] = example as u64;
         let mut draws = Draws::new(&self.key);
-        let single_segment = draws.chance(SINGLE_SEGMENT);
+        let single_segment = draws.chance(SINGLE_SEGMENT) || self.single_segments;
         let overflowing_line_in_a = draws.chance(OVERFLOWING_LINE_IN_A);
         // The reference's very first example has the full length.
         let target = if example > 0 && draws.chance(RANDOM_TARGET) {

@@ -71,9 +71,13 @@ impl LineBlock {
     }
 }
 
+/// More threads than cores help nothing, but a few are harmless.
+const MAX_WORKERS: usize = 64;
+
 /// How many workers `jobs` asks for: 0 means one per core.
 pub(crate) fn worker_count(jobs: usize) -> usize {
-    if jobs > 0 { jobs } else { std::thread::available_parallelism().map_or(1, usize::from) }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if jobs > 0 { jobs.min(cores.max(MAX_WORKERS)) } else { cores }
 }
 
 /// Reads `source`, maps its blocks on `workers` threads, and passes results to `consume` in order, on the calling thread,

@@ -35,6 +35,14 @@ pub struct ShardRecord {
     pub tokens: u64,
 }
 
+/// Whether a file of this name may be a shard.
+pub(crate) fn is_shard_name(name: &str) -> bool {
+    let split = name.strip_suffix(".safetensors").and_then(|name| name.rsplit_once('-'));
+    split.is_some_and(|(split, number)| {
+        ["train", "validation"].contains(&split) && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
 /// Gathers lines and writes shard after shard of one split.
 pub(crate) struct ShardWriter {
     folder: PathBuf,
@@ -111,7 +119,7 @@ impl ShardWriter {
             ),
         ];
         let bytes = safetensors::serialize(tensors, None).map_err(|error| damaged(&path, error.to_string()))?;
-        atomic::write(&path, &bytes)?;
+        atomic::write(&path, &bytes).map_err(io_error("write to", &path))?;
         self.records.push(ShardRecord {
             file,
             bytes: bytes.len() as u64,

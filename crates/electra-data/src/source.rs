@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::batch::{Batch, ExampleKey, push_example};
 use crate::error::{DataError, Result};
 use crate::masking::MaskingConfig;
-use crate::packing::{Corpus, CutList, MIN_SEQUENCE, cut_list};
+use crate::packing::{Corpus, CutKey, CutList, MIN_SEQUENCE, cut_list};
 use crate::random::Draws;
 use crate::tokenizer::SpecialTokens;
 
@@ -19,15 +19,6 @@ use crate::tokenizer::SpecialTokens;
 const PURPOSE: u64 = 0x006f_7264_6572; // "order"
 /// A batch that spans two epochs needs both; threads may still work on the one before.
 const EPOCHS_KEPT: usize = 3;
-
-/// What decides an epoch's cut list, and so names it in a cache.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CutKey {
-    pub seed: u64,
-    pub epoch: u64,
-    pub seq: usize,
-    pub paper_exact: bool,
-}
 
 /// Keeps cut lists from run to run, as the dataset folder does. Losing one only costs time.
 pub trait CutCache: Send + Sync {
@@ -50,11 +41,17 @@ struct Shared {
     seq: usize,
     batch_size: usize,
     masking: MaskingConfig,
+    single_segments: bool,
     seed: u64,
     epochs: Mutex<Epochs>,
 }
 
-#[derive(Default)]
+impl Default for Epochs {
+    fn default() -> Self {
+        Self { starts: vec![0], recent: VecDeque::new() }
+    }
+}
+
 struct Epochs {
     /// Number of the first example of each epoch known so far, and of the one after them.
     starts: Vec<u64>,
@@ -98,26 +95,37 @@ impl BatchSource {
                 remedy: "give it text".into(),
             });
         }
-        let epochs = Mutex::new(Epochs { starts: vec![0], recent: VecDeque::new() });
-        Ok(Self { shared: Arc::new(Shared { corpus, cache: None, special, seq, batch_size, masking, seed, epochs }) })
+        let (cache, single_segments, epochs) = (None, false, Mutex::default());
+        let shared = Shared { corpus, cache, special, seq, batch_size, masking, single_segments, seed, epochs };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Keeps cut lists in `cache` too.
     pub fn with_cache(self, cache: Arc<dyn CutCache>) -> Self {
-        let Shared { corpus, special, seq, batch_size, masking, seed, .. } = &*self.shared;
-        let epochs = Mutex::new(Epochs { starts: vec![0], recent: VecDeque::new() });
-        Self {
-            shared: Arc::new(Shared {
-                corpus: corpus.clone(),
-                cache: Some(cache),
-                special: *special,
-                seq: *seq,
-                batch_size: *batch_size,
-                masking: masking.clone(),
-                seed: *seed,
-                epochs,
-            }),
-        }
+        self.with(|shared| shared.cache = Some(cache))
+    }
+
+    /// Examples of one segment alone, for networks that know no second (`type_vocab_size` = 1).
+    pub fn with_single_segments(self) -> Self {
+        self.with(|shared| shared.single_segments = true)
+    }
+
+    /// As this one, changed, with nothing cut yet.
+    fn with(self, change: impl FnOnce(&mut Shared)) -> Self {
+        let Shared { corpus, cache, special, seq, batch_size, masking, single_segments, seed, .. } = &*self.shared;
+        let mut shared = Shared {
+            corpus: corpus.clone(),
+            cache: cache.clone(),
+            special: *special,
+            seq: *seq,
+            batch_size: *batch_size,
+            masking: masking.clone(),
+            single_segments: *single_segments,
+            seed: *seed,
+            epochs: Mutex::default(),
+        };
+        change(&mut shared);
+        Self { shared: Arc::new(shared) }
     }
 
     /// Examples per batch.
@@ -228,7 +236,13 @@ impl Shared {
     }
 
     fn key(&self, epoch: u64) -> CutKey {
-        CutKey { seed: self.seed, epoch, seq: self.seq, paper_exact: self.masking.paper_exact }
+        CutKey {
+            seed: self.seed,
+            epoch,
+            seq: self.seq,
+            paper_exact: self.masking.paper_exact,
+            single_segments: self.single_segments,
+        }
     }
 
     /// The cut list of an epoch, and whether it was made just now.
@@ -236,7 +250,7 @@ impl Shared {
         let key = self.key(epoch);
         match self.cache.as_ref().and_then(|cache| cache.load(key)) {
             Some(cuts) => (cuts, false),
-            None => (cut_list(&*self.corpus, key.seq, key.paper_exact, key.seed, key.epoch), true),
+            None => (cut_list(&*self.corpus, key), true),
         }
     }
 

@@ -103,8 +103,10 @@ impl ElectraConfig {
             }
         }
         for (field, value) in [("initializer_range", self.initializer_range), ("layer_norm_eps", self.layer_norm_eps)] {
-            if !(value > 0.0 && value.is_finite()) {
-                return Err(ConfigError::Value { field, value: value.to_string(), expected: "above 0" });
+            // Layer normalization and first values are computed in 32 bits.
+            if !(value as f32 > 0.0 && (value as f32).is_finite()) {
+                let expected = "above 0 and finite (1e-38 to 3e38)";
+                return Err(ConfigError::Value { field, value: value.to_string(), expected });
             }
         }
         Ok(())

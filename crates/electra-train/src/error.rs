@@ -11,6 +11,12 @@ pub enum Error {
     /// The file is there, but it is not what it should be: corrupt, truncated, of another version or shape.
     #[error("{}: {problem}; {remedy}", path.display())]
     Invalid { path: PathBuf, problem: String, remedy: String },
+    /// A checkpoint whose content is not what was written: an older one may do.
+    #[error("{}: {problem}; {remedy}", path.display())]
+    Damaged { path: PathBuf, problem: String, remedy: String },
+    /// A checkpoint that is whole, and that this release cannot read.
+    #[error("{}: {problem}; {remedy}", path.display())]
+    OtherVersion { path: PathBuf, problem: String, remedy: String },
     /// A run that started well cannot go on: its numbers are no longer finite.
     #[error("{}: {problem}; {remedy}", path.display())]
     Diverged { path: PathBuf, problem: String, remedy: String },

@@ -16,6 +16,8 @@ pub enum TrainEvent {
         device: String,
         /// Trainable values, shared ones once.
         parameters: usize,
+        /// Steps that were done before this process.
+        first_step: u64,
         /// Steps of the whole run.
         steps: u64,
         /// Tokens per step, padding included.

@@ -15,10 +15,16 @@ use serde_json::{Map, Value, json};
 use crate::error::{Error, Result};
 use crate::file;
 use crate::model_card::ModelCard;
-use crate::tensor_file::{HostTensor, encode};
+use crate::tensor_file::{HostTensor, encode, metadata_of};
 use crate::weights::{WEIGHTS, Weights};
 
-const CONFIG: &str = "config.json";
+/// The file without which nobody takes a folder for a network's.
+pub(crate) const CONFIG: &str = "config.json";
+const CARD: &str = "README.md";
+/// Key of the weights' metadata.
+const RUN: &str = "run";
+/// What a tokenizer's folder holds; older exports had the last too.
+const TOKENIZER_FILES: [&str; 4] = ["tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"];
 
 /// Which class of `transformers` a folder is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,11 +96,21 @@ pub struct Network {
     pub tensors: Vec<HostTensor>,
 }
 
+/// Every file that [`export`] may write, and older versions wrote.
+pub(crate) fn files() -> impl Iterator<Item = &'static str> {
+    [CONFIG, WEIGHTS, CARD].into_iter().chain(TOKENIZER_FILES)
+}
+
+/// The run that trained the network in `folder`, where it was exported from one: [`ModelCard::run`].
+pub fn run_of(folder: &Path) -> Option<String> {
+    metadata_of(&folder.join(WEIGHTS), RUN)
+}
+
 /// Writes `network` into `folder`, with the tokenizer of the folder `tokenizer` and a model card.
 ///
 /// What is written says of the tokenizer what holds for this network: the number of its positions, the id of its padding.
-/// Other files in the folder stay. Each file is replaced whole; `config.json` comes last, so that a folder cut
-/// short by a kill has none the first time.
+/// Other files in the folder stay, and each file is replaced whole; [`crate::export::NetworkFolders`] replaces all of them
+/// together.
 ///
 /// # Errors
 /// A file cannot be read or written; the tokenizer has more entries than the network has words.
@@ -108,9 +124,10 @@ pub fn export(folder: &Path, network: &Network, tokenizer: Option<&Path>, card: 
         config.pad_token_id = tokenizer.special().pad as usize;
         tokenizer.with_max_length(config.max_position_embeddings).save(folder)?;
     }
-    file::write_atomically(&folder.join("README.md"), card.to_markdown(network).as_bytes())?;
-    // The metadata that `transformers` asks for.
-    file::write_atomically(&folder.join(WEIGHTS), &encode(&network.tensors, Some(("format", "pt"))))?;
+    file::write_atomically(&folder.join(CARD), card.to_markdown(network).as_bytes())?;
+    // `transformers` asks for the format.
+    let metadata = [Some(("format", "pt")), card.run.as_deref().map(|run| (RUN, run))];
+    file::write_atomically(&folder.join(WEIGHTS), &encode(&network.tensors, metadata.into_iter().flatten()))?;
     file::write_atomically(&folder.join(CONFIG), config_text(network, &config).as_bytes())
 }
 

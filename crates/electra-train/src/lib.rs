@@ -11,6 +11,8 @@ pub mod detect;
 pub mod error;
 pub mod event;
 #[cfg(feature = "native")]
+pub mod export;
+#[cfg(feature = "native")]
 pub mod file;
 pub mod flops;
 pub mod host;
@@ -18,6 +20,7 @@ pub mod host;
 pub mod hugging_face;
 #[cfg(feature = "native")]
 mod init_from;
+pub mod memory;
 pub mod metrics;
 #[cfg(feature = "native")]
 pub mod model_card;
@@ -27,7 +30,11 @@ pub mod part_clock;
 pub mod pretrain;
 #[cfg(feature = "native")]
 pub mod record;
+#[cfg(feature = "native")]
+mod resume;
 pub mod run_config;
+#[cfg(feature = "native")]
+pub mod run_folder;
 pub mod schedule;
 pub mod tensor_file;
 #[cfg(feature = "native")]
@@ -53,6 +60,8 @@ pub use optimizer::{Adam, AdamConfig, StepReport};
 #[cfg(feature = "native")]
 pub use record::{Record, TimingsRow};
 pub use run_config::{MicroBatch, RunConfig, RunConfigError};
+#[cfg(feature = "native")]
+pub use run_folder::RunFolder;
 pub use schedule::{LayerwiseExponent, layerwise_multiplier, lr_at};
 pub use tensor_file::{HostTensor, TensorFile};
 #[cfg(feature = "native")]

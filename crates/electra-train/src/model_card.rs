@@ -1,6 +1,7 @@
 //! The model card (README.md) of an exported folder: what it is, what it learnt from, how good it is, how to load it.
 //!
-//! It says what is known and says so where nothing is: a licence or a data set is never guessed.
+//! It says what is known and says so where nothing is: a licence or a data set is never guessed. It is made to be
+//! published, and so names nothing of the machine that it was written on: no path, no user.
 
 use crate::hugging_face::{Architecture, Network};
 
@@ -9,11 +10,13 @@ use crate::hugging_face::{Architecture, Network};
 pub struct ModelCard {
     /// Name of the run or the model.
     pub name: String,
+    /// Tells the run from any other, see [`crate::export::run_id`].
+    pub run: Option<String>,
     /// An identifier that Hugging Face knows (`apache-2.0`); the card says `unknown` where it is `None`.
     pub license: Option<String>,
     /// ISO code of the text's language (`en`), where known.
     pub language: Option<String>,
-    /// The corpus in words: what, how much, from where.
+    /// The corpus in words: its name, how much, which text; see [`electra_data::CorpusRecord`].
     pub corpus: Option<String>,
     /// The tokenizer in words: kind, entries, casing.
     pub tokenizer: Option<String>,
@@ -56,8 +59,7 @@ impl ModelCard {
         line(format!("# {name}\n"));
         line(format!(
             "An ELECTRA network ([Clark et al. 2020](https://openreview.net/forum?id=r1xMH1BtvB)), {role}. \
-             Written by [Electra]({}), version {}.\n",
-            env!("CARGO_PKG_REPOSITORY"),
+             Written by Electra, version {}.\n",
             env!("CARGO_PKG_VERSION"),
         ));
         line("## Network\n".to_owned());
@@ -75,6 +77,9 @@ impl ModelCard {
         line("## Training\n".to_owned());
         line(format!("- Corpus: {}", self.corpus.as_deref().unwrap_or("not recorded")));
         line(format!("- Tokenizer: {}", self.tokenizer.as_deref().unwrap_or("not recorded")));
+        if let Some(run) = &self.run {
+            line(format!("- Run: {run}"));
+        }
         for (name, value) in &self.training {
             line(format!("- {name}: {value}"));
         }

@@ -1,8 +1,8 @@
 //! A pre-training run: a folder, a loop, and everything that must survive a kill.
 //!
-//! The folder holds run.toml, metrics.jsonl (nothing that differs between two equal runs), timings.jsonl,
-//! tensorboard/, step_NNNNNN/ (checkpoints) and, at the end, discriminator/ and generator/ in Hugging Face's
-//! layout. At a step that is due for several things they happen in one order: rows, validation, checkpoint.
+//! The folder holds run.toml, tokenizer/ (a copy, so that the run can be used without its dataset), metrics.jsonl
+//! (nothing that differs between two equal runs), timings.jsonl, tensorboard/, step_NNNNNN/ (checkpoints) and, at the
+//! end, discriminator/ and generator/ in Hugging Face's layout. At a step that is due for several things they happen in one order: rows, validation, checkpoint.
 //! So a checkpoint vouches for every row up to its step, and a resumed run writes the rest as it would have been.
 
 use std::collections::VecDeque;
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use burn::tensor::Device;
-use electra_data::{Batch, BatchSource, Prefetcher, SpecialTokens};
+use electra_data::{Batch, BatchSource, CorpusRecord, Prefetcher, SpecialTokens};
 use electra_kernels::launches::{self, KernelTime};
 use electra_model::objective::{self, NetworkKind};
 use electra_model::pretraining::{DISCRIMINATOR, GENERATOR};
@@ -19,23 +19,25 @@ use electra_model::{Initializer, Layout, Neighbours, Objective, ObjectiveConfig,
 use serde_json::json;
 
 use crate::baseline::FrequencyDetector;
-use crate::checkpoint::{self, Checkpoint, TrainState};
+use crate::checkpoint::{self, Change, Checkpoint, Checkpoints, TrainState};
 use crate::error::{Error, Result};
 use crate::event::{EventSink, TrainEvent};
-use crate::hugging_face::{self, Architecture, Network};
+use crate::export::{NetworkFolders, export_networks, run_id};
+use crate::hugging_face::{self, Architecture};
 use crate::metrics::{MetricWindow, MetricsRow};
 use crate::model_card::ModelCard;
-use crate::optimizer::{Adam, AdamConfig, LossScale};
+use crate::optimizer::AdamConfig;
 use crate::record::{Record, TimingsRow};
-use crate::run_config::{MicroBatch, PositionInitializer, RunConfig, TrainConfig};
+use crate::resume;
+pub use crate::run_config::RUN_CONFIG;
+use crate::run_config::{MicroBatch, PositionInitializer, RunConfig, TrainConfig, settings};
+use crate::run_folder::RunFolder;
 use crate::schedule::lr_at;
 use crate::tensorboard::TensorBoard;
 use crate::trainer::{PendingStep, Trainer};
 use crate::validate::{JudgedToken, Validation};
 use crate::{file, flops, host, init_from, training_data};
 
-/// Name of the resolved configuration in a run's folder.
-pub const RUN_CONFIG: &str = "run.toml";
 /// Name of the record of losses and detection in a run's folder.
 const METRICS: &str = "metrics.jsonl";
 /// Held-out examples to show at the end.
@@ -65,23 +67,26 @@ pub struct TrainingData {
     pub baseline: Option<FrequencyDetector>,
     /// Folder with the tokenizer's files, copied beside the exported networks.
     pub tokenizer: PathBuf,
-    /// Corpus and tokenizer in words, for the model card.
-    pub corpus: String,
+    /// What may be said of the text anywhere.
+    pub corpus: CorpusRecord,
+    /// The tokenizer in words, for the model card.
     pub tokenizer_description: String,
-    /// Tells this dataset and tokenizer from any other.
+    pub tokenizer_sha256: String,
+    /// Tells the tokens of this dataset from any others, wherever and under whatever name it lies.
     pub fingerprint: String,
 }
 
 /// Where and how a run goes.
 pub struct RunOptions<'a> {
-    pub folder: PathBuf,
+    pub folder: RunFolder,
     /// Continue from the newest whole checkpoint in `folder`.
     pub resume: bool,
     /// Start from the networks in this folder's `discriminator` and `generator`.
     pub init_from: Option<PathBuf>,
     pub device: Device,
     pub device_description: String,
-    /// Set it to save and stop after the step in hand.
+    /// Set it to save and stop after the step in hand. What is not needed to go on (a validation, examples) is left out
+    /// then: who stops a run may not have long to wait.
     pub stop: &'a AtomicBool,
     pub license: Option<String>,
     /// Time every launch of one step on a graphics adapter, and write them to profile.json.
@@ -94,7 +99,7 @@ pub struct Outcome {
     /// Steps done.
     pub step: u64,
     pub interrupted: bool,
-    /// The last validation of this run.
+    /// The last validation of this process.
     pub validation: Option<MetricsRow>,
     /// Exported folders, the one to keep first.
     pub exported: Vec<PathBuf>,
@@ -136,18 +141,19 @@ pub fn layout_of(config: &RunConfig, objective: &dyn Objective) -> Layout {
 
 /// Runs `config` to its last step, or until `options.stop`.
 ///
-/// `config.model.vocab_size` must be the tokenizer's and `config.train.micro_batch` a number
+/// `config.model.vocab_size` must be the tokenizer's or more and `config.train.micro_batch` a number
 /// ([`resolve_micro_batch`]).
 ///
 /// # Errors
-/// A file cannot be read or written, the folder holds another run, or the loss stays non-finite.
+/// A file cannot be read or written, the folder holds another run, or the loss stays non-finite. Before
+/// [`TrainEvent::Started`] a run in the folder loses nothing but rows after its checkpoint, which would be written again.
 pub fn pretrain(
     config: &RunConfig,
     data: TrainingData,
     options: &RunOptions<'_>,
     events: &mut EventSink<'_>,
 ) -> Result<Outcome> {
-    let folder = &options.folder;
+    let folder = options.folder.path();
     let objective = objective_of(config, &config.objective)?;
     let judge = objective_of(
         config,
@@ -157,24 +163,20 @@ pub fn pretrain(
         panic!("micro_batch must be resolved before a run starts");
     };
 
-    file::create_folder(folder)?;
-    checkpoint::remove_leftovers(folder)?;
-    let resumed = if options.resume { newest_checkpoint(folder, config, &data.fingerprint, events)? } else { None };
+    checkpoint::put_back(folder)?;
+    let resumed = if options.resume { resume::newest(folder, config, &data, events)? } else { None };
 
-    let adam = AdamConfig::from(&config.train);
     let layout = layout_of(config, objective.as_ref());
     let parameter_count = layout.parameter_count();
     let description = describe(config, objective.as_ref());
     let (mut trainer, mut progress) = match resumed {
         Some((path, saved)) => {
-            let (trainer, progress) = restore(&path, saved, objective, &layout, adam, &data, config, options)?;
+            let (trainer, progress) = resume::restore(&path, saved, objective, &layout, &data, config, options)?;
             events(&TrainEvent::Resumed { step: progress.step, path });
             (trainer, progress)
         }
         None => {
-            let mut trainer =
-                Trainer::initialize(objective, &layout, adam, data.special, config.seed, micro_batch, &options.device)
-                    .in_precision(config.train.precision);
+            let mut trainer = fresh_trainer(config, objective, &layout, data.special, &options.device);
             if let Some(source) = &options.init_from {
                 trainer.parameters =
                     init_from::parameters(source, config, &data, &trainer.parameters, &options.device, events)?;
@@ -183,9 +185,6 @@ pub fn pretrain(
             (trainer, Progress::default())
         }
     };
-    trainer.recompute = config.train.recompute;
-    // Not before all that was given has been read: a start that fails leaves the folder empty.
-    config.save(&folder.join(RUN_CONFIG))?;
     let validation = Validation {
         source: data.validation.clone(),
         batches: config.train.validation_batches,
@@ -197,19 +196,29 @@ pub fn pretrain(
 
     let train = &config.train;
     let tokens_per_step = (train.batch_size * train.sequence_length) as u64;
-    events(&TrainEvent::Started {
-        description,
-        device: options.device_description.clone(),
-        parameters: parameter_count,
-        steps: train.steps,
-        tokens_per_step,
-        micro_batch,
-    });
     if let Some(warning) = &data.unknown_warning {
         events(&TrainEvent::Warning { message: format!("{}: {warning}", config.data.dir.display()) });
     }
     let first_step = progress.step;
+    // Not before all that was given has been read: a start that fails leaves the folder as it was.
     let mut metrics = Record::open(&folder.join(METRICS), first_step)?;
+    let mut timings = Record::open(&folder.join("timings.jsonl"), first_step)?;
+    let mut board = TensorBoard::create(&folder.join("tensorboard"), first_step)?;
+    checkpoint::remove_leftovers(folder)?;
+    config.save_in(folder)?;
+    let tokenizer = training_data::keep_tokenizer(&data, folder)?;
+    let mut run = Keeper {
+        folder,
+        checkpoints: Checkpoints::new(folder, train.keep),
+        state: TrainState {
+            settings: config.settings(),
+            tokenizer_sha256: data.tokenizer_sha256,
+            data_fingerprint: data.fingerprint,
+            // As it was called at the first step.
+            corpus: progress.corpus.take().or(Some(data.corpus)),
+            ..TrainState::default()
+        },
+    };
     if metrics.rows() < progress.rows {
         let message = format!(
             "{}: {} rows up to step {first_step}, but there were {} when the checkpoint was written; training goes on \
@@ -220,15 +229,21 @@ pub fn pretrain(
         );
         events(&TrainEvent::Warning { message });
     }
-    let mut timings = Record::open(&folder.join("timings.jsonl"), first_step)?;
-    let mut board = TensorBoard::create(&folder.join("tensorboard"), first_step)?;
+    events(&TrainEvent::Started {
+        description,
+        device: options.device_description.clone(),
+        parameters: parameter_count,
+        first_step,
+        steps: train.steps,
+        tokens_per_step,
+        micro_batch,
+    });
     let started = Instant::now();
     let mut last_validation = None;
     let mut saved_at = (first_step > 0).then_some(first_step);
     if first_step == 0 && options.init_from.is_some() {
         // A resumed run no longer knows where its weights came from.
-        let path = save(folder, config, &data.fingerprint, &trainer, &progress, metrics.rows())?;
-        events(&TrainEvent::CheckpointSaved { step: 0, path });
+        run.save(&trainer, &progress, metrics.rows(), events)?;
     }
     let mut phase = trainer.objective().phase(first_step);
 
@@ -297,9 +312,8 @@ pub fn pretrain(
         }
         if step.is_multiple_of(train.checkpoint_every) || last {
             metrics.sync()?;
-            let path = save(folder, config, &data.fingerprint, &trainer, &progress, metrics.rows())?;
+            run.save(&trainer, &progress, metrics.rows(), events)?;
             saved_at = Some(step);
-            events(&TrainEvent::CheckpointSaved { step, path });
         }
     }
 
@@ -307,22 +321,31 @@ pub fn pretrain(
     settle(&mut pending, &mut progress, train.max_nonfinite_in_a_row, folder, events)?;
     if saved_at != Some(progress.step) {
         metrics.sync()?;
-        let path = save(folder, config, &data.fingerprint, &trainer, &progress, metrics.rows())?;
-        events(&TrainEvent::CheckpointSaved { step: progress.step, path });
+        run.save(&trainer, &progress, metrics.rows(), events)?;
     }
-    if last_validation.is_none() {
+    let interrupted = progress.step < train.steps;
+    if last_validation.is_none() && !interrupted {
         // Resumed at its end: there was no step to validate after, but there is something to say.
         last_validation = Some(validation.run(&trainer.parameters, progress.step, &options.device));
     }
     let card = ModelCard {
         license: options.license.clone(),
-        corpus: Some(data.corpus),
+        run: Some(run_id(&config.digest(), &run.state.data_fingerprint)),
+        corpus: run.state.corpus.as_ref().map(ToString::to_string),
         tokenizer: Some(data.tokenizer_description),
-        ..card_of_steps(folder, config, progress.step, progress.tokens_seen, last_validation.as_ref())
+        ..card_of_steps(
+            folder,
+            config,
+            progress.step,
+            progress.tokens_seen,
+            &progress.changes,
+            last_validation.as_ref(),
+        )
     };
-    let exported = export_networks(folder, config, trainer.objective(), &trainer.parameters, &data.tokenizer, &card)?;
-    let examples = validation.examples(&trainer.parameters, EXAMPLES, &options.device);
-    let interrupted = progress.step < train.steps;
+    let folders = NetworkFolders::begin(folder)?;
+    let exported = export_networks(folders, config, trainer.objective(), &trainer.parameters, &tokenizer, &card)?;
+    let examples =
+        if interrupted { Vec::new() } else { validation.examples(&trainer.parameters, EXAMPLES, &options.device) };
     events(&TrainEvent::Finished { step: progress.step, seconds: started.elapsed().as_secs_f64(), interrupted });
     Ok(Outcome { step: progress.step, interrupted, validation: last_validation, exported, examples })
 }
@@ -375,16 +398,37 @@ fn settle(
     Ok(())
 }
 
+/// A trainer at step 0 of `config`, whose `micro_batch` must be a number.
+pub fn fresh_trainer(
+    config: &RunConfig,
+    objective: Box<dyn Objective>,
+    layout: &Layout,
+    special: SpecialTokens,
+    device: &Device,
+) -> Trainer {
+    let train = &config.train;
+    let MicroBatch::Size(micro_batch) = train.micro_batch else { panic!("micro_batch must be resolved") };
+    let adam = AdamConfig::from(train);
+    let mut trainer = Trainer::initialize(objective, layout, adam, special, config.seed, micro_batch, device)
+        .in_precision(train.precision);
+    trainer.recompute = train.recompute;
+    trainer
+}
+
 /// Counters of a run in progress.
 #[derive(Default)]
-struct Progress {
-    step: u64,
-    tokens_seen: u64,
-    nonfinite_steps: u64,
-    nonfinite_in_a_row: u64,
+pub(crate) struct Progress {
+    pub(crate) step: u64,
+    pub(crate) tokens_seen: u64,
+    pub(crate) nonfinite_steps: u64,
+    pub(crate) nonfinite_in_a_row: u64,
     /// Rows of metrics.jsonl when it was saved.
-    rows: u64,
-    window: MetricWindow,
+    pub(crate) rows: u64,
+    /// What was set otherwise when the run was resumed.
+    pub(crate) changes: Vec<Change>,
+    /// The text, as a checkpoint has it.
+    pub(crate) corpus: Option<CorpusRecord>,
+    pub(crate) window: MetricWindow,
 }
 
 struct Speed {
@@ -420,104 +464,49 @@ fn describe(config: &RunConfig, objective: &dyn Objective) -> String {
     }
 }
 
-fn newest_checkpoint(
-    folder: &Path,
-    config: &RunConfig,
-    fingerprint: &str,
-    events: &mut EventSink<'_>,
-) -> Result<Option<(PathBuf, Checkpoint)>> {
-    let latest = checkpoint::latest_whole(folder)?;
-    for broken in latest.broken {
-        events(&TrainEvent::Warning { message: format!("checkpoint passed over: {broken}") });
-    }
-    let Some((path, saved)) = latest.found else {
-        let message = format!("{}: no whole checkpoint to resume from; starting afresh", folder.display());
-        events(&TrainEvent::Warning { message });
-        return Ok(None);
-    };
-    // First, since another tokenizer changes the configuration too.
-    training_data::check_fingerprint(&path, &saved.state.data_fingerprint, fingerprint)?;
-    if saved.state.config_digest != config.digest() {
-        let remedy = format!(
-            "resume with {} as the run wrote it (no --set, --preset or --config), or start in another folder",
-            folder.join(RUN_CONFIG).display()
-        );
-        return Err(Error::invalid(&path, "the checkpoint was written with another configuration", remedy));
-    }
-    Ok(Some((path, saved)))
+/// Saves checkpoints: what all of a run's have in common, and where they go.
+struct Keeper<'a> {
+    folder: &'a Path,
+    checkpoints: Checkpoints,
+    state: TrainState,
 }
 
-#[expect(clippy::too_many_arguments, reason = "called once; a struct would only rename them")]
-fn restore(
-    path: &Path,
-    saved: Checkpoint,
-    objective: Box<dyn Objective>,
-    layout: &Layout,
-    adam: AdamConfig,
-    data: &TrainingData,
-    config: &RunConfig,
-    options: &RunOptions<'_>,
-) -> Result<(Trainer, Progress)> {
-    let state = saved.state;
-    let parameters = host::parameters_from_host(layout, saved.parameters, path, &options.device)?;
-    let adam = Adam::from_host(adam, layout, saved.optimizer, state.updates, path, &options.device)?;
-    let adam = adam.with_loss_scale(
-        state.loss_scale.map(|[factor, good_steps]| LossScale { factor, good_steps: good_steps as u64 }),
-    );
-    let window = MetricWindow::restore(state.window, &saved.window_scores)
-        .map_err(|problem| Error::invalid(path, problem, "remove this checkpoint to resume from an older one"))?;
-    let MicroBatch::Size(micro_batch) = config.train.micro_batch else { unreachable!("checked by pretrain") };
-    let mut trainer =
-        Trainer::new(objective, parameters, adam, data.special, config.seed, micro_batch, &options.device);
-    // Its factor is the checkpoint's.
-    trainer.precision = config.train.precision;
-    let progress = Progress {
-        step: state.step,
-        tokens_seen: state.tokens_seen,
-        nonfinite_steps: state.nonfinite_steps,
-        nonfinite_in_a_row: state.nonfinite_in_a_row,
-        rows: state.rows,
-        window,
-    };
-    Ok((trainer, progress))
-}
-
-fn save(
-    folder: &Path,
-    config: &RunConfig,
-    fingerprint: &str,
-    trainer: &Trainer,
-    progress: &Progress,
-    rows: u64,
-) -> Result<PathBuf> {
-    let (window, window_scores) = progress.window.save();
-    let checkpoint = Checkpoint {
-        state: TrainState {
-            step: progress.step,
-            config_digest: config.digest(),
-            data_fingerprint: fingerprint.to_owned(),
-            tokens_seen: progress.tokens_seen,
-            nonfinite_steps: progress.nonfinite_steps,
-            nonfinite_in_a_row: progress.nonfinite_in_a_row,
-            updates: trainer.adam.updates(),
-            loss_scale: trainer.adam.loss_scale().map(|scale| [scale.factor, scale.good_steps as f64]),
-            rows,
-            window,
-        },
-        parameters: host::parameters_to_host(&trainer.parameters),
-        optimizer: trainer.adam.to_host(trainer.parameters.layout()),
-        window_scores,
-    };
-    let mut tensors = checkpoint.parameters.iter().chain(&checkpoint.optimizer);
-    if let Some(tensor) = tensors.find(|tensor| tensor.values.iter().any(|value| !value.is_finite())) {
-        // A finite loss can be followed by an update that is not. Resuming from that would be of no use.
-        return Err(Error::Diverged {
-            path: folder.to_owned(),
-            problem: format!("\"{}\" holds values that are not finite after step {}", tensor.name, progress.step),
-            remedy: LOWER_RATE.to_owned(),
-        });
+impl Keeper<'_> {
+    fn save(&mut self, trainer: &Trainer, progress: &Progress, rows: u64, events: &mut EventSink<'_>) -> Result<()> {
+        let (window, window_scores) = progress.window.save();
+        let checkpoint = Checkpoint {
+            state: TrainState {
+                step: progress.step,
+                changes: progress.changes.clone(),
+                tokens_seen: progress.tokens_seen,
+                nonfinite_steps: progress.nonfinite_steps,
+                nonfinite_in_a_row: progress.nonfinite_in_a_row,
+                updates: trainer.adam.updates(),
+                loss_scale: trainer.adam.loss_scale().map(|scale| [scale.factor, scale.good_steps as f64]),
+                rows,
+                window,
+                ..self.state.clone()
+            },
+            parameters: host::parameters_to_host(&trainer.parameters),
+            optimizer: trainer.adam.to_host(trainer.parameters.layout()),
+            window_scores,
+        };
+        let mut tensors = checkpoint.parameters.iter().chain(&checkpoint.optimizer);
+        if let Some(tensor) = tensors.find(|tensor| tensor.values.iter().any(|value| !value.is_finite())) {
+            // A finite loss can be followed by an update that is not. Resuming from that would be of no use.
+            return Err(Error::Diverged {
+                path: self.folder.to_owned(),
+                problem: format!("\"{}\" holds values that are not finite after step {}", tensor.name, progress.step),
+                remedy: LOWER_RATE.to_owned(),
+            });
+        }
+        let saved = self.checkpoints.save(&checkpoint)?;
+        events(&TrainEvent::CheckpointSaved { step: progress.step, path: saved.path });
+        if let Some(error) = saved.not_removed {
+            events(&TrainEvent::Warning { message: format!("an older checkpoint stays: {error}") });
+        }
+        Ok(())
     }
-    checkpoint::save(folder, &checkpoint, config.train.keep)
 }
 
 /// Saves the batch that broke the run and says what happened.
@@ -540,9 +529,9 @@ fn give_up(folder: &Path, step: u64, in_a_row: u64, what: &str, batch: &Batch) -
     })
 }
 
-/// What to do about numbers that are not finite.
-const LOWER_RATE: &str =
-    "lower train.learning_rate or lengthen train.warmup_steps; --resume goes back to the last checkpoint";
+/// What to do about numbers that are not finite. --resume would go the same way again: a run keeps its learning rate.
+const LOWER_RATE: &str = "lower train.learning_rate or lengthen train.warmup_steps in another run; \"electra export\" and \
+                          --init-from start it from this one's last checkpoint";
 
 /// The model card of a saved checkpoint, with its validation row where metrics.jsonl has one.
 pub fn card_of_checkpoint(run: &Path, config: &RunConfig, state: &TrainState) -> ModelCard {
@@ -551,7 +540,11 @@ pub fn card_of_checkpoint(run: &Path, config: &RunConfig, state: &TrainState) ->
         .lines()
         .filter_map(|line| serde_json::from_str::<MetricsRow>(line).ok())
         .find(|row| row.split == "validation" && row.step == state.step);
-    card_of_steps(run, config, state.step, state.tokens_seen, row.as_ref())
+    ModelCard {
+        run: Some(run_id(&settings::digest(&state.settings), &state.data_fingerprint)),
+        corpus: state.corpus.as_ref().map(ToString::to_string),
+        ..card_of_steps(run, config, state.step, state.tokens_seen, &state.changes, row.as_ref())
+    }
 }
 
 fn card_of_steps(
@@ -559,9 +552,15 @@ fn card_of_steps(
     config: &RunConfig,
     step: u64,
     tokens_seen: u64,
+    changes: &[Change],
     validation: Option<&MetricsRow>,
 ) -> ModelCard {
     let train = &config.train;
+    // Devices and how often something is written are nobody's business but the user's.
+    let changes = changes.iter().filter(|change| change.key == "train.steps");
+    let changed = |change: &Change| {
+        ("steps, as changed on the way".to_owned(), format!("{} for {} at {}", change.to, change.from, change.step))
+    };
     let text = |name: &str, value: &dyn std::fmt::Display| (name.to_owned(), value.to_string());
     let named = validation.map(|row| {
         [
@@ -573,7 +572,7 @@ fn card_of_steps(
     });
     ModelCard {
         name: run.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
-        training: vec![
+        training: [
             text("objective", &config.objective.name),
             text("preset", &config.preset),
             text("steps", &step),
@@ -581,49 +580,13 @@ fn card_of_steps(
             text("batch size", &train.batch_size),
             text("sequence length", &train.sequence_length),
             text("peak learning rate", &train.learning_rate),
-        ],
+        ]
+        .into_iter()
+        .chain(changes.map(changed))
+        .collect(),
         metrics: named.into_iter().flatten().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect(),
         ..ModelCard::default()
     }
-}
-
-/// Writes the objective's networks into `folder`'s `discriminator` and `generator`, the one to keep first.
-///
-/// # Errors
-/// A file cannot be read or written.
-pub fn export_networks(
-    folder: &Path,
-    config: &RunConfig,
-    objective: &dyn Objective,
-    parameters: &Parameters,
-    tokenizer: &Path,
-    card: &ModelCard,
-) -> Result<Vec<PathBuf>> {
-    let networks = config.model.networks();
-    let single = objective.networks().len() == 1;
-    let mut exported = Vec::new();
-    for kind in objective.networks() {
-        let (name, prefix, architecture, network) = match kind {
-            NetworkKind::Discriminator => {
-                ("discriminator", DISCRIMINATOR, Architecture::PreTraining, &networks.discriminator)
-            }
-            // An objective's only network has the discriminator's size, whatever its head.
-            NetworkKind::Generator if single => {
-                ("generator", GENERATOR, Architecture::MaskedLm, &networks.discriminator)
-            }
-            NetworkKind::Generator => ("generator", GENERATOR, Architecture::MaskedLm, &networks.generator),
-        };
-        let path = folder.join(name);
-        let network = Network {
-            architecture,
-            config: network.clone(),
-            classifier_dropout: None,
-            tensors: host::network_to_host(parameters, prefix, &architecture.specs(network)),
-        };
-        hugging_face::export(&path, &network, Some(tokenizer), card)?;
-        exported.push(path);
-    }
-    Ok(exported)
 }
 
 /// The largest micro-batch whose step should fit in `memory_bytes`, by the estimate of [`memory_estimate`],
@@ -650,7 +613,7 @@ pub fn memory_estimate(config: &RunConfig, micro_batch: usize, on_kernels: bool)
     let networks = config.model.networks();
     let (generator, discriminator) = (&networks.generator, &networks.discriminator);
     let trained = if config.objective.name == "mlm" { vec![discriminator] } else { vec![generator, discriminator] };
-    let parameters = networks.layout().parameter_count();
+    let parameters = flops::parameter_count(&networks);
     let TrainConfig { sequence_length, recompute, .. } = config.train;
     let masked = config.data.masking_probability;
     if on_kernels {
@@ -663,11 +626,12 @@ pub fn memory_estimate(config: &RunConfig, micro_batch: usize, on_kernels: bool)
 /// tables and logits come in pieces and are none of it.
 pub fn largest_activation_bytes(config: &RunConfig, micro_batch: usize) -> u64 {
     let networks = config.model.networks();
+    // Queries, keys and values are one product's result, three hidden sizes wide.
     let widest = |network: &electra_model::ElectraConfig| {
-        network.intermediate_size.max(network.hidden_size).max(network.embedding_size)
+        network.intermediate_size.max(3 * network.hidden_size).max(network.embedding_size)
     };
     let width = widest(&networks.generator).max(widest(&networks.discriminator));
-    4 * (micro_batch * config.train.sequence_length * width) as u64
+    (4 * micro_batch as u64).saturating_mul(config.train.sequence_length as u64).saturating_mul(width as u64)
 }
 
 #[cfg(test)]

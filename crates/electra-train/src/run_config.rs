@@ -3,7 +3,11 @@
 //! The types, their defaults and the ranges of their values. `resolve` makes one from a preset, a file and
 //! `--set`; what results is written to the run's folder whole, and reading that file back gives the same run.
 
+#[cfg(feature = "native")]
+mod files;
+mod path_text;
 mod resolve;
+pub mod settings;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,12 +15,13 @@ use std::path::PathBuf;
 use electra_kernels::Precision;
 use electra_model::objective::{self, ObjectiveConfig};
 use electra_model::{ConfigError, ElectraConfig, Neighbours, PretrainingConfig, Sharing};
+use serde::de::Unexpected;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use sha2::{Digest, Sha256};
 
 #[cfg(feature = "native")]
-pub use resolve::resolve_with_file;
+pub use files::{RUN_CONFIG, resolve_with_file};
 pub use resolve::{DEFAULT_PRESET, RunConfigError, key_paths, preset_names, resolve};
+pub use settings::Difference;
 
 /// A resolved `run.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -79,6 +84,7 @@ pub enum PositionInitializer {
 #[serde(deny_unknown_fields, default)]
 pub struct DataConfig {
     /// Folder of shards; empty: the command's own choice.
+    #[serde(with = "path_text")]
     pub dir: PathBuf,
     /// Share of tokens that the generator must predict.
     pub masking_probability: f64,
@@ -153,7 +159,9 @@ impl<'de> Deserialize<'de> for MicroBatch {
         match Raw::deserialize(deserializer)? {
             Raw::Size(size) => Ok(Self::Size(size)),
             Raw::Word(word) if word == "auto" => Ok(Self::Auto),
-            Raw::Word(word) => Err(serde::de::Error::custom(format!("{word:?} is neither \"auto\" nor a number"))),
+            Raw::Word(word) => {
+                Err(serde::de::Error::invalid_value(Unexpected::Str(&word), &"\"auto\" or a whole number"))
+            }
         }
     }
 }
@@ -263,6 +271,9 @@ impl ModelConfig {
     }
 }
 
+/// What a number must be that is above 0 in 32 bits, too.
+const POSITIVE: &str = "above 0 and finite (1e-38 to 3e38)";
+
 impl RunConfig {
     /// The first key out of range, its value and what it must be.
     fn out_of_range(&self) -> Option<(String, String, String)> {
@@ -324,8 +335,9 @@ impl RunConfig {
             &train.sequence_length,
             &format!("8 to model.max_position_embeddings, which is {}", model.max_position_embeddings),
         );
-        let positive = |value: f64| value > 0.0 && value.is_finite();
-        check(positive(train.learning_rate), "train.learning_rate", &train.learning_rate, "above 0");
+        // As the kernels take it, in 32 bits.
+        let positive = |value: f64| value as f32 > 0.0 && (value as f32).is_finite();
+        check(positive(train.learning_rate), "train.learning_rate", &train.learning_rate, POSITIVE);
         check(
             train.warmup_steps <= train.steps,
             "train.warmup_steps",
@@ -336,8 +348,8 @@ impl RunConfig {
         check(below_one(train.weight_decay), "train.weight_decay", &train.weight_decay, "at least 0 and below 1");
         check(below_one(train.beta1), "train.beta1", &train.beta1, "at least 0 and below 1");
         check(below_one(train.beta2), "train.beta2", &train.beta2, "at least 0 and below 1");
-        check(positive(train.epsilon), "train.epsilon", &train.epsilon, "above 0");
-        check(positive(train.clip_norm), "train.clip_norm", &train.clip_norm, "above 0");
+        check(positive(train.epsilon), "train.epsilon", &train.epsilon, POSITIVE);
+        check(positive(train.clip_norm), "train.clip_norm", &train.clip_norm, POSITIVE);
         check(train.checkpoint_every >= 1, "train.checkpoint_every", &train.checkpoint_every, "at least 1");
         check(train.keep >= 1, "train.keep", &train.keep, "at least 1");
         check(train.validation_batches >= 1, "train.validation_batches", &train.validation_batches, "at least 1");
@@ -353,14 +365,14 @@ impl RunConfig {
             &format!("{name:?}"),
             &format!("\"{known}\""),
         );
-        let weight = |value: f64| value >= 0.0 && value.is_finite();
+        let weight = |value: f64| value >= 0.0 && (value as f32).is_finite();
         for (key, value) in [
             ("objective.generator_loss_weight", objective.generator_loss_weight),
             ("objective.discriminator_loss_weight", objective.discriminator_loss_weight),
         ] {
-            check(weight(value), key, &value, "at least 0");
+            check(weight(value), key, &value, "at least 0 and finite (at most 3e38)");
         }
-        check(positive(objective.temperature), "objective.temperature", &objective.temperature, "above 0");
+        check(positive(objective.temperature), "objective.temperature", &objective.temperature, POSITIVE);
         found
     }
 
@@ -381,20 +393,5 @@ impl RunConfig {
     pub fn to_toml(&self) -> String {
         let body = toml::to_string_pretty(self).expect("a run configuration is valid TOML");
         format!("# The resolved configuration of this run: preset, file and --set, in one.\n\n{body}")
-    }
-
-    /// SHA-256 of what decides the numbers of a run, in hex: not the device, the folders or how often things
-    /// are saved. A checkpoint holds it, so that a run is not resumed with other settings unnoticed.
-    pub fn digest(&self) -> String {
-        let mut relevant = self.clone();
-        let neutral = TrainConfig::default();
-        relevant.preset = String::new();
-        relevant.device = String::new();
-        relevant.data.dir = PathBuf::new();
-        relevant.train.keep = neutral.keep;
-        relevant.train.checkpoint_every = neutral.checkpoint_every;
-        relevant.train.max_nonfinite_in_a_row = neutral.max_nonfinite_in_a_row;
-        let text = toml::to_string(&relevant).expect("a run configuration is valid TOML");
-        crate::hex(&Sha256::digest(text))
     }
 }

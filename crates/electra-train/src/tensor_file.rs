@@ -4,7 +4,7 @@
 //! without building a network.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -51,14 +51,49 @@ impl View for &HostTensor {
     }
 }
 
-/// The bytes of a safetensors file. Equal tensors and metadata of at most one entry give equal bytes.
+/// The bytes of a safetensors file. Equal tensors and metadata give equal bytes.
 ///
 /// # Panics
 /// If two tensors have one name: a mistake in the caller's list.
-pub fn encode(tensors: &[HostTensor], metadata: Option<(&str, &str)>) -> Vec<u8> {
-    let metadata = metadata.map(|(key, value)| HashMap::from([(key.to_owned(), value.to_owned())]));
-    safetensors::serialize(tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)), metadata)
-        .expect("shapes fit their values, and names are distinct")
+pub fn encode<'m>(tensors: &[HostTensor], metadata: impl IntoIterator<Item = (&'m str, &'m str)>) -> Vec<u8> {
+    let metadata: BTreeMap<&str, &str> = metadata.into_iter().collect();
+    let mut bytes = safetensors::serialize(tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)), None)
+        .expect("shapes fit their values, and names are distinct");
+    if metadata.is_empty() {
+        return bytes;
+    }
+    // The library takes metadata in a map without an order; so it is put at the front of the header here.
+    let end = LENGTH_BYTES + header_length(&bytes).expect("just written");
+    let rest = std::str::from_utf8(&bytes[LENGTH_BYTES + 1..end]).expect("JSON").trim_end();
+    let comma = if rest == "}" { "" } else { "," };
+    let mut header = format!("{{\"__metadata__\":{}{comma}{rest}", serde_json::json!(metadata)).into_bytes();
+    header.resize(header.len().next_multiple_of(LENGTH_BYTES), b' ');
+    let length = (header.len() as u64).to_le_bytes();
+    bytes.splice(..end, length.into_iter().chain(header));
+    bytes
+}
+
+/// Bytes of the number at the start of a file, which is the length of its header.
+const LENGTH_BYTES: usize = 8;
+
+fn header_length(bytes: &[u8]) -> Option<usize> {
+    usize::try_from(u64::from_le_bytes(*bytes.first_chunk()?)).ok()
+}
+
+/// One entry of a file's metadata, without reading its tensors; `None` where it has none of this name or is no such file.
+#[cfg(feature = "native")]
+pub fn metadata_of(path: &Path, key: &str) -> Option<String> {
+    use std::io::Read;
+    // What the format allows for a header.
+    const MAX_HEADER_BYTES: usize = 100_000_000;
+    let mut file = std::fs::File::open(path).ok()?;
+    let mut length = [0; LENGTH_BYTES];
+    file.read_exact(&mut length).ok()?;
+    let length = header_length(&length).filter(|&length| length <= MAX_HEADER_BYTES)?;
+    let mut header = Vec::new();
+    file.take(length as u64).read_to_end(&mut header).ok()?;
+    let header: serde_json::Value = serde_json::from_slice(&header).ok()?;
+    header["__metadata__"][key].as_str().map(str::to_owned)
 }
 
 /// A safetensors file in memory whose header has been checked.
@@ -182,15 +217,31 @@ mod tests {
                 HostTensor::new("a", [2, 2], vec![1.0, -0.0, f32::MIN_POSITIVE, 4.5]),
                 HostTensor::new("b", [1], vec![0.1]),
             ],
-            Some(("format", "pt")),
+            [("format", "pt"), ("run", "1")],
         )
+    }
+
+    #[test]
+    fn metadata_are_found_without_the_tensors() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w.safetensors");
+        for tensors in [vec![], vec![HostTensor::new("a", [1], vec![0.5])]] {
+            std::fs::write(&path, encode(&tensors, [("run", "7"), ("format", "pt")])).unwrap();
+            assert_eq!(metadata_of(&path, "run").as_deref(), Some("7"));
+            assert_eq!(metadata_of(&path, "other"), None);
+            assert_eq!(TensorFile::open(&path).unwrap().tensors().unwrap(), tensors);
+        }
+        std::fs::write(&path, example().split_at(20).0).unwrap();
+        assert_eq!(metadata_of(&path, "run"), None);
+        std::fs::write(&path, [0xFF; 12]).unwrap();
+        assert_eq!(metadata_of(&path, "run"), None);
     }
 
     #[test]
     fn values_return_bit_for_bit() {
         let file = TensorFile::parse(Path::new("x"), example()).unwrap();
         let tensors = file.tensors().unwrap();
-        assert_eq!(encode(&tensors, Some(("format", "pt"))), example());
+        assert_eq!(encode(&tensors, [("format", "pt"), ("run", "1")]), example());
         assert_eq!(file.tensor("a", Some(&[2, 2])).unwrap().values[1].to_bits(), (-0.0f32).to_bits());
     }
 

@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use electra_data::{Dataset, MaskingConfig, Split, TOKENIZER_FOLDER, Tokenizer, UnknownTokens, dataset_tokenizer};
+use electra_data::{
+    Dataset, Manifest, MaskingConfig, Split, TOKENIZER_FOLDER, Tokenizer, UnknownTokens, dataset_tokenizer,
+};
+use sha2::{Digest, Sha256};
 
 use crate::baseline::FrequencyDetector;
 use crate::error::{Error, Result};
@@ -32,10 +35,13 @@ pub fn open(config: &mut RunConfig) -> Result<TrainingData> {
         ..MaskingConfig::default()
     };
     let batches = |dataset: &Dataset, seed| {
-        dataset.batches(&tokenizer, config.train.sequence_length, config.train.batch_size, masking.clone(), seed)
+        let (seq, batch_size) = (config.train.sequence_length, config.train.batch_size);
+        let batches = dataset.batches(&tokenizer, seq, batch_size, masking.clone(), seed)?;
+        // A network that knows one segment gets no second.
+        let is_single = config.model.type_vocab_size == 1;
+        Ok::<_, Error>(if is_single { batches.with_single_segments() } else { batches })
     };
     let manifest = train.manifest();
-    let tokens = manifest.train.tokens;
     let unknown = manifest.unknown.as_ref().filter(|unknown| unknown.is_notable());
     Ok(TrainingData {
         vocab_size: tokenizer.vocab_size(),
@@ -46,13 +52,10 @@ pub fn open(config: &mut RunConfig) -> Result<TrainingData> {
         special: tokenizer.special(),
         baseline: Some(frequencies(&train, &tokenizer)),
         tokenizer: folder.join(TOKENIZER_FOLDER),
-        corpus: format!(
-            "{} ({:.1} MB of text, {tokens} tokens to train on)",
-            manifest.sources.join(", "),
-            manifest.text_bytes as f64 / 1e6
-        ),
+        corpus: manifest.corpus(&folder),
         tokenizer_description: describe(&tokenizer),
-        fingerprint: format!("{}-{}", tokenizer.sha256(), manifest.crc32c),
+        tokenizer_sha256: tokenizer.sha256().to_owned(),
+        fingerprint: fingerprint(manifest),
     })
 }
 
@@ -79,7 +82,21 @@ pub fn pad_word_table(config: &mut RunConfig, asked: Option<usize>, init_from: O
     Ok(())
 }
 
-fn describe(tokenizer: &Tokenizer) -> String {
+/// What tells the tokens of a dataset from any others: the checksums and sizes of its shards, in their order. Names of
+/// files are not in it, so that a dataset which was moved, or built again from the same text, is the same.
+fn fingerprint(manifest: &Manifest) -> String {
+    let mut digest = Sha256::new();
+    for split in [Split::Train, Split::Validation] {
+        for shard in &manifest.split(split).shards {
+            let counts = [shard.bytes, shard.documents, shard.lines, shard.tokens];
+            digest.update(format!("{} {:08x} {counts:?}\n", split.name(), shard.crc32c));
+        }
+    }
+    crate::hex(&digest.finalize())
+}
+
+/// In words, for a model card.
+pub fn describe(tokenizer: &Tokenizer) -> String {
     format!("WordPiece, {} entries, {}", tokenizer.vocab_size(), tokenizer.casing())
 }
 
@@ -102,31 +119,52 @@ fn frequencies(dataset: &Dataset, tokenizer: &Tokenizer) -> FrequencyDetector {
     FrequencyDetector::count(&lines, tokenizer.vocab_size(), BASELINE_TOKENS)
 }
 
-/// A run is resumed with the data it was started with, or not at all.
-pub(crate) fn check_fingerprint(path: &Path, saved: &str, found: &str) -> Result<()> {
-    if saved == found {
-        return Ok(());
-    }
-    Err(Error::invalid(
-        path,
-        "the checkpoint was written with another dataset or another tokenizer",
-        "give --data the folder it was trained on, or start in another run folder",
-    ))
-}
-
-/// The tokenizer's folder of the run in `run`: the one beside its exported networks, else its dataset's.
+/// Keeps a copy of the data's tokenizer in the folder of a run, whose networks mean nothing without it. Returns the copy's
+/// folder.
 ///
 /// # Errors
-/// Neither is there; the tokenizer has more entries than the run's network has words.
-pub fn tokenizer_folder(config: &RunConfig, run: &Path) -> Result<PathBuf> {
-    let candidates = [run.join("discriminator"), run.join("generator"), config.data.dir.join(TOKENIZER_FOLDER)];
-    let Some(folder) = candidates.iter().find(|folder| folder.join("tokenizer.json").is_file()) else {
-        return Err(Error::invalid(
-            &config.data.dir,
-            "the run's dataset and its tokenizer are gone",
-            "put the dataset back, or build it again from the same text",
-        ));
+/// It cannot be read or written.
+pub(crate) fn keep_tokenizer(data: &TrainingData, run: &Path) -> Result<PathBuf> {
+    let kept = run.join(TOKENIZER_FOLDER);
+    let is_there = Tokenizer::load(&kept).is_ok_and(|tokenizer| tokenizer.sha256() == data.tokenizer_sha256);
+    if !is_there {
+        Tokenizer::load(&data.tokenizer)?.save(&kept)?;
+    }
+    Ok(kept)
+}
+
+/// The folder of a run's tokenizer and what is in it: `given`, or the run's own copy, or the one beside its exported
+/// networks, or its dataset's.
+///
+/// # Errors
+/// There is none, it has more entries than the run's networks have words, or it is not the one with `sha256`, which the run was trained with.
+pub fn tokenizer_of(
+    config: &RunConfig,
+    run: &Path,
+    given: Option<&Path>,
+    sha256: &str,
+) -> Result<(PathBuf, Tokenizer)> {
+    let own = [
+        run.join(TOKENIZER_FOLDER),
+        run.join("discriminator"),
+        run.join("generator"),
+        config.data.dir.join(TOKENIZER_FOLDER),
+    ];
+    let folder = match given {
+        Some(given) => given.to_owned(),
+        None => match own.into_iter().find(|folder| folder.join("tokenizer.json").is_file()) {
+            Some(folder) => folder,
+            None => {
+                let problem = "the run has lost its copy of the tokenizer, and its dataset is gone";
+                return Err(Error::invalid(run, problem, "name the tokenizer's folder with --tokenizer"));
+            }
+        },
     };
-    check_tokenizer_fits(&Tokenizer::load(folder)?, &config.model.discriminator(), folder)?;
-    Ok(folder.clone())
+    let tokenizer = Tokenizer::load(&folder)?;
+    if tokenizer.sha256() != sha256 {
+        let problem = "this is not the tokenizer that the run was trained with";
+        return Err(Error::invalid(&folder, problem, "name the one that its dataset was built with, with --tokenizer"));
+    }
+    check_tokenizer_fits(&tokenizer, &config.model.discriminator(), &folder)?;
+    Ok((folder, tokenizer))
 }

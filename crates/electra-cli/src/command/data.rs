@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anstyle::{AnsiColor, Style};
-use electra_data::input::Format;
 use electra_data::{
-    BuildOptions, ExampleToken, HeldOutBy, InputOptions, Inspection, LengthHistogram, MaskingConfig, SplitStatistics,
-    Stage, TextSource, Tokenizer, build, inspect,
+    BuildOptions, ExampleToken, HeldOutBy, Inspection, LengthHistogram, MaskingConfig, SplitStatistics, Stage,
+    Tokenizer, build, inspect,
 };
 
+use super::input_args::InputArgs;
 use crate::terminal::{FAINT_STYLE, HEADING_STYLE, Terminal, Unit};
 
 /// Build a dataset from text, or look into one
@@ -25,45 +25,6 @@ pub struct Args {
 enum Command {
     Build(BuildArgs),
     Inspect(InspectArgs),
-}
-
-/// Where text comes from; `tokenizer train` and `data build` take the same.
-#[derive(Debug, clap::Args)]
-pub struct InputArgs {
-    /// Files, folders or globs of .txt, .jsonl or .parquet, plain or .gz, .zst, .xz; - is standard input
-    #[arg(long, value_name = "PATH", num_args = 1.., required = true, help_heading = "Input")]
-    input: Vec<String>,
-    /// A file is one document; otherwise blank lines separate documents in text files
-    #[arg(long, help_heading = "Input")]
-    one_document_per_file: bool,
-    /// The JSONL key or Parquet column that holds the text
-    #[arg(long, value_name = "NAME", default_value = "text", help_heading = "Input")]
-    text_key: String,
-    /// Read every input as this, whatever its name
-    #[arg(long, help_heading = "Input")]
-    format: Option<InputFormat>,
-}
-
-/// [`Format`] on the command line.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum InputFormat {
-    Text,
-    Jsonl,
-    Parquet,
-}
-
-impl InputArgs {
-    /// Finds the files.
-    pub fn source(&self) -> electra_data::Result<TextSource> {
-        let format = self.format.map(|format| match format {
-            InputFormat::Text => Format::Text,
-            InputFormat::Jsonl => Format::Jsonl,
-            InputFormat::Parquet => Format::Parquet,
-        });
-        let options =
-            InputOptions { one_document_per_file: self.one_document_per_file, text_key: self.text_key.clone(), format };
-        TextSource::find(&self.input, options)
-    }
 }
 
 const BUILD_EXAMPLES: &str = "\
@@ -86,6 +47,9 @@ pub struct BuildArgs {
     /// The dataset's folder
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// The corpus' name in model cards [default: the folder's]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
     /// Threads; 0 takes all cores. The result is the same with any number
     #[arg(long, value_name = "N", default_value_t = 0)]
     jobs: usize,
@@ -95,7 +59,7 @@ pub struct BuildArgs {
     /// Decides what is held out
     #[arg(long, default_value_t = BuildOptions::default().seed)]
     seed: u64,
-    /// Replace a dataset that is already there
+    /// Replace a dataset that is already there; other files in its folder stay
     #[arg(long)]
     overwrite: bool,
     /// Build it even if more than half of the tokens are [UNK]
@@ -148,6 +112,7 @@ fn run_build(args: BuildArgs, terminal: &Terminal) -> anyhow::Result<()> {
         jobs: args.jobs,
         overwrite: args.overwrite,
         allow_unknown: args.allow_unknown,
+        name: args.name,
         ..BuildOptions::default()
     };
     let started = Instant::now();

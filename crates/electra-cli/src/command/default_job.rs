@@ -2,23 +2,27 @@
 //!
 //! Text that every machine with Rust already has (or the user's own, `--input`) becomes a vocabulary and a dataset, the
 //! `first` preset trains on it for as many steps as fit into the minutes asked for, and held-out sentences show what it
-//! learnt. Everything lands in one run's folder; running it again goes on where it was stopped.
+//! learnt. Everything lands in one run's folder; running it again goes on where it was stopped. Text that can be read only
+//! once, such as standard input, is kept there until vocabulary and dataset are made of it.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use anstyle::{AnsiColor, Style};
 use anyhow::bail;
-use electra_data::input::{InputOptions, TextSource};
-
-use electra_data::{BuildOptions, Manifest, Tokenizer, TrainOptions, build, dataset_tokenizer, rust_docs};
+use electra_data::{
+    BuildOptions, MANIFEST_FILE, Manifest, OutFolder, Tokenizer, TrainOptions, build, dataset_tokenizer,
+    finish_interrupted, rust_docs,
+};
 use electra_kernels::device::DeviceChoice;
 use electra_train::pretrain::{Outcome, RUN_CONFIG};
 use electra_train::run_config::{self, RunConfig};
-use electra_train::training_data;
 use electra_train::validate::JudgedToken;
+use electra_train::{RunFolder, training_data};
 
-use super::pretrain::{Start, open_device, settle_micro_batch, train};
+use super::detect::{LEGEND, marked_token};
+use super::input_args::ReadingArgs;
+use super::pretrain::{Start, check_memory, open_device, settle_micro_batch, train};
+use crate::exit::End;
 use crate::seconds_per_step;
 use crate::terminal::{FAINT_STYLE, HEADING_STYLE, Terminal, Unit};
 
@@ -29,9 +33,11 @@ const STEPS: std::ops::RangeInclusive<f64> = 100.0..=50_000.0;
 /// Options of the default job.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Text to learn from: files, folders or globs [default: the Rust documentation on this machine]
+    /// Text to learn from: files, folders or globs; - is standard input [default: the Rust documentation on this machine]
     #[arg(long, value_name = "PATH", num_args = 1.., help_heading = "Default job")]
     input: Vec<String>,
+    #[command(flatten)]
+    reading: ReadingArgs,
     /// The run's folder
     #[arg(long, value_name = "DIR", default_value = "runs/first", help_heading = "Default job")]
     out: PathBuf,
@@ -49,7 +55,7 @@ pub struct Args {
     steps: Option<u64>,
 }
 
-pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
+pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<End> {
     if !(args.minutes > 0.0 && args.minutes.is_finite()) {
         bail!("--minutes {}: a number above 0 is needed", args.minutes);
     }
@@ -63,7 +69,7 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     }
     let mut config = if begun {
         terminal.note(format_args!("{} is there: going on with it (--out names another folder)", args.out.display()));
-        RunConfig::load(&saved)?
+        RunConfig::load_from(&args.out)?
     } else {
         run_config::resolve(Some(PRESET), None, &args.sets)?
     };
@@ -74,8 +80,10 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
 
     let dataset = args.out.join("data");
     prepare(&args, &config, &dataset, terminal)?;
+    let folder = RunFolder::open(&args.out)?;
     config.data.dir = dataset.clone();
     let data = training_data::open(&mut config)?;
+    check_memory(&config, &opened, terminal)?;
     if !begun {
         settle_micro_batch(&mut config, &opened);
         let steps = match args.steps {
@@ -87,12 +95,13 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
         };
         set_steps(&mut config, steps as u64)?;
     }
-    let outcome = train(&config, data, &args.out, Start { resume: begun, ..Start::default() }, &opened, terminal)?;
+    let outcome = train(&config, data, folder, Start { resume: begun, ..Start::default() }, &opened, terminal)?;
     if outcome.interrupted {
         terminal.note("Run the same command to go on.");
-        return Ok(());
+        return Ok(End::Stopped);
     }
-    show(&outcome, &dataset_tokenizer(&dataset)?, &args.out, terminal)
+    show(&outcome, &dataset_tokenizer(&dataset)?, &args.out, terminal)?;
+    Ok(End::Done)
 }
 
 /// The schedule for `steps` steps.
@@ -106,30 +115,33 @@ fn set_steps(config: &mut RunConfig, steps: u64) -> anyhow::Result<()> {
 
 /// Vocabulary and dataset, unless they are there already.
 fn prepare(args: &Args, config: &RunConfig, dataset: &Path, terminal: &Terminal) -> anyhow::Result<()> {
-    if dataset.exists() {
-        // Opening it checks it; here only whether it is the text that was asked for.
-        let manifest = Manifest::load(dataset)?;
-        if !args.input.is_empty() {
-            let asked = TextSource::find(&args.input, InputOptions::default())?.names();
-            if asked != manifest.sources {
-                bail!(
-                    "{} was made of other text ({})\nname another folder with --out",
-                    args.out.display(),
-                    manifest.sources.join(", ")
-                );
-            }
-        }
-        return Ok(());
+    finish_interrupted(dataset)?;
+    if dataset.join(MANIFEST_FILE).exists() {
+        return check_input(args, dataset, terminal);
     }
-    let source = if args.input.is_empty() {
+    // Before any text is read: the folder can be written to, and nobody else is at work in it.
+    let scratch = OutFolder::begin(&args.out)?;
+    let target = OutFolder::begin(dataset)?;
+    if !target.is_vacant()? {
+        bail!("{}: the folder is not empty and holds no dataset\nname another folder with --out", dataset.display());
+    }
+    drop(target);
+    let mut source = if args.input.is_empty() {
         let corpus = rust_docs::load()?;
         terminal.note(format_args!("{HEADING_STYLE}Text{HEADING_STYLE:#}   {}", corpus.description));
         corpus.into_source()
     } else {
-        let source = TextSource::find(&args.input, InputOptions::default())?;
+        let source = args.reading.source(&args.input)?;
         terminal.note(format_args!("{HEADING_STYLE}Text{HEADING_STYLE:#}   {}", source.names().join(", ")));
         source
     };
+    if source.input_bytes().is_none() {
+        let mut bar = terminal.progress("reading", None, Unit::Bytes);
+        source = source.spool(&scratch.building().join("text"), &mut |progress| {
+            bar.update(progress.input_bytes, "");
+            ControlFlow::Continue(())
+        })?;
+    }
     let mut bar = terminal.progress("vocabulary", source.input_bytes(), Unit::Bytes);
     let options = TrainOptions { vocab_size: config.model.vocab_size, ..TrainOptions::default() };
     let tokenizer = Tokenizer::train(&source, &options, &mut |progress| {
@@ -138,7 +150,8 @@ fn prepare(args: &Args, config: &RunConfig, dataset: &Path, terminal: &Terminal)
     })?;
     bar.finish(format_args!("{HEADING_STYLE}Vocabulary{HEADING_STYLE:#} {} entries", tokenizer.vocab_size()));
     let mut bar = terminal.progress("tokenizing", source.input_bytes(), Unit::Bytes);
-    let manifest = build(&source, &tokenizer, dataset, &BuildOptions::default(), &mut |progress| {
+    let options = BuildOptions { name: Some(corpus_name(args)), ..BuildOptions::default() };
+    let manifest = build(&source, &tokenizer, dataset, &options, &mut |progress| {
         bar.update(progress.input_bytes, format_args!("{} tokens", progress.tokens));
         ControlFlow::Continue(())
     })?;
@@ -151,12 +164,41 @@ fn prepare(args: &Args, config: &RunConfig, dataset: &Path, terminal: &Terminal)
     Ok(())
 }
 
+/// Whether a dataset that is there is of the text that was asked for. Opening it checks the rest.
+fn check_input(args: &Args, dataset: &Path, terminal: &Terminal) -> anyhow::Result<()> {
+    let manifest = Manifest::load(dataset)?;
+    if args.input.is_empty() {
+        return Ok(());
+    }
+    let asked = args.reading.source(&args.input)?;
+    if asked.names() != manifest.sources {
+        bail!(
+            "{} was made of other text ({})\nname another folder with --out",
+            args.out.display(),
+            manifest.sources.join(", ")
+        );
+    }
+    if asked.input_bytes().is_none() {
+        terminal.note(format_args!("{} has its text already: standard input is not read", args.out.display()));
+    }
+    Ok(())
+}
+
+/// What model cards call the text: the dataset's own folder is called "data" in every run.
+fn corpus_name(args: &Args) -> String {
+    if args.input.is_empty() {
+        return "Rust documentation".to_owned();
+    }
+    let folder = args.out.canonicalize().unwrap_or_else(|_| args.out.clone());
+    folder.file_name().map_or_else(|| "unnamed".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
 /// Detections on held-out sentences, the numbers that matter, and what to run next.
 fn show(outcome: &Outcome, tokenizer: &Tokenizer, folder: &Path, terminal: &Terminal) -> anyhow::Result<()> {
     let out = |line: String| terminal.result(line);
     out(format!(
         "\n{HEADING_STYLE}Held-out text with the generator's replacements, as the discriminator sees it{HEADING_STYLE:#}\n\
-         {FAINT_STYLE}word(.93) = taken for replaced, with the probability; <original> follows what really was{FAINT_STYLE:#}"
+         {FAINT_STYLE}{LEGEND}; <original> follows what really was{FAINT_STYLE:#}"
     ))?;
     for example in &outcome.examples {
         out(format!("  {}", line_of(example, tokenizer)))?;
@@ -189,31 +231,23 @@ fn show(outcome: &Outcome, tokenizer: &Tokenizer, folder: &Path, terminal: &Term
 const TOKENS_SHOWN: usize = 40;
 
 fn line_of(example: &[JudgedToken], tokenizer: &Tokenizer) -> String {
-    let flagged = Style::new().fg_color(Some(AnsiColor::Yellow.into())).bold().underline();
     let mut line = String::new();
     for judged in example.iter().take(TOKENS_SHOWN) {
         let token = tokenizer.token(judged.id).unwrap_or_default();
-        match token.strip_prefix("##") {
-            Some(rest) if !line.is_empty() => line.push_str(&styled(rest, judged, flagged)),
+        let text: &str = match token.strip_prefix("##") {
+            Some(rest) if !line.is_empty() => rest,
             _ => {
                 if !line.is_empty() {
                     line.push(' ');
                 }
-                line.push_str(&styled(&token, judged, flagged));
+                &token
             }
-        }
+        };
+        line.push_str(&marked_token(text, judged.probability));
         if judged.id != judged.original_id {
             let original = tokenizer.token(judged.original_id).unwrap_or_default();
             line.push_str(&format!("{FAINT_STYLE}<{original}>{FAINT_STYLE:#}"));
         }
     }
     line
-}
-
-fn styled(text: &str, judged: &JudgedToken, style: Style) -> String {
-    if judged.probability > 0.5 {
-        format!("{style}{text}{style:#}({:.2})", judged.probability)
-    } else {
-        text.to_owned()
-    }
 }

@@ -1,14 +1,13 @@
 //! `electra detect`: which tokens of a text look replaced.
 
-use std::io::{BufRead, Write};
 use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Color, Effects, RgbColor, Style};
-use anyhow::Context;
 use electra_kernels::device::DeviceChoice;
 use electra_train::detect::{Detector, TokenScore};
 use serde_json::json;
 
+use super::texts;
 use crate::model_folder;
 use crate::terminal::Terminal;
 use crate::verification::open_checked;
@@ -16,15 +15,17 @@ use crate::verification::open_checked;
 const EXAMPLES: &str = "\
 Examples:
   electra detect \"the chef ate the meal\"
+  electra detect \"the chef ate the meal\" \"the meal ate the chef\"
   electra detect --model runs/books --json \"the chef ate the meal\" | jq '.tokens[].probability'
   electra detect < sentences.txt           one text a line";
 
-/// Colour the tokens of a text by the probability that they were replaced
+/// Mark the tokens of texts that look replaced, with the probability
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The text; without it, standard input is read line by line
-    text: Option<String>,
+    /// Texts; without any, each line of standard input is one
+    #[arg(value_name = "TEXT")]
+    texts: Vec<String>,
     /// A run's folder or an exported discriminator [default: the newest run under runs/]
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
@@ -41,65 +42,60 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     let device = open_checked(args.device, terminal)?;
     terminal.detail(format_args!("{} on {}", folder.display(), device.description));
     let detector = Detector::load(&folder, &device.device)?;
-    let score = |text: &str| -> anyhow::Result<()> {
-        let tokens = detector.score(text);
-        if args.json {
-            let tokens: Vec<_> = tokens
-                .iter()
-                .map(|score| {
-                    json!({
-                        "token": score.token, "id": score.id, "start": score.start, "end": score.end,
-                        "logit": score.logit, "probability": score.probability, "replaced": score.logit > 0.0,
-                    })
-                })
-                .collect();
-            terminal.result(json!({ "text": text, "tokens": tokens }))?;
-        } else {
-            terminal.result(coloured(text, &tokens))?;
-        }
-        Ok(())
-    };
-    match &args.text {
-        Some(text) => score(text),
-        None => {
-            for (number, line) in std::io::stdin().lock().lines().enumerate() {
-                let line = line.with_context(|| {
-                    format!(
-                        "standard input, line {}: not UTF-8 text; convert it first, with iconv for example",
-                        number + 1
-                    )
-                })?;
-                score(&line)?;
-                // A reader of a slow pipe sees each line when it is done.
-                std::io::stdout().flush()?;
-            }
-            Ok(())
-        }
+    if !args.json {
+        terminal.note(LEGEND);
     }
+    texts::for_each(&args.texts, |text| {
+        let tokens = detector.score(text);
+        if !args.json {
+            return Ok(terminal.result(marked(text, &tokens))?);
+        }
+        let tokens: Vec<_> = tokens
+            .iter()
+            .map(|score| {
+                json!({
+                    "token": score.token, "id": score.id, "start": score.start, "end": score.end,
+                    "logit": score.logit, "probability": score.probability, "replaced": score.logit > 0.0,
+                })
+            })
+            .collect();
+        Ok(terminal.result(json!({ "text": text, "tokens": tokens }))?)
+    })
 }
 
-/// The text, each token in the colour of its probability, the replaced ones underlined with the number after them.
-pub fn coloured(text: &str, tokens: &[TokenScore]) -> String {
+/// What [`marked_token`] means, in words.
+pub const LEGEND: &str = "word(0.93) = taken for replaced, with the probability";
+
+/// The text with its tokens marked.
+fn marked(text: &str, tokens: &[TokenScore]) -> String {
     let mut line = String::new();
     let mut end = 0;
     for token in tokens {
         line.push_str(&text[end..token.start.max(end)]);
         end = token.end.max(end);
-        let style = style(token.probability);
-        line.push_str(&format!("{style}{}{style:#}", &text[token.start..token.end]));
-        if token.logit > 0.0 {
-            // Colour never stands alone: the number says it too.
-            line.push_str(&format!("({:.2})", token.probability));
-        }
+        line.push_str(&marked_token(&text[token.start..token.end], token.probability));
     }
     line.push_str(&text[end..]);
     line
 }
 
+/// A token in the colour of its probability to be a replacement. One that is taken for a replacement is underlined, and
+/// the number follows it: colour never stands alone, and a pipe or a log has none.
+pub fn marked_token(text: &str, probability: f32) -> String {
+    let style = style(probability);
+    if probability > REPLACED {
+        return format!("{style}{text}{style:#}({probability:.2})");
+    }
+    format!("{style}{text}{style:#}")
+}
+
+/// Above this probability a token is taken for a replacement.
+const REPLACED: f32 = 0.5;
+
 /// From the terminal's own colour at 0 to orange at 1.
 fn style(probability: f32) -> Style {
     match probability {
-        p if p > 0.5 => {
+        p if p > REPLACED => {
             Style::new().fg_color(Some(Color::Rgb(RgbColor(255, 140, 0)))).effects(Effects::BOLD | Effects::UNDERLINE)
         }
         p if p > 0.25 => Style::new().fg_color(Some(Color::Ansi(AnsiColor::Yellow))),
@@ -122,7 +118,7 @@ mod tests {
             probability: 1.0 / (1.0 + (-logit).exp()),
         };
         let line =
-            coloured("the chef ate!", &[token(0, 3, -4.0), token(4, 8, -3.0), token(9, 12, 2.0), token(12, 13, -5.0)]);
+            marked("the chef ate!", &[token(0, 3, -4.0), token(4, 8, -3.0), token(9, 12, 2.0), token(12, 13, -5.0)]);
         assert_eq!(anstream::adapter::strip_str(&line).to_string(), "the chef ate(0.88)!");
     }
 }

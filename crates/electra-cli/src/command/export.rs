@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use burn::tensor::Device;
+use electra_train::export::{NetworkFolders, Replace, export_networks};
 use electra_train::model_card::ModelCard;
-use electra_train::pretrain::{RUN_CONFIG, card_of_checkpoint, export_networks, objective_of};
+use electra_train::pretrain::{RUN_CONFIG, card_of_checkpoint, objective_of};
 use electra_train::run_config::RunConfig;
 use electra_train::{checkpoint, host, training_data};
 
@@ -30,6 +31,12 @@ pub struct Args {
     /// Where to write discriminator/ and generator/ [default: the run's folder]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// The tokenizer's folder, if the run has lost its own
+    #[arg(long, value_name = "DIR")]
+    tokenizer: Option<PathBuf>,
+    /// Replace networks in --out that are not of this run
+    #[arg(long)]
+    overwrite: bool,
     /// The checkpoint after so many steps [default: the newest whole one]
     #[arg(long)]
     step: Option<u64>,
@@ -43,8 +50,9 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
         Some(run) => run,
         None => newest_run()?,
     };
-    let config = RunConfig::load(&run.join(RUN_CONFIG))
-        .with_context(|| format!("{}: not the folder of a run", run.display()))?;
+    let config = RunConfig::load_from(&run).with_context(|| format!("{}: not the folder of a run", run.display()))?;
+    // Before anything large is read.
+    let folders = NetworkFolders::begin(args.out.as_deref().unwrap_or(&run))?;
     let (path, saved) = match args.step {
         Some(step) => {
             let path = checkpoint::path_of(&run, step);
@@ -53,21 +61,31 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
         }
         None => {
             let latest = checkpoint::latest_whole(&run)?;
-            for broken in &latest.broken {
-                terminal.warn(format_args!("checkpoint passed over: {broken}"));
+            for damaged in &latest.damaged {
+                terminal.warn(format_args!("checkpoint passed over: {damaged}"));
             }
             match latest.found {
                 Some(found) => found,
-                None => bail!("{}: no whole checkpoint in there; train it first", run.display()),
+                None => bail!("{}: no checkpoint in there; train it first", run.display()),
             }
         }
     };
-    let tokenizer = training_data::tokenizer_folder(&config, &run)?;
+    let sha256 = &saved.state.tokenizer_sha256;
+    let (tokenizer, loaded) = training_data::tokenizer_of(&config, &run, args.tokenizer.as_deref(), sha256)?;
+    let card = ModelCard {
+        license: args.license,
+        tokenizer: Some(training_data::describe(&loaded)),
+        ..card_of_checkpoint(&run, &config, &saved.state)
+    };
+    folders.check(match &card.run {
+        // The run's own folder, or the user's word.
+        _ if args.out.is_none() || args.overwrite => Replace::Any,
+        Some(run) => Replace::OfRun(run),
+        None => Replace::Nothing,
+    })?;
     let objective = objective_of(&config, &config.objective)?;
-    let card = ModelCard { license: args.license, ..card_of_checkpoint(&run, &config, &saved.state) };
     let parameters = host::parameters_from_host(&objective.layout(), saved.parameters, &path, &Device::flex())?;
-    let out = args.out.unwrap_or(run);
-    for folder in export_networks(&out, &config, &*objective, &parameters, &tokenizer, &card)? {
+    for folder in export_networks(folders, &config, &*objective, &parameters, &tokenizer, &card)? {
         terminal.result(folder.display())?;
     }
     Ok(())

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use electra_data::{ImportOptions, Tokenizer};
-use electra_train::hugging_face::{Architecture, export, import_as};
+use electra_train::export::{NETWORKS, NetworkFolders, Replace};
+use electra_train::hugging_face::{Architecture, import_as};
 use electra_train::model_card::ModelCard;
 
 use crate::terminal::Terminal;
@@ -30,9 +31,14 @@ pub struct Args {
     /// Where to write discriminator/ and generator/
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Replace networks that are already there
+    #[arg(long)]
+    overwrite: bool,
 }
 
 pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
+    let mut folders = NetworkFolders::begin(&args.out)?;
+    folders.check(if args.overwrite { Replace::Any } else { Replace::Nothing })?;
     // Both are read before anything is written.
     let discriminator = import_as(&args.discriminator, Architecture::PreTraining.class_name())?;
     let generator = import_as(&args.generator, Architecture::MaskedLm.class_name())?;
@@ -71,13 +77,16 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
         }
     };
     for (name, folder, network) in
-        [("discriminator", &args.discriminator, discriminator), ("generator", &args.generator, generator)]
+        [(NETWORKS[0], &args.discriminator, discriminator), (NETWORKS[1], &args.generator, generator)]
     {
-        let from = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        // The folder's own name and not its path: a card is made to be published.
+        let from = folder.canonicalize()?;
+        let from = from.file_name().unwrap_or_default().to_string_lossy();
         let card = ModelCard { name: format!("Imported from {from}"), ..ModelCard::default() };
-        let out = args.out.join(name);
-        export(&out, &network, source, &card)?;
-        terminal.result(out.display())?;
+        folders.add(name, &network, source, &card)?;
+    }
+    for folder in folders.publish()? {
+        terminal.result(folder.display())?;
     }
     Ok(())
 }

@@ -12,13 +12,16 @@ mod devices;
 mod export;
 mod fill;
 mod import;
+mod input_args;
 mod pretrain;
+mod texts;
 mod tokenizer;
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use crate::exit::End;
 use crate::terminal::Terminal;
 
 const EXAMPLES: &str = "\
@@ -30,7 +33,8 @@ Examples:
   electra devices                       what can be trained on here
   electra help <COMMAND>                each command's options, with examples
 
-Exit codes: 0 done; 1 a run that had to stop; 2 wrong arguments or bad input.";
+Exit codes: 0 done; 1 a run that had to stop; 2 wrong arguments or bad input; 3 a run that a signal stopped, with
+everything saved: the same command, or \"electra pretrain --resume\", goes on.";
 
 /// Pre-train ELECTRA text encoders on any GPU, or on the CPU.
 #[derive(Debug, Parser)]
@@ -107,19 +111,20 @@ fn stray_argument(command: &clap::Command, matches: &ArgMatches) -> Option<Strin
 }
 
 /// Runs what the command line asks for.
-pub fn run(cli: Cli, terminal: &Terminal) -> anyhow::Result<()> {
+pub fn run(cli: Cli, terminal: &Terminal) -> anyhow::Result<End> {
     match cli.command {
+        Some(Command::Pretrain(args)) => return pretrain::run(args, terminal),
+        None => return default_job::run(cli.default_job, terminal),
         Some(Command::Tokenizer(args)) => tokenizer::run(args, terminal),
         Some(Command::Data(args)) => data::run(args, terminal),
-        Some(Command::Pretrain(args)) => pretrain::run(args, terminal),
         Some(Command::Export(args)) => export::run(args, terminal),
         Some(Command::Import(args)) => import::run(args, terminal),
         Some(Command::Detect(args)) => detect::run(args, terminal),
         Some(Command::Fill(args)) => fill::run(args, terminal),
         Some(Command::Bench(args)) => bench::run(args, terminal),
         Some(Command::Devices(args)) => devices::run(args, terminal),
-        None => default_job::run(cli.default_job, terminal),
     }
+    .map(|()| End::Done)
 }
 
 #[cfg(test)]

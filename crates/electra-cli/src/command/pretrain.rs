@@ -1,7 +1,6 @@
 //! `electra pretrain`: trains generator and discriminator on a dataset that `electra data build` wrote.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
 use electra_kernels::device::{DeviceChoice, OpenDevice};
@@ -11,11 +10,15 @@ use electra_train::pretrain::{
     self, Outcome, RUN_CONFIG, RunOptions, largest_activation_bytes, memory_estimate, objective_of, resolve_micro_batch,
 };
 use electra_train::run_config::{self, MicroBatch, RunConfig};
-use electra_train::{checkpoint, flops, training_data};
+use electra_train::run_folder::LOCK;
+use electra_train::{RunFolder, TrainEvent, checkpoint, flops, memory, training_data};
 
 use crate::RunFailed;
+use crate::exit::End;
+use crate::host_memory;
 use crate::model_folder::RUNS;
 use crate::seconds_per_step;
+use crate::signals::stop_switch;
 use crate::terminal::{HEADING_STYLE, Terminal};
 use crate::training_display::TrainingDisplay;
 use crate::verification;
@@ -27,10 +30,16 @@ Examples:
   electra pretrain --preset tiny --data data --out runs/books
   electra pretrain --preset small --data data --out runs/small --set train.steps=100000 --set seed=1
   electra pretrain --resume --out runs/small          goes on where it was stopped or killed
+  electra pretrain --resume --out runs/small --set train.steps=200000     trains a run further
   electra pretrain --preset base --data data --dry-run
 
-Ctrl-C saves a checkpoint and stops; a second Ctrl-C stops at once. Keys for --set are those of run.toml in a run's
-folder, for example device, seed, train.batch_size, train.learning_rate, objective.name (rtd or mlm).";
+Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 save a checkpoint and stop; a second Ctrl-C stops at once. Exit codes: 0 the run
+came to its last step; 1 it had to stop; 2 wrong arguments or bad input; 3 a signal stopped it, with everything saved
+(docs/SLURM.md has a job that requeues itself).
+
+Keys for --set are those of run.toml in a run's folder, for example device, seed, train.batch_size,
+train.learning_rate, objective.name (rtd or mlm). With --resume those that do not change what is learnt may be other
+ones: device, train.steps, train.micro_batch, train.log_every, train.validate_every, train.checkpoint_every, ...";
 
 /// Pre-train a generator and a discriminator on a dataset
 #[derive(Debug, clap::Args)]
@@ -84,7 +93,7 @@ pub struct Args {
     dry_run: bool,
 }
 
-pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
+pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<End> {
     let mut config = resolve(&args)?;
     let folder = args.out.clone().unwrap_or_else(|| Path::new(RUNS).join(&config.preset));
     if config.data.dir.as_os_str().is_empty() {
@@ -93,8 +102,17 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
              \"cargo run --release\" alone does all of it with text that is already here"
         );
     }
+    // At once, where another process trains there; a folder that is yet to be made is made when the run begins.
+    let mut locked = None;
     if !args.dry_run {
         check_folder(&folder, args.resume)?;
+        locked = folder.is_dir().then(|| RunFolder::open(&folder)).transpose()?;
+    }
+    if args.resume && !config.data.dir.exists() {
+        bail!(
+            "{}: the run's dataset is no longer there\nif it was moved, name its folder with --data, which is remembered",
+            config.data.dir.display()
+        );
     }
     let rows = asked_rows(&args, &config, &folder);
     let data = training_data::open(&mut config)?;
@@ -108,30 +126,34 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     }
     let opened = open_device(&config, terminal)?;
     check_precision(&config, &opened)?;
+    check_memory(&config, &opened, terminal)?;
     settle_micro_batch(&mut config, &opened);
     check_arrays(&config, &opened)?;
     if args.dry_run {
-        return dry_run(&config, &opened, &data, terminal);
+        return dry_run(&config, &opened, &data, terminal).map(|()| End::Done);
     }
+    let run_folder = locked.map_or_else(|| RunFolder::open(&folder), Ok)?;
     let start = Start { resume: args.resume, init_from: args.init_from, license: args.license, profile: args.profile };
-    let outcome = train(&config, data, &folder, start, &opened, terminal)?;
+    let outcome = train(&config, data, run_folder, start, &opened, terminal)?;
     for path in &outcome.exported {
         terminal.note(format_args!("exported {}", path.display()));
     }
     if outcome.interrupted {
         terminal.note(format_args!("go on with: electra pretrain --resume --out {}", folder.display()));
-    } else {
-        terminal.note(format_args!("try it: electra detect --model {} \"the chef ate the meal\"", folder.display()));
+        return Ok(End::Stopped);
     }
-    Ok(())
+    terminal.note(format_args!("try it: electra detect --model {} \"the chef ate the meal\"", folder.display()));
+    Ok(End::Done)
 }
 
-/// Rows of the word table that somebody asked for: with --set, or when the run began. What a preset says is the vocabulary to
-/// build.
+/// Rows of the word table that somebody asked for: with --set, or when the run in `folder` began. What a preset says is the
+/// vocabulary to build.
 fn asked_rows(args: &Args, config: &RunConfig, folder: &Path) -> Option<usize> {
-    let is_set = args.sets.iter().any(|set| set.trim_start().starts_with("model.vocab_size"));
-    let is_resumed = args.resume && args.preset.is_none() && args.config.is_none() && folder.join(RUN_CONFIG).exists();
-    (is_set || is_resumed).then_some(config.model.vocab_size)
+    if args.sets.iter().any(|set| set.trim_start().starts_with("model.vocab_size")) {
+        return Some(config.model.vocab_size);
+    }
+    let saved = args.resume.then(|| RunConfig::load_from(folder).ok()).flatten()?;
+    Some(saved.model.vocab_size)
 }
 
 fn resolve(args: &Args) -> anyhow::Result<RunConfig> {
@@ -139,25 +161,30 @@ fn resolve(args: &Args) -> anyhow::Result<RunConfig> {
     sets.extend(args.micro_batch.as_ref().map(|size| format!("train.micro_batch={size}")));
     sets.extend(args.recompute.then(|| "train.recompute=true".to_owned()));
     sets.extend(args.precision.map(|precision| format!("train.precision=\"{precision}\"")));
-    let saved = if args.resume { saved_config(args)? } else { None };
-    let mut config = match (&args.config, &saved) {
-        // The run's own configuration, unless another one is named.
-        (None, Some(saved)) if args.preset.is_none() => run_config::resolve_with_file(None, Some(saved), &sets)?,
-        (file, _) => run_config::resolve_with_file(args.preset.as_deref(), file.as_deref(), &sets)?,
+    let saved = if args.resume { saved_run(args)? } else { None };
+    let mut config = match &saved {
+        // The run's own configuration, and what is said otherwise: its preset's name says nothing that is not in there.
+        Some((run, saved))
+            if args.config.is_none() && args.preset.as_ref().is_none_or(|name| *name == saved.preset) =>
+        {
+            run_config::resolve_with_file(None, Some(&run.join(RUN_CONFIG)), &sets)?
+        }
+        _ => run_config::resolve_with_file(args.preset.as_deref(), args.config.as_deref(), &sets)?,
     };
-    if let Some(path) = &saved {
-        let saved = RunConfig::load(path)?;
+    if let Some((run, saved)) = saved {
         if config.train.micro_batch == MicroBatch::Auto {
             // Found once, for the whole run: what is free now may be less.
             config.train.micro_batch = saved.train.micro_batch;
         }
-        if config.data.dir.as_os_str().is_empty() {
+        // Only what was said here is meant as seen from this working folder.
+        let said_here = args.config.is_some() || sets.iter().any(|set| set.trim_start().starts_with("data.dir"));
+        if !said_here || config.data.dir.as_os_str().is_empty() {
             config.data.dir = saved.data.dir;
         }
         if config.data.dir.as_os_str().is_empty() && args.data.is_none() {
             bail!(
                 "{}: data.dir is missing, so that this is not the whole file of a run\nname the dataset with --data",
-                path.display()
+                run.join(RUN_CONFIG).display()
             );
         }
     }
@@ -170,15 +197,16 @@ fn resolve(args: &Args) -> anyhow::Result<RunConfig> {
     Ok(config)
 }
 
-/// The run.toml of the run to resume; `None` for a run that never came to write one.
-fn saved_config(args: &Args) -> anyhow::Result<Option<PathBuf>> {
+/// Folder and configuration of the run to resume; `None` for a run that never came to write one.
+fn saved_run(args: &Args) -> anyhow::Result<Option<(PathBuf, RunConfig)>> {
     let folder = match &args.out {
         Some(out) => out.clone(),
         None => Path::new(RUNS).join(args.preset.as_deref().unwrap_or(run_config::DEFAULT_PRESET)),
     };
     let saved = folder.join(RUN_CONFIG);
     if saved.exists() {
-        return Ok(Some(saved));
+        let config = RunConfig::load_from(&folder)?;
+        return Ok(Some((folder, config)));
     }
     let described = args.preset.is_some() || args.config.is_some();
     if folder.is_dir() && !described && !checkpoint::list(&folder)?.is_empty() {
@@ -194,7 +222,13 @@ fn saved_config(args: &Args) -> anyhow::Result<Option<PathBuf>> {
 /// A new run needs an empty folder: overwriting somebody's checkpoints is not for a default to decide.
 pub fn check_folder(folder: &Path, resume: bool) -> anyhow::Result<()> {
     let occupied = match std::fs::read_dir(folder) {
-        Ok(mut entries) => entries.next().is_some(),
+        // Who else is in there is for the lock to say; a new disk is empty but for a folder of its own.
+        Ok(mut entries) => entries.any(|entry| {
+            entry.map_or(true, |entry| {
+                let name = entry.file_name();
+                name != LOCK && name != "lost+found" && !name.as_encoded_bytes().starts_with(b".")
+            })
+        }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
         Err(error) => {
             return Err(error).with_context(|| format!("{}: cannot be used as a run's folder", folder.display()));
@@ -229,6 +263,21 @@ pub fn check_precision(config: &RunConfig, opened: &OpenDevice) -> anyhow::Resul
              use --precision f32, or --device with a graphics adapter that offers f16 (`electra devices` says which do)",
             opened.description
         );
+    }
+    Ok(())
+}
+
+/// Refuses a run that this machine's memory cannot hold, by an estimate, before any of it is made.
+pub fn check_memory(config: &RunConfig, opened: &OpenDevice, terminal: &Terminal) -> anyhow::Result<()> {
+    // No processor addresses more, whatever the system says.
+    const ADDRESSABLE: f64 = (1u64 << 47) as f64;
+    let least = memory::check(config, !opened.is_gpu, host_memory::total().unwrap_or(ADDRESSABLE))?;
+    if let Some(free) = host_memory::available().filter(|free| least.total_bytes() > *free) {
+        terminal.warn(format_args!(
+            "this run needs at least {} of memory, and {} are free now",
+            memory::in_words(least.total_bytes()),
+            memory::in_words(free)
+        ));
     }
     Ok(())
 }
@@ -302,13 +351,8 @@ const GPU_BYTES: f64 = 3e9;
 
 /// Half of the memory that is free now.
 fn cpu_bytes() -> f64 {
-    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let available = meminfo.lines().find_map(|line| {
-        let kilobytes: f64 = line.strip_prefix("MemAvailable:")?.trim().strip_suffix(" kB")?.parse().ok()?;
-        Some(kilobytes * 1024.0)
-    });
     // Where the system does not say: what a small laptop can spare.
-    available.unwrap_or(4e9) / 2.0
+    host_memory::available().unwrap_or(4e9) / 2.0
 }
 
 /// What a user may ask of a run beside its configuration; the fields are [`RunOptions`]'.
@@ -320,38 +364,36 @@ pub struct Start {
     pub profile: bool,
 }
 
-/// Runs the training with Ctrl-C and SIGTERM saving, and its events on the terminal.
+/// Runs the training so that signals save and stop it, with its events on the terminal.
 pub fn train(
     config: &RunConfig,
     data: pretrain::TrainingData,
-    folder: &Path,
+    folder: RunFolder,
     start: Start,
     opened: &OpenDevice,
     terminal: &Terminal,
 ) -> anyhow::Result<Outcome> {
-    static STOP: AtomicBool = AtomicBool::new(false);
-    // A second handler can't be installed; the flag is the same.
-    let _ = ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::SeqCst) {
-            std::process::exit(130);
-        }
-        anstream::eprintln!("stopping after this step and saving; press Ctrl-C again to stop at once");
-    });
     let options = RunOptions {
-        folder: folder.to_owned(),
+        folder,
         resume: start.resume,
         init_from: start.init_from,
         device: opened.device.clone(),
         device_description: opened.description.clone(),
-        stop: &STOP,
+        stop: stop_switch(),
         license: start.license,
         profile: start.profile,
     };
     let mut display = TrainingDisplay::new(terminal);
-    pretrain::pretrain(config, data, &options, &mut |event| display.show(event)).map_err(|error| match error {
-        // Nothing is wrong with the input: a script should look at the run.
-        electra_train::Error::Diverged { .. } => RunFailed(error.to_string()).into(),
-        error => error.into(),
+    let mut has_begun = false;
+    let mut watch = |event: &TrainEvent| {
+        has_begun |= matches!(event, TrainEvent::Started { .. });
+        display.show(event);
+    };
+    pretrain::pretrain(config, data, &options, &mut watch).map_err(|error| {
+        let message = error.to_string();
+        let error = anyhow::Error::new(error);
+        // Nothing was wrong with the input: a script should look at the run.
+        if has_begun { error.context(RunFailed(message)) } else { error }
     })
 }
 

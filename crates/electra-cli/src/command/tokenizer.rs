@@ -4,9 +4,10 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use electra_data::{ImportOptions, LeftOut, Stage, StripAccents, Tokenizer, TrainOptions, Trained};
+use electra_data::tokenizer::files::TOKENIZER_FILE;
+use electra_data::{ImportOptions, LeftOut, OutFolder, Stage, StripAccents, Tokenizer, TrainOptions, Trained};
 
-use super::data::InputArgs;
+use super::input_args::InputArgs;
 use crate::terminal::{HEADING_STYLE, Terminal, Unit};
 
 /// Train a vocabulary, or import one
@@ -105,7 +106,7 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
 }
 
 fn train(args: TrainArgs, terminal: &Terminal) -> anyhow::Result<()> {
-    check_target(&args.out, args.overwrite)?;
+    let out = begin(&args.out, args.overwrite)?;
     let source = args.input.source()?;
     let options = TrainOptions {
         vocab_size: args.vocab_size,
@@ -138,7 +139,7 @@ fn train(args: TrainArgs, terminal: &Terminal) -> anyhow::Result<()> {
     if unknown.is_notable() {
         terminal.warn(unknown.explained(&tokenizer));
     }
-    save(&tokenizer, &args.out, terminal)
+    save(&tokenizer, out, terminal)
 }
 
 /// A ten-thousandth of a text is names and noise; more is worth a warning.
@@ -163,7 +164,7 @@ fn parse_strip_accents(word: &str) -> Result<StripAccents, String> {
 }
 
 fn import(args: ImportArgs, terminal: &Terminal) -> anyhow::Result<()> {
-    check_target(&args.out, args.overwrite)?;
+    let out = begin(&args.out, args.overwrite)?;
     let lowercase = match (args.cased, args.uncased) {
         (true, _) => Some(false),
         (_, true) => Some(true),
@@ -174,11 +175,13 @@ fn import(args: ImportArgs, terminal: &Terminal) -> anyhow::Result<()> {
     for notice in &imported.notices {
         terminal.warn(notice);
     }
-    save(&imported.tokenizer, &args.out, terminal)
+    save(&imported.tokenizer, out, terminal)
 }
 
-fn save(tokenizer: &Tokenizer, folder: &Path, terminal: &Terminal) -> anyhow::Result<()> {
-    tokenizer.save(folder)?;
+fn save(tokenizer: &Tokenizer, out: OutFolder, terminal: &Terminal) -> anyhow::Result<()> {
+    let folder = out.path().to_owned();
+    tokenizer.save(out.building())?;
+    out.publish(&[TOKENIZER_FILE.into()], &[])?;
     terminal.result(format_args!(
         "{}: {} entries, {}, sha256 {}",
         folder.display(),
@@ -189,17 +192,15 @@ fn save(tokenizer: &Tokenizer, folder: &Path, terminal: &Terminal) -> anyhow::Re
     Ok(())
 }
 
-/// A tokenizer that is there already belongs to datasets and models that would no longer fit.
-fn check_target(folder: &Path, overwrite: bool) -> anyhow::Result<()> {
-    if folder.is_file() {
-        bail!("{}: a file of this name is in the way; choose another --out", folder.display());
-    }
-    let is_empty = std::fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none());
-    if !is_empty && !overwrite {
+/// The folder that a tokenizer is to be written into, before any text is read. One that is there already belongs to
+/// datasets and models that would no longer fit.
+fn begin(folder: &Path, overwrite: bool) -> anyhow::Result<OutFolder> {
+    let out = OutFolder::begin(folder)?;
+    if !overwrite && !out.is_vacant()? {
         bail!(
             "{}: the folder is not empty; choose another --out, or replace the tokenizer there with --overwrite",
             folder.display()
         );
     }
-    Ok(())
+    Ok(out)
 }

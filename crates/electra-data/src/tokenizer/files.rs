@@ -10,6 +10,7 @@ use super::vocabulary::{changed_by, parse_vocab};
 use super::{StripAccents, Tokenizer, parse_json};
 use crate::atomic;
 use crate::error::{DataError, Result, io_error, shown};
+use crate::out_folder::finish_interrupted;
 
 /// The file that everything is read from.
 pub const TOKENIZER_FILE: &str = "tokenizer.json";
@@ -41,6 +42,7 @@ impl Tokenizer {
     /// A missing folder or file, malformed JSON, missing special tokens.
     pub fn load(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
+        finish_interrupted(folder)?;
         let path = folder.join(TOKENIZER_FILE);
         if !path.is_file() {
             let (reason, remedy) = if !folder.exists() {
@@ -120,10 +122,14 @@ impl Tokenizer {
         std::fs::create_dir_all(folder).map_err(io_error("create", folder))?;
         let mut vocab = self.tokens().join("\n");
         vocab.push('\n');
-        atomic::write(&folder.join(VOCAB_FILE), vocab.as_bytes())?;
-        atomic::write(&folder.join(CONFIG_FILE), format!("{:#}\n", self.settings_json()).as_bytes())?;
+        let write = |name: &str, text: &str| {
+            let path = folder.join(name);
+            atomic::write(&path, text.as_bytes()).map_err(io_error("write to", &path))
+        };
+        write(VOCAB_FILE, &vocab)?;
+        write(CONFIG_FILE, &format!("{:#}\n", self.settings_json()))?;
         // Last, since loading looks for this one.
-        atomic::write(&folder.join(TOKENIZER_FILE), self.to_json().as_bytes())
+        write(TOKENIZER_FILE, &self.to_json())
     }
 }
 

@@ -150,7 +150,7 @@ fn merge(alphabet: &Alphabet, options: &TrainOptions) -> Result<Vec<String>> {
         .collect();
     let trainer = BpeTrainer::builder()
         .show_progress(false)
-        .vocab_size(options.vocab_size)
+        .vocab_size(options.vocab_size.min(most_entries(alphabet)))
         .min_frequency(options.min_frequency)
         .continuing_subword_prefix("##".into())
         .special_tokens(pinned)
@@ -245,6 +245,13 @@ fn count_words(
     Ok(Counted { words, too_long, progress })
 }
 
+/// More entries than these words can give: every merge makes one, and leaves the words with one piece less. The trainer
+/// allocates for as many as it is asked for.
+fn most_entries(alphabet: &Alphabet) -> usize {
+    let merges: usize = alphabet.words.keys().map(|word| word.chars().count().saturating_sub(1)).sum();
+    SPECIAL_NAMES.len() + alphabet.first.len() + alphabet.continuing.len() + merges
+}
+
 /// The characters of a vocabulary, and the words that can be written with them.
 struct Alphabet {
     /// Characters that begin words, sorted: all of them, since any may.
@@ -279,7 +286,7 @@ fn choose_alphabet(words: WordCounts, options: &TrainOptions) -> Alphabet {
         let needed = (COVERAGE * counted as f64) as u64;
         let room = |(place, &(character, count)): (usize, &(char, u64))| {
             entries += 1 + usize::from(continues.contains(&character));
-            let take = place < SMALL_ALPHABET || (covered < needed && 2 * entries <= options.vocab_size);
+            let take = place < SMALL_ALPHABET || (covered < needed && entries <= options.vocab_size / 2);
             covered += count;
             take
         };

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use electra_data::{
-    BuildOptions, DataError, Dataset, HeldOutBy, Manifest, MaskingConfig, Split, TextSource, Tokenizer, build,
-    dataset_tokenizer, inspect,
+    BuildOptions, DataError, Dataset, HeldOutBy, Manifest, MaskingConfig, OutFolder, Split, TextSource, Tokenizer,
+    build, dataset_tokenizer, inspect,
 };
 use proptest::prelude::*;
 
@@ -197,10 +197,10 @@ fn a_failed_or_stopped_build_leaves_nothing() {
 fn what_an_interrupted_build_left_is_cleared_and_a_running_one_respected() {
     let tokenizer = tokenizer(true);
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let building = folder.path().join(".data.building");
-    std::fs::create_dir(&building).expect("made");
-    std::fs::write(building.join("train-00000.safetensors"), "half").expect("written");
     let out = folder.path().join("data");
+    let building = out.join(".electra-building");
+    std::fs::create_dir_all(&building).expect("made");
+    std::fs::write(building.join("train-00000.safetensors"), "half").expect("written");
     let run = || {
         build(
             &TextSource::memory("test", numbered_documents(3, 9)),
@@ -210,12 +210,94 @@ fn what_an_interrupted_build_left_is_cleared_and_a_running_one_respected() {
             &mut quiet,
         )
     };
-    let lock = std::fs::File::create(building.join("lock")).expect("made");
-    lock.lock().expect("locked");
-    assert!(run().is_err_and(|error| error.to_string().contains("another build")));
-    drop(lock);
+    let at_work = OutFolder::begin(&out).expect("begun");
+    assert!(run().is_err_and(|error| error.to_string().contains("is writing there")));
+    drop(at_work);
     run().expect("built");
+    let mut names: Vec<String> = files_of(&out).into_keys().collect();
+    names.sort();
+    assert_eq!(names, ["manifest.json", "train-00000.safetensors", "validation-00000.safetensors"]);
     assert!(!building.exists() && open(&out, Split::Train, &tokenizer).corpus().token_count() > 0);
+}
+
+#[test]
+fn overwriting_removes_the_files_of_the_old_dataset_and_no_others() {
+    let tokenizer = tokenizer(true);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let out = folder.path().join("data");
+    let source = TextSource::memory("test", numbered_documents(300, 5));
+    let build = |shard_tokens, overwrite| {
+        let options = BuildOptions { shard_tokens, overwrite, ..BuildOptions::default() };
+        build(&source, &tokenizer, &out, &options, &mut quiet)
+    };
+    let many = build(500, false).expect("built").train.shards.len();
+    assert!(many > 5);
+    for mine in ["mine.txt", "tokenizer/mine.txt", "cache/mine.txt", "cache/train-seq32-seed0-epoch0.cuts"] {
+        std::fs::create_dir_all(out.join(mine).parent().expect("a folder")).expect("made");
+        std::fs::write(out.join(mine), "mine").expect("written");
+    }
+    // A shard that the manifest does not list is somebody's, too.
+    let stray = out.join("train-00000.safetensors").with_file_name(format!("train-{many:05}.safetensors"));
+    std::fs::write(&stray, "mine").expect("written");
+    let before = files_of(&out);
+    assert!(build(1 << 20, true).is_err_and(|error| error.to_string().contains("is not part of the dataset")));
+    assert!(files_of(&out) == before);
+    std::fs::remove_file(&stray).expect("removed");
+    build(1 << 20, true).expect("rebuilt");
+    let names: Vec<String> = files_of(&out).into_keys().collect();
+    assert_eq!(names, ["manifest.json", "mine.txt", "train-00000.safetensors", "validation-00000.safetensors"]);
+    for (mine, stays) in
+        [("tokenizer/mine.txt", true), ("cache/mine.txt", true), ("cache/train-seq32-seed0-epoch0.cuts", false)]
+    {
+        assert_eq!(out.join(mine).exists(), stays, "{mine}");
+    }
+    assert!(open(&out, Split::Train, &tokenizer).corpus().token_count() > 0);
+
+    // A damaged shard or another version's manifest is replaced as well; what is no dataset's manifest is not.
+    std::fs::write(out.join("train-00000.safetensors"), "damaged").expect("written");
+    let manifest = std::fs::read_to_string(out.join("manifest.json")).expect("read");
+    let other = manifest.replace("\"version\": 1", "\"version\": 99");
+    assert!(other != manifest);
+    std::fs::write(out.join("manifest.json"), other).expect("written");
+    build(500, true).expect("rebuilt");
+    std::fs::write(out.join("manifest.json"), "{\"name\": \"a web page\"}").expect("written");
+    assert!(build(500, true).is_err_and(|error| error.to_string().contains("holds no dataset")));
+}
+
+#[test]
+fn the_digest_of_a_text_is_its_own_whatever_files_jobs_and_shards() {
+    let tokenizer = tokenizer(true);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let documents = numbered_documents(260, 40);
+    let text = documents.iter().map(|lines| lines.join("\n") + "\n").collect::<Vec<_>>().join("\n");
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("written");
+        folder.path().join(name).to_str().expect("UTF-8").to_owned()
+    };
+    let tidy = write("tidy.txt", &text);
+    let untidy = write("untidy.txt", &format!("\n\n{}\n\n\n", text.replace('\n', " \r\n")));
+    let records: String =
+        documents.iter().map(|lines| serde_json::json!({ "text": lines.join("\n") }).to_string() + "\n").collect();
+    let records = write("records.jsonl", &records);
+    let file = |path: &str| TextSource::find(&[path], electra_data::InputOptions::default()).expect("found");
+    let mut built = Vec::new();
+    for (source, jobs, shard_tokens) in [
+        (TextSource::memory("test", documents), 1, 1 << 20),
+        (file(&tidy), 3, 700),
+        (file(&untidy), 2, 1 << 20),
+        (file(&records), 1, 1 << 20),
+    ] {
+        let out = folder.path().join(format!("data{}", built.len()));
+        let options = BuildOptions { jobs, shard_tokens, ..BuildOptions::default() };
+        built.push(build(&source, &tokenizer, &out, &options, &mut quiet).expect("built").corpus(&out));
+    }
+    use sha2::Digest;
+    let expected: String = sha2::Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
+    for (number, corpus) in built.iter().enumerate() {
+        assert_eq!(corpus.name, format!("data{number}"));
+        assert_eq!(corpus.text_sha256.as_deref(), Some(&*expected), "{number}");
+        assert_eq!(corpus.tokens, built[0].tokens);
+    }
 }
 
 #[test]

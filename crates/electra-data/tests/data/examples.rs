@@ -2,7 +2,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use electra_data::{
-    Batch, BatchSource, Corpus, CutList, Masked, MaskingConfig, MemoryCorpus, Prefetcher, choose_masked, cut_list,
+    Batch, BatchSource, Corpus, CutKey, CutList, Masked, MaskingConfig, MemoryCorpus, Prefetcher, choose_masked,
+    cut_list,
 };
 use proptest::prelude::*;
 
@@ -20,6 +21,11 @@ fn numbered(line_lengths: &[Vec<usize>]) -> Vec<Vec<Vec<u32>>> {
 
 fn corpus_of(documents: &[Vec<Vec<u32>>]) -> MemoryCorpus {
     MemoryCorpus::new(documents.iter().map(Vec::as_slice))
+}
+
+/// The cuts of two segments, as networks mostly have them.
+fn pairs(seq: usize, paper_exact: bool, seed: u64, epoch: u64) -> CutKey {
+    CutKey { seed, epoch, seq, paper_exact, single_segments: false }
 }
 
 fn documents() -> impl Strategy<Value = Vec<Vec<usize>>> {
@@ -42,9 +48,11 @@ fn owners(line_lengths: &[Vec<usize>]) -> Vec<usize> {
 
 proptest! {
     #[test]
-    fn every_token_stands_in_exactly_one_example(lengths in documents(), seq in 5usize..140, seed: u64, epoch in 0u64..5) {
+    fn every_token_stands_in_exactly_one_example(
+        lengths in documents(), seq in 5usize..140, seed: u64, epoch in 0u64..5, single: bool
+    ) {
         let corpus = corpus_of(&numbered(&lengths));
-        let cuts = cut_list(&corpus, seq, false, seed, epoch);
+        let cuts = cut_list(&corpus, CutKey { single_segments: single, ..pairs(seq, false, seed, epoch) });
         // In order and without a gap: once each.
         prop_assert!(tokens_of(&cuts).into_iter().eq(0..corpus.token_count()));
         let owners = owners(&lengths);
@@ -53,16 +61,18 @@ proptest! {
             let specials = if runs.iter().any(|run| run.is_b()) { 3 } else { 2 };
             let length: usize = runs.iter().map(|run| run.length()).sum();
             prop_assert!(length >= 1 && length + specials <= seq);
-            prop_assert!(!runs[0].is_b() && runs.len() <= 2);
+            prop_assert!(!runs[0].is_b() && runs.len() <= if single { 1 } else { 2 });
             let last = runs.last().expect("a run");
             prop_assert_eq!(owners[runs[0].start() as usize], owners[last.start() as usize + last.length() - 1]);
         }
     }
 
     #[test]
-    fn paper_exact_repeats_nothing_and_keeps_the_order(lengths in documents(), seq in 5usize..140, seed: u64) {
+    fn paper_exact_repeats_nothing_and_keeps_the_order(
+        lengths in documents(), seq in 5usize..140, seed: u64, single: bool
+    ) {
         let corpus = corpus_of(&numbered(&lengths));
-        let cuts = cut_list(&corpus, seq, true, seed, 0);
+        let cuts = cut_list(&corpus, CutKey { single_segments: single, ..pairs(seq, true, seed, 0) });
         let mut tokens = tokens_of(&cuts);
         tokens.sort_unstable();
         prop_assert!(tokens.windows(2).all(|pair| pair[0] < pair[1]));
@@ -72,7 +82,7 @@ proptest! {
             let length: usize = runs.iter().map(|run| run.length()).sum();
             let specials = if runs.iter().any(|run| run.is_b()) { 3 } else { 2 };
             prop_assert!(length + specials <= seq);
-            prop_assert!(!runs[0].is_b());
+            prop_assert!(!runs[0].is_b() && (!single || runs.len() == 1));
             for is_b in [false, true] {
                 let starts: Vec<u64> = runs.iter().filter(|run| run.is_b() == is_b).map(|run| run.start()).collect();
                 prop_assert!(starts.windows(2).all(|pair| pair[0] < pair[1]));
@@ -88,9 +98,9 @@ proptest! {
     #[test]
     fn text_added_behind_changes_no_example_before(lengths in documents(), seq in 5usize..140, seed: u64, exact: bool) {
         let all = numbered(&lengths);
-        let cuts = cut_list(&corpus_of(&all), seq, exact, seed, 1);
+        let cuts = cut_list(&corpus_of(&all), pairs(seq, exact, seed, 1));
         for kept in 0..all.len() {
-            let fewer = cut_list(&corpus_of(&all[..kept]), seq, exact, seed, 1);
+            let fewer = cut_list(&corpus_of(&all[..kept]), pairs(seq, exact, seed, 1));
             prop_assert!((0..fewer.len()).all(|i| fewer.runs(i) == cuts.runs(i)));
         }
     }
@@ -209,11 +219,29 @@ fn paper_exact_draws_as_google_does() {
 }
 
 #[test]
+fn a_source_of_single_segments_has_no_second_one_and_every_token() {
+    let corpus = Arc::new(corpus_of(&numbered(&[vec![4; 300], vec![50; 20]])));
+    for exact in [false, true] {
+        let masking = MaskingConfig { paper_exact: exact, ..MaskingConfig::default() };
+        let source = BatchSource::new(corpus.clone(), SPECIAL, 32, 8, masking, 1).expect("good settings");
+        assert!(source.batch(0).token_type_ids.contains(&1), "two segments unless asked otherwise");
+        let source = source.with_single_segments();
+        for step in 0..20 {
+            let batch = source.batch(step);
+            assert!(batch.token_type_ids.iter().all(|&id| id == 0));
+            for row in batch.original_ids.chunks(32) {
+                assert_eq!(row.iter().filter(|&&id| id == SPECIAL.sep as i32).count(), 1, "{row:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn cuts_have_the_references_proportions() {
     // One long document of short lines: nothing but the rules decides.
     let corpus = corpus_of(&numbered(&[vec![4; 200_000]]));
     let seq = 128;
-    let cuts = cut_list(&corpus, seq, false, 3, 0);
+    let cuts = cut_list(&corpus, pairs(seq, false, 3, 0));
     let mut by_kind: HashMap<&str, usize> = HashMap::new();
     for i in 0..cuts.len() - 1 {
         let runs = cuts.runs(i);

@@ -41,6 +41,11 @@ pub enum RunConfigError {
     Type { at: String, key: String, value: String, expected: &'static str },
     #[error("{at}: {key} is {value}, but it must be {expected}")]
     Range { at: String, key: String, value: String, expected: String },
+    #[error(
+        "{key} is {value}: a run of these sizes needs at least {need} of memory ({parts}), but there are {has}; make {key} \
+         smaller"
+    )]
+    Memory { key: &'static str, value: usize, need: String, parts: String, has: String },
     #[error("{at}unknown preset \"{name}\"{hint}; the presets are {}", preset_names().collect::<Vec<_>>().join(", "))]
     UnknownPreset { at: String, name: String, hint: String },
     #[error("--set {text}: a dotted key and a value are expected, as in --set train.steps=1000")]
@@ -155,18 +160,12 @@ impl Merge {
     fn finish(self) -> Result<RunConfig, RunConfigError> {
         let at = |key: &str| self.sources.get(key).cloned().unwrap_or_else(|| "run configuration".to_owned());
         // Keys and types are checked by now: what is left are words that an enum does not know.
-        let mut config: RunConfig =
-            Value::Table(self.values.clone()).try_into().map_err(|error: toml::de::Error| {
-                let (key, expected) = match error.message() {
-                    message if message.contains("auto") => ("train.micro_batch", "\"auto\" or a whole number"),
-                    message if message.contains("sinusoidal") => {
-                        ("model.position_initializer", "\"normal\", \"sinusoidal\" or \"neighbours\"")
-                    }
-                    _ => ("model.sharing", "\"embeddings\", \"none\" or \"all\""),
-                };
-                let value = leaf(&self.values, key).map(Value::to_string).unwrap_or_default();
-                RunConfigError::Range { at: at(key), key: key.to_owned(), value, expected: expected.to_owned() }
-            })?;
+        let values = Value::Table(self.values.clone());
+        let mut config: RunConfig = serde_path_to_error::deserialize(values).map_err(|error| {
+            let key = error.path().to_string();
+            let value = leaf(&self.values, &key).map(Value::to_string).unwrap_or_default();
+            RunConfigError::Range { at: at(&key), key, value, expected: expected_of(error.inner().message()) }
+        })?;
         // A preset's warmup goes with its own number of steps: a shorter run that names none warms up for a tenth.
         let is_preset = |key: &str| self.sources.get(key).is_none_or(|source| source.starts_with("preset "));
         if is_preset("train.warmup_steps") && !is_preset("train.steps") {
@@ -230,6 +229,12 @@ fn coerce(path: &str, expected: &Value, value: &Value) -> Option<Value> {
     }
 }
 
+/// What serde expected, out of its message: "unknown variant `x`, expected `a` or `b`" gives "\"a\" or \"b\"".
+fn expected_of(message: &str) -> String {
+    let expected = message.split_once("expected ").map_or(message, |(_, expected)| expected);
+    expected.lines().next().unwrap_or_default().replace('`', "\"")
+}
+
 fn expectation(value: &Value) -> &'static str {
     match value {
         Value::Integer(_) => "a whole number, 0 or above",
@@ -241,7 +246,7 @@ fn expectation(value: &Value) -> &'static str {
     }
 }
 
-fn leaf<'a>(table: &'a Table, path: &str) -> Option<&'a Value> {
+pub(super) fn leaf<'a>(table: &'a Table, path: &str) -> Option<&'a Value> {
     let mut parts = path.split('.');
     let first = table.get(parts.next()?)?;
     parts.try_fold(first, |value, part| value.as_table()?.get(part))
@@ -293,165 +298,5 @@ fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<
     (distance <= (word.len() / 3).max(1)).then_some(found)
 }
 
-#[cfg(feature = "native")]
-mod files {
-    use std::path::Path;
-
-    use super::{RunConfig, resolve};
-    use crate::error::{Error, Result};
-
-    /// As [`resolve`], with the configuration's file read from `file`.
-    ///
-    /// # Errors
-    /// The file cannot be read, or as [`resolve`].
-    pub fn resolve_with_file(preset: Option<&str>, file: Option<&Path>, sets: &[String]) -> Result<RunConfig> {
-        let Some(path) = file else { return Ok(resolve(preset, None, sets)?) };
-        let bytes = crate::file::read(path)?;
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let position = error.utf8_error().valid_up_to();
-            Error::invalid(path, format!("byte {position} is not UTF-8"), "save the file as UTF-8 text")
-        })?;
-        Ok(resolve(preset, Some((&path.display().to_string(), &text)), sets)?)
-    }
-
-    impl RunConfig {
-        /// Writes the resolved file, atomically.
-        ///
-        /// # Errors
-        /// The file cannot be written.
-        pub fn save(&self, path: &Path) -> Result<()> {
-            crate::file::write_atomically(path, self.to_toml().as_bytes())
-        }
-
-        /// Reads a resolved file.
-        ///
-        /// # Errors
-        /// As [`resolve_with_file`].
-        pub fn load(path: &Path) -> Result<Self> {
-            resolve_with_file(None, Some(path), &[])
-        }
-    }
-}
-
-#[cfg(feature = "native")]
-pub use files::resolve_with_file;
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::run_config::MicroBatch;
-
-    fn set(text: &str) -> Result<RunConfig, RunConfigError> {
-        resolve(None, None, &[text.to_owned()])
-    }
-
-    fn message(result: Result<RunConfig, RunConfigError>) -> String {
-        result.expect_err("an error is expected").to_string()
-    }
-
-    #[test]
-    fn every_preset_resolves_to_a_network_that_can_be_built() {
-        for name in preset_names() {
-            let config = resolve(Some(name), None, &[]).unwrap_or_else(|error| panic!("{name}: {error}"));
-            assert_eq!(config.preset, name);
-            config.model.networks().validate().unwrap();
-        }
-        let sizes = |name| {
-            let generator = resolve(Some(name), None, &[]).unwrap().model.networks().generator;
-            (generator.hidden_size, generator.num_attention_heads, generator.intermediate_size)
-        };
-        assert_eq!(sizes("small"), (64, 1, 256));
-        assert_eq!(sizes("small++"), (256, 4, 1024));
-        assert_eq!(sizes("base"), (256, 4, 1024));
-        assert_eq!(sizes("large"), (256, 4, 1024));
-    }
-
-    #[test]
-    fn later_layers_win_and_the_saved_copy_is_the_same_run() {
-        let file = "preset = \"small\"\nseed = 7\n[train]\nsteps = 50\nwarmup_steps = 5\n";
-        let sets = ["train.steps=60", "device=gpu:1", "train.micro_batch=4", "train.learning_rate=1"].map(String::from);
-        let config = resolve(None, Some(("run.toml", file)), &sets).unwrap();
-        assert_eq!((config.preset.as_str(), config.seed, config.model.hidden_size), ("small", 7, 256));
-        assert_eq!((config.train.steps, config.train.warmup_steps, config.train.learning_rate), (60, 5, 1.0));
-        assert_eq!((config.device.as_str(), config.train.micro_batch), ("gpu:1", MicroBatch::Size(4)));
-        let again = resolve(None, Some(("run.toml", &config.to_toml())), &[]).unwrap();
-        assert_eq!(again, config);
-        assert_eq!(again.digest(), config.digest());
-    }
-
-    #[test]
-    fn an_unknown_key_names_file_line_and_the_nearest() {
-        let file = "seed = 1\n\n[train]\nsteps = 50\nbatchsize = 4\n";
-        let text = message(resolve(None, Some(("my.toml", file)), &[]));
-        assert!(text.contains("my.toml, line 5") && text.contains("did you mean \"train.batch_size\""), "{text}");
-        assert!(message(set("steps=5")).contains("did you mean \"train.steps\""));
-        assert!(message(set("train.colour=5")).contains("unknown key \"train.colour\""));
-        assert!(message(set("optimizer.kind=adam")).contains("unknown key \"optimizer.kind\""));
-    }
-
-    #[test]
-    fn a_wrong_type_names_key_value_and_what_is_expected() {
-        let text = message(set("train.steps=many"));
-        assert!(text.contains("train.steps is many") && text.contains("a whole number"), "{text}");
-        assert!(message(set("train.steps=-5")).contains("a whole number, 0 or above"));
-        assert!(message(set("train.steps=1.5")).contains("a whole number"));
-        assert!(message(set("train=5")).contains("a section of keys"));
-        assert!(message(set("data.paper_exact=1")).contains("true or false"));
-        assert!(message(set("train.micro_batch=some")).contains("\"auto\" or a whole number"));
-        assert!(message(set("model.sharing=half")).contains("\"embeddings\", \"none\" or \"all\""));
-        assert!(message(set("train.steps")).contains("--set train.steps=1000"));
-        assert!(message(set("a b=1")).contains("dotted key"));
-        assert!(message(set("preset=small")).contains("--preset NAME"));
-        let text = message(resolve(None, Some(("run.toml", "seed = \n")), &[]));
-        assert!(text.contains("run.toml, line 1"), "{text}");
-        let text = message(resolve(None, Some(("run.toml", "seed = 1\nseed = 2\n")), &[]));
-        assert!(text.contains("run.toml, line 2") && text.contains("duplicate"), "{text}");
-        assert!(message(resolve(None, Some(("run.toml", "preset = 3")), &[])).contains("preset"));
-    }
-
-    #[test]
-    fn a_value_out_of_range_names_its_place() {
-        let short = resolve(None, Some(("run.toml", "[train]\nsteps = 50\n")), &[]).unwrap();
-        assert_eq!(short.train.warmup_steps, 5, "a preset's warmup shrinks with the run");
-        let text = message(resolve(None, Some(("run.toml", "[train]\nsteps = 5\nwarmup_steps = 100\n")), &[]));
-        assert!(
-            text.contains("train.warmup_steps is 100") && text.contains("at most train.steps, which is 5"),
-            "{text}"
-        );
-        for (text, expected) in [
-            ("train.batch_size=0", "at least 1"),
-            ("train.micro_batch=64", "1 to train.batch_size, which is 32"),
-            ("train.sequence_length=1024", "max_position_embeddings, which is 512"),
-            ("train.learning_rate=nan", "above 0"),
-            ("train.beta2=1", "below 1"),
-            ("device=tpu", "\"gpu:N\""),
-            ("device=gpu:x", "\"gpu:N\""),
-            ("objective.name=clm", "\"rtd\" or \"mlm\""),
-            ("model.num_attention_heads=3", "a divisor of hidden_size"),
-            ("model.hidden_size=0", "1 to 2147483647"),
-            ("model.sharing=all", "generator_size = 1.0"),
-            ("model.position_initializer=random", "\"normal\", \"sinusoidal\" or \"neighbours\""),
-            ("data.masking_probability=1", "between 0 and 1"),
-        ] {
-            let found = message(set(text));
-            assert!(found.contains(expected) && found.contains("--set"), "{text}: {found}");
-        }
-        assert!(message(resolve(Some("smal"), None, &[])).contains("did you mean \"small\"?"));
-        // The first layer must see the positions' columns.
-        let projected = ["model.position_initializer=neighbours", "model.embedding_size=32"].map(String::from);
-        let text = message(resolve(Some("first"), None, &projected));
-        assert!(text.contains("position_initializer is \"neighbours\"") && text.contains("embedding_size"), "{text}");
-        // Sizes that are wrong by themselves are named first.
-        let no_heads = ["model.position_initializer=neighbours", "model.num_attention_heads=0"].map(String::from);
-        assert!(message(resolve(Some("first"), None, &no_heads)).contains("model.num_attention_heads is 0"));
-    }
-
-    #[test]
-    fn the_digest_ignores_what_does_not_change_the_numbers() {
-        let tiny = resolve(None, None, &[]).unwrap().digest();
-        assert_eq!(set("device=cpu").unwrap().digest(), tiny);
-        assert_eq!(set("train.keep=9").unwrap().digest(), tiny);
-        assert_ne!(set("seed=9").unwrap().digest(), tiny);
-        assert_ne!(set("train.micro_batch=8").unwrap().digest(), tiny, "the order of sums is part of a run");
-    }
-}
+mod tests;
