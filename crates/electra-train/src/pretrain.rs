@@ -15,7 +15,7 @@ use electra_data::{Batch, BatchSource, CorpusRecord, Prefetcher, SpecialTokens};
 use electra_kernels::launches::{self, KernelTime};
 use electra_model::objective::{self, NetworkKind};
 use electra_model::pretraining::{DISCRIMINATOR, GENERATOR};
-use electra_model::{Initializer, Layout, Neighbours, Objective, ObjectiveConfig, Parameters};
+use electra_model::{Initializer, Layout, Neighbours, Objective, ObjectiveConfig};
 use serde_json::json;
 
 use crate::baseline::FrequencyDetector;
@@ -23,7 +23,6 @@ use crate::checkpoint::{self, Change, Checkpoint, Checkpoints, TrainState};
 use crate::error::{Error, Result};
 use crate::event::{EventSink, TrainEvent};
 use crate::export::{NetworkFolders, export_networks, run_id};
-use crate::hugging_face::{self, Architecture};
 use crate::metrics::{MetricWindow, MetricsRow};
 use crate::model_card::ModelCard;
 use crate::optimizer::AdamConfig;
