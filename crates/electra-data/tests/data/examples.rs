@@ -61,7 +61,8 @@ proptest! {
             let specials = if runs.iter().any(|run| run.is_b()) { 3 } else { 2 };
             let length: usize = runs.iter().map(|run| run.length()).sum();
             prop_assert!(length >= 1 && length + specials <= seq);
-            prop_assert!(!runs[0].is_b() && runs.len() <= if single { 1 } else { 2 });
+            let most = if single { 1 } else { 2 };
+            prop_assert!(!runs[0].is_b() && runs.len() <= most);
             let last = runs.last().expect("a run");
             prop_assert_eq!(owners[runs[0].start() as usize], owners[last.start() as usize + last.length() - 1]);
         }
