@@ -263,11 +263,14 @@ mod tests {
             held_out_by: HeldOutBy::Lines,
             train: SplitRecord { tokens: 3, ..SplitRecord::default() },
             validation: SplitRecord { tokens: 1, ..SplitRecord::default() },
+            unknown: None,
             crc32c: 0,
         };
         manifest.save(folder.path()).expect("saved");
         let text = std::fs::read_to_string(folder.path().join(MANIFEST_FILE)).expect("read");
-        assert!(!text.contains("\"name\"") && !text.contains("text_sha256"), "{text}");
+        for field in ["\"name\"", "text_sha256", "unknown"] {
+            assert!(!text.contains(field), "{text}");
+        }
         let corpus = Manifest::load(folder.path()).expect("whole").corpus(folder.path());
         let name = folder.path().file_name().expect("a name").to_string_lossy().into_owned();
         assert_eq!(corpus, CorpusRecord { name, text_bytes: 12, tokens: 4, text_sha256: None });

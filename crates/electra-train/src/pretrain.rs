@@ -15,7 +15,7 @@ use electra_data::{Batch, BatchSource, CorpusRecord, Prefetcher, SpecialTokens};
 use electra_kernels::launches::{self, KernelTime};
 use electra_model::objective::{self, NetworkKind};
 use electra_model::pretraining::{DISCRIMINATOR, GENERATOR};
-use electra_model::{Initializer, Layout, Neighbours, Objective, ObjectiveConfig, Parameters};
+use electra_model::{Initializer, Layout, Neighbours, Objective, ObjectiveConfig};
 use serde_json::json;
 
 use crate::baseline::FrequencyDetector;
@@ -23,7 +23,6 @@ use crate::checkpoint::{self, Change, Checkpoint, Checkpoints, TrainState};
 use crate::error::{During, Error, Result};
 use crate::event::{EventSink, TrainEvent};
 use crate::export::{NetworkFolders, export_networks, run_id};
-use crate::hugging_face::{self, Architecture};
 use crate::metrics::{MetricWindow, MetricsRow};
 use crate::model_card::ModelCard;
 use crate::optimizer::AdamConfig;
@@ -142,7 +141,7 @@ pub fn layout_of(config: &RunConfig, objective: &dyn Objective) -> Layout {
 
 /// Runs `config` to its last step, or until `options.stop`.
 ///
-/// `config.model.vocab_size` must be the tokenizer's and `config.train.micro_batch` a number
+/// `config.model.vocab_size` must be the tokenizer's or more and `config.train.micro_batch` a number
 /// ([`resolve_micro_batch`]).
 ///
 /// # Errors

@@ -149,12 +149,14 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<End> {
     Ok(End::Done)
 }
 
-/// Rows of the word table that somebody asked for: with --set, or when the run began. What a preset says is the vocabulary to
-/// build.
+/// Rows of the word table that somebody asked for: with --set, or when the run in `folder` began. What a preset says is the
+/// vocabulary to build.
 fn asked_rows(args: &Args, config: &RunConfig, folder: &Path) -> Option<usize> {
-    let is_set = args.sets.iter().any(|set| set.trim_start().starts_with("model.vocab_size"));
-    let is_resumed = args.resume && args.preset.is_none() && args.config.is_none() && folder.join(RUN_CONFIG).exists();
-    (is_set || is_resumed).then_some(config.model.vocab_size)
+    if args.sets.iter().any(|set| set.trim_start().starts_with("model.vocab_size")) {
+        return Some(config.model.vocab_size);
+    }
+    let saved = args.resume.then(|| RunConfig::load_from(folder).ok()).flatten()?;
+    Some(saved.model.vocab_size)
 }
 
 fn resolve(args: &Args) -> anyhow::Result<RunConfig> {
