@@ -11,7 +11,7 @@ use electra_data::{ImportOptions, Tokenizer};
 use electra_model::pretraining::{DISCRIMINATOR, GENERATOR};
 use electra_model::{ElectraConfig, Parameters};
 
-use crate::error::{Error, Result};
+use crate::error::{During, Error, Result};
 use crate::event::{EventSink, TrainEvent};
 use crate::host;
 use crate::hugging_face::{self, Architecture, Network};
@@ -195,17 +195,20 @@ fn difference(theirs: &Tokenizer, ours: &Tokenizer) -> Difference {
 }
 
 /// Closes the rows of the generator's output beyond the tokenizer's `tokens` entries ([`CLOSED`]).
-pub(crate) fn close_unused_rows(parameters: Parameters, tokens: usize, device: &Device) -> Parameters {
+///
+/// # Errors
+/// The device fails.
+pub(crate) fn close_unused_rows(parameters: Parameters, tokens: usize, device: &Device) -> Result<Parameters> {
     let is_output = |name: &str| name.ends_with("generator_lm_head.bias");
     if !parameters.specs().iter().any(|spec| is_output(&spec.name) && spec.len() > tokens) {
-        return parameters;
+        return Ok(parameters);
     }
-    let mut read = host::parameters_to_host(&parameters).into_iter();
-    Parameters::from_values(parameters.layout(), device, |spec| {
+    let mut read = host::parameters_to_host(&parameters).during("closing rows without a token")?.into_iter();
+    Ok(Parameters::from_values(parameters.layout(), device, |spec| {
         let mut values = read.next().expect("one per parameter").values;
         if is_output(&spec.name) {
             values[tokens..].fill(CLOSED);
         }
         values
-    })
+    }))
 }

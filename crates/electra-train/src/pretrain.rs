@@ -181,7 +181,7 @@ pub fn pretrain(
                 trainer.parameters =
                     init_from::parameters(source, config, &data, &trainer.parameters, &options.device, events)?;
             }
-            trainer.parameters = init_from::close_unused_rows(trainer.parameters, data.vocab_size, &options.device);
+            trainer.parameters = init_from::close_unused_rows(trainer.parameters, data.vocab_size, &options.device)?;
             (trainer, Progress::default())
         }
     };
