@@ -6,6 +6,7 @@ mod detect;
 mod devices;
 mod faults;
 mod folders;
+mod inputs;
 mod pretrain;
 mod signals;
 mod terminal;

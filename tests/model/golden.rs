@@ -35,7 +35,6 @@ const LOSS_TOLERANCE: f64 = 1e-4;
 
 /// Graphics adapters round exp, log, division and square roots less strictly than PyTorch's f64 on which the goldens
 /// rest (WGSL asks for 2.5 ulp and more), and add long sums in other orders: tolerances there are so many times wider.
-/// What is used of them is in docs/PERFORMANCE.md.
 const ADAPTER_SLACK: f64 = 5.0;
 
 thread_local! {

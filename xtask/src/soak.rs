@@ -84,7 +84,8 @@ impl Soak<'_> {
         let mut command = self.electra();
         command.args(["pretrain", "--preset", "nano", "--device", "cpu", "--data", "data", "--out", name]);
         command.args(SETTINGS.iter().flat_map(|set| ["--set", set]));
-        if self.folder.join(name).join("run.toml").exists() {
+        // Also where it was killed before there was anything to resume from.
+        if self.folder.join(name).exists() {
             command.arg("--resume");
         }
         let log = self.folder.join("log.txt");
@@ -209,12 +210,7 @@ impl Soak<'_> {
             // Whatever was written, it goes on from there, or begins where nothing was.
             let ended = self.start("full/run", 0)?.end()?;
             ended.expect_no("passed over")?;
-            if ended.status.code() == Some(2) && !run.join("run.toml").exists() {
-                fs::remove_dir_all(&run).map_err(|error| error.to_string())?;
-                self.start("full/run", 0)?.end()?.expect(&[0])?;
-            } else {
-                ended.expect(&[0])?;
-            }
+            ended.expect(&[0])?;
             self.compare("full/run")?;
             fs::remove_dir_all(&run).map_err(|error| error.to_string())?;
         }

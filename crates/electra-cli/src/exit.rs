@@ -6,7 +6,7 @@
 //! | 1 | a run that began well had to stop | looks at the run |
 //! | 2 | wrong arguments or bad input | mends the command |
 //! | 3 | a signal stopped the run, and everything is saved | resumes it |
-//! | 4 | the device was lost, ran out of memory or refused its work | resumes the run, with less or elsewhere |
+//! | 4 | the device was lost, ran out of memory or refused its work | resumes it, perhaps elsewhere |
 //! | 101 | a bug in Electra | reports it |
 //!
 //! Bad input is a message for a person and never a backtrace; a panic is a bug in Electra and says so. The code never

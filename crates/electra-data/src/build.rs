@@ -93,6 +93,7 @@ pub fn build(
 
     let written = split.finish()?;
     tokenizer.save(folder.join(TOKENIZER_FOLDER))?;
+    let read = source.last_reading();
     let manifest = Manifest {
         format: Manifest::format(),
         version: FORMAT_VERSION,
@@ -105,6 +106,8 @@ pub fn build(
         validation_fraction: options.validation_fraction,
         seed: options.seed,
         held_out_by: written.held_out_by,
+        left_out: source.found().left_out.iter().cloned().chain(read.left_out).collect(),
+        skipped: read.skipped,
         train: SplitRecord::of(written.train),
         validation: SplitRecord::of(written.validation),
         crc32c: 0,

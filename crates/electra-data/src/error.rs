@@ -14,7 +14,8 @@ pub enum DataError {
     /// The text is not UTF-8.
     #[error(
         "{path}: line {line}, byte {byte}: not valid UTF-8 (byte {value:#04x}); \
-         convert the file first, for example with \"iconv -f latin1 -t utf-8\""
+         convert the file first, for example with \"iconv -f latin1 -t utf-8\", or go on without such bytes with \
+         --on-error skip or replace"
     )]
     Utf8 { path: String, line: u64, byte: u64, value: u8 },
 
@@ -27,6 +28,10 @@ pub enum DataError {
     /// An input record that cannot be understood.
     #[error("{path}: {place}: {reason}; {remedy}")]
     Input { path: String, place: String, reason: String, remedy: String },
+
+    /// A file that is no text, or whose text cannot be reached; `what` has its article.
+    #[error("{path}: this is {what}; {remedy}")]
+    Unreadable { path: String, what: String, remedy: String },
 
     /// A tokenizer file that cannot be used.
     #[error("{path}: {reason}; {remedy}")]

@@ -25,7 +25,7 @@ impl FolderLock {
     pub fn acquire(folder: &Path, name: &str) -> Result<Self> {
         let path = folder.join(name);
         loop {
-            let mut file = open(&path)?;
+            let mut file = open(&path).map_err(io_error("write to", folder))?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
@@ -56,8 +56,8 @@ impl Drop for FolderLock {
     }
 }
 
-fn open(path: &Path) -> Result<File> {
-    File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(io_error("write to", path))
+fn open(path: &Path) -> std::io::Result<File> {
+    File::options().read(true).write(true).create(true).truncate(false).open(path)
 }
 
 #[cfg(unix)]

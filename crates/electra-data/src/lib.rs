@@ -67,7 +67,7 @@ pub use error::{DataError, Result};
 #[cfg(feature = "native")]
 pub use folder_lock::FolderLock;
 #[cfg(feature = "native")]
-pub use input::{InputOptions, TextSource};
+pub use input::{InputOptions, InputReport, LeftOut, OnError, Skipped, TextSource};
 #[cfg(feature = "native")]
 pub use inspect::{ExampleToken, Inspection, LengthHistogram, SplitStatistics, inspect};
 #[cfg(feature = "native")]

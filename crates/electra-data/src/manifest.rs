@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::atomic;
 use crate::corpus_record::CorpusRecord;
 use crate::error::{DataError, Result, io_error, shown};
+use crate::input::{LeftOut, Skipped};
 use crate::out_folder::finish_interrupted;
 use crate::shard::ShardRecord;
 
@@ -42,7 +43,7 @@ impl Split {
 pub enum HeldOutBy {
     /// Whole documents.
     Documents,
-    /// Contiguous blocks of lines, as there are too few documents.
+    /// Contiguous blocks, cut at line ends or within long lines, as there are too few documents.
     Lines,
 }
 
@@ -89,6 +90,12 @@ pub struct Manifest {
     pub validation_fraction: f64,
     pub seed: u64,
     pub held_out_by: HeldOutBy,
+    /// Files of the input, and members of its archives, that were not read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
+    /// Bad records that were left out or mended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<Skipped>,
     pub train: SplitRecord,
     pub validation: SplitRecord,
     /// CRC-32C of this manifest's compact JSON with 0 in this field.
@@ -108,6 +115,11 @@ impl Manifest {
         }
     }
 
+    /// The share of tokens that is held out: near [`Self::validation_fraction`], as far as the text allows.
+    pub fn held_out_share(&self) -> f64 {
+        self.validation.tokens as f64 / (self.train.tokens + self.validation.tokens).max(1) as f64
+    }
+
     /// What may be said elsewhere of the corpus in `folder`, whose own name it has unless it was given another.
     pub fn corpus(&self, folder: impl AsRef<Path>) -> CorpusRecord {
         let folder = folder.as_ref();
@@ -120,6 +132,12 @@ impl Manifest {
             tokens: self.train.tokens + self.validation.tokens,
             text_sha256: self.text_sha256.clone(),
         }
+    }
+
+    /// Whether a folder holds a dataset, whole or not; nothing in it is touched.
+    pub(crate) fn lies_in(folder: &Path) -> bool {
+        let text = std::fs::read(folder.join(MANIFEST_FILE)).unwrap_or_default();
+        serde_json::from_slice::<serde_json::Value>(&text).is_ok_and(|value| value["format"] == FORMAT)
     }
 
     /// Reads and checks the manifest of a dataset folder.

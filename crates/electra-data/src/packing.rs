@@ -2,7 +2,7 @@
 //!
 //! The cut list of an epoch is a pure function of (seed, epoch, sequence length, line lengths), made in one pass over the
 //! line lengths in document order, so that afterwards an example is a look-up and training can resume anywhere. Documents never
-//! mix in an example. Two rules (electra-semantics, "Data building"; google-research/electra build_pretraining_dataset.py):
+//! mix in an example. Two rules (docs/electra-semantics.md, "Data building"; google-research/electra build_pretraining_dataset.py):
 //!
 //! - the default carries on: every example is the document's next tokens, exactly as many as its target allows; what a line
 //!   has left over starts the next example. Every token of a corpus stands in exactly one example of an epoch.

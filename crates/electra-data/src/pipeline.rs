@@ -52,7 +52,7 @@ pub(crate) fn report(on_progress: &mut OnProgress, progress: &Progress) -> Resul
 }
 
 /// Some consecutive lines of a corpus.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct LineBlock {
     text: String,
     line_ends: Vec<u32>,
@@ -61,6 +61,12 @@ pub(crate) struct LineBlock {
 }
 
 impl LineBlock {
+    fn new() -> Self {
+        // Growing by doubling would copy all text once more, into pages that must be cleared first. The rest is for the last line.
+        let text = String::with_capacity(BLOCK_BYTES + BLOCK_BYTES / 16);
+        Self { text, line_ends: Vec::new(), document_ends: Vec::new() }
+    }
+
     pub(crate) fn lines(&self) -> impl Iterator<Item = &str> {
         let starts = std::iter::once(0).chain(self.line_ends.iter().copied());
         starts.zip(&self.line_ends).map(|(start, &end)| &self.text[start as usize..end as usize])
@@ -113,7 +119,7 @@ pub(crate) fn for_each_block<Output: Send, Worker: FnMut(LineBlock) -> Output>(
         }
         let bytes = &bytes_read;
         let reader = scope.spawn(move || {
-            let mut dealer = Dealer { block: LineBlock::default(), senders: block_senders, next: 0 };
+            let mut dealer = Dealer { block: LineBlock::new(), senders: block_senders, next: 0 };
             source.read(&mut dealer, bytes).and_then(|()| dealer.deal())
         });
         // The first worker whose turn it is and who has nothing more is behind the last block.
@@ -143,7 +149,7 @@ struct Dealer {
 
 impl Dealer {
     fn deal(&mut self) -> Result<()> {
-        let block = std::mem::take(&mut self.block);
+        let block = std::mem::replace(&mut self.block, LineBlock::new());
         if block.line_ends.is_empty() && block.document_ends.is_empty() {
             return Ok(());
         }

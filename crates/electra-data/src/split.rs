@@ -1,10 +1,16 @@
-//! Decides which text is held out, while it streams by.
+//! Decides which text is held out, while it streams by. The share is one of tokens, whatever the lengths of documents.
 //!
-//! From 200 documents on, whole documents are held out: a fixed number in every window of documents, drawn from the seed and the window's
-//! number, so that a document's side is known when it is read, and no side stays empty. Below that, contiguous
-//! blocks of lines are held out, spread over the corpus: a few documents say too little on their own, and neighbouring lines of a held-out
-//! one would otherwise be trained on. That needs the number of lines, so the first documents are set aside on disk.
+//! From 200 documents on, whole documents are held out: a fixed number in every window of documents, drawn from the seed and
+//! the window's number, so that a document's side is known when it is read, and no side stays empty. Where documents differ
+//! so much that this strays from the share by more than about a window's, documents are passed over or held out in addition,
+//! and one larger than that is cut. Below 200 documents, contiguous blocks are held out, spread over the corpus and cut at line
+//! ends, or within a line that is larger than a block: a few documents say too little on their own, and neighbouring lines
+//! of a held-out one would otherwise be trained on. That needs the number of tokens, so the first documents are set aside on
+//! disk.
 
+mod blocks;
+
+use std::ops::Range;
 use std::path::Path;
 
 use crate::error::{DataError, Result};
@@ -12,12 +18,13 @@ use crate::manifest::HeldOutBy;
 use crate::random::Draws;
 use crate::shard::{Shard, ShardRecord, ShardWriter};
 
-/// With fewer documents, lines are held out.
+use blocks::Cuts;
+
+/// With fewer documents, blocks are held out.
 const MIN_DOCUMENTS: u64 = 200;
 const MIN_WINDOW: u64 = 100;
-/// Held-out blocks: long enough for whole examples, and not all in one place.
-const LINES_PER_BLOCK: u64 = 32;
-const MAX_BLOCKS: u64 = 16;
+/// Lines are cut only into pieces longer than this, as less is no use as an example.
+const MIN_PIECE_TOKENS: u64 = 128;
 /// Keeps these draws apart from those of other purposes.
 const PURPOSE: u64 = 0x0073_706c_6974; // "split"
 
@@ -37,8 +44,22 @@ pub(crate) struct SplitWriter {
     /// Finished documents with at least one line.
     documents: u64,
     lines: u64,
+    tokens: u64,
     document_has_lines: bool,
     window_choice: (u64, Vec<u64>),
+    sides: Sides,
+}
+
+/// What whole documents have been given to, and where the current one goes.
+#[derive(Default)]
+struct Sides {
+    /// Tokens of all documents decided on, and those of them held out.
+    tokens: u64,
+    held_out: u64,
+    documents: u64,
+    /// Of the current document.
+    document_tokens: u64,
+    holds_out: bool,
 }
 
 /// What both sides hold in the end.
@@ -64,8 +85,10 @@ impl SplitWriter {
             validation: writer("validation"),
             documents: 0,
             lines: 0,
+            tokens: 0,
             document_has_lines: false,
             window_choice: (u64::MAX, Vec::new()),
+            sides: Sides::default(),
         }
     }
 
@@ -81,9 +104,10 @@ impl SplitWriter {
     pub(crate) fn line(&mut self, tokens: &[u32]) -> Result<()> {
         self.document_has_lines = true;
         self.lines += 1;
+        self.tokens += tokens.len() as u64;
         match &mut self.undecided {
             Some(undecided) => undecided.line(tokens),
-            None => self.side_of(self.documents).line(tokens),
+            None => self.decided_line(tokens),
         }
     }
 
@@ -94,7 +118,7 @@ impl SplitWriter {
         }
         match &mut self.undecided {
             Some(undecided) => undecided.end_document(),
-            None => self.side_of(self.documents).end_document(),
+            None => self.end_decided_document(),
         }
         self.documents += 1;
         if self.documents >= MIN_DOCUMENTS.max(self.window) && self.undecided.is_some() {
@@ -106,7 +130,7 @@ impl SplitWriter {
     /// Writes what is left.
     ///
     /// # Errors
-    /// A corpus of fewer than two lines; what the disk says.
+    /// A corpus of one short line; what the disk says.
     pub(crate) fn finish(mut self) -> Result<Written> {
         self.end_document()?;
         let mut held_out_by = HeldOutBy::Documents;
@@ -117,13 +141,14 @@ impl SplitWriter {
                 self.replay_documents()?;
             } else {
                 held_out_by = HeldOutBy::Lines;
-                self.replay_lines()?;
+                self.replay_blocks()?;
             }
         }
         Ok(Written { held_out_by, train: self.train.finish()?, validation: self.validation.finish()? })
     }
 
-    fn side_of(&mut self, document: u64) -> &mut ShardWriter {
+    /// Whether the window's draw holds out a document.
+    fn is_drawn(&mut self, document: u64) -> bool {
         let window = document / self.window;
         if self.window_choice.0 != window {
             let mut draws = Draws::new(&[PURPOSE, self.seed, window]);
@@ -136,62 +161,139 @@ impl SplitWriter {
             }
             self.window_choice = (window, chosen);
         }
-        let held_out = self.window_choice.1.contains(&(document % self.window));
-        if held_out { &mut self.validation } else { &mut self.train }
+        self.window_choice.1.contains(&(document % self.window))
+    }
+
+    /// By how many tokens more is held out than the share, and by how many it may be: a document more than a window holds
+    /// out, so that documents of about equal length are never interfered with.
+    fn balance(&self) -> (f64, f64) {
+        let sides = &self.sides;
+        let surplus = sides.held_out as f64 - self.fraction * sides.tokens as f64;
+        // Documents set aside count for the average though they have not been decided on.
+        let documents = self.documents.max(sides.documents) + 1;
+        let average = self.tokens.max(sides.tokens) as f64 / documents as f64;
+        (surplus, average * (self.held_out_per_window + 1) as f64)
+    }
+
+    /// Writes a line of the current document to its side, or to both where it must be cut.
+    fn decided_line(&mut self, tokens: &[u32]) -> Result<()> {
+        if self.sides.document_tokens == 0 {
+            let drawn = self.is_drawn(self.sides.documents);
+            let (surplus, slack) = self.balance();
+            self.sides.holds_out = surplus <= -slack || (drawn && surplus < slack);
+        }
+        let mut start = 0;
+        let mut end = 0;
+        while end < tokens.len() {
+            let (surplus, slack) = self.balance();
+            let is_large = self.sides.document_tokens as f64 > slack;
+            let holds_out = if self.sides.holds_out { surplus < slack } else { surplus <= -slack };
+            if is_large && holds_out != self.sides.holds_out {
+                self.pass_on(&tokens[start..end])?;
+                start = end;
+                // The two parts don't belong together.
+                self.side().end_document();
+                self.sides.holds_out = holds_out;
+            }
+            let piece = piece_of(tokens.len() - end);
+            end += piece;
+            self.sides.document_tokens += piece as u64;
+            self.sides.tokens += piece as u64;
+            self.sides.held_out += if self.sides.holds_out { piece as u64 } else { 0 };
+        }
+        self.pass_on(&tokens[start..])
+    }
+
+    fn pass_on(&mut self, tokens: &[u32]) -> Result<()> {
+        if tokens.is_empty() { Ok(()) } else { self.side().line(tokens) }
+    }
+
+    fn side(&mut self) -> &mut ShardWriter {
+        if self.sides.holds_out { &mut self.validation } else { &mut self.train }
+    }
+
+    fn end_decided_document(&mut self) {
+        self.side().end_document();
+        self.sides.document_tokens = 0;
+        self.sides.documents += 1;
     }
 
     /// Passes the documents set aside on to their sides.
     fn replay_documents(&mut self) -> Result<()> {
         // A document that was cut at a full shard counts as several here, and so may have parts on both sides.
-        let mut document = 0;
-        self.replay(|this, tokens, ends_document| {
-            this.side_of(document).line(tokens)?;
+        let set_aside = self.set_aside()?;
+        self.replay(&set_aside, |this, tokens, ends_document| {
+            this.decided_line(tokens)?;
             if ends_document {
-                this.side_of(document).end_document();
-                document += 1;
+                this.end_decided_document();
             }
-            Ok(())
-        })?;
-        self.documents = document;
-        Ok(())
-    }
-
-    fn replay_lines(&mut self) -> Result<()> {
-        if self.lines < 2 {
-            let found = if self.lines == 0 { "no line of text" } else { "only one line of text" };
-            return Err(DataError::TooSmall {
-                what: "corpus".into(),
-                reason: format!("the input holds {found}"),
-                remedy: "at least two lines are needed, one to train on and one to hold out".into(),
-            });
-        }
-        let blocks = held_out_blocks(self.lines, self.fraction, self.seed);
-        let mut number = 0;
-        let mut was_held_out = false;
-        self.replay(|this, tokens, ends_document| {
-            let held_out = blocks.iter().any(|block| block.contains(&number));
-            // Text before and behind a block doesn't belong together.
-            if held_out != was_held_out {
-                this.train.end_document();
-                this.validation.end_document();
-            }
-            let side = if held_out { &mut this.validation } else { &mut this.train };
-            side.line(tokens)?;
-            if ends_document {
-                side.end_document();
-            }
-            was_held_out = held_out;
-            number += 1;
             Ok(())
         })
     }
 
+    fn replay_blocks(&mut self) -> Result<()> {
+        let set_aside = self.set_aside()?;
+        let blocks = self.blocks(&set_aside)?;
+        let mut start = 0;
+        let mut was_held_out = false;
+        self.replay(&set_aside, |this, tokens, ends_document| {
+            let end = start + tokens.len() as u64;
+            while start < end {
+                let block = blocks.iter().find(|block| block.end > start);
+                let (held_out, until) = match block {
+                    Some(block) if block.start <= start => (true, block.end.min(end)),
+                    Some(block) => (false, block.start.min(end)),
+                    None => (false, end),
+                };
+                // Text before and behind a block doesn't belong together.
+                if held_out != was_held_out {
+                    this.train.end_document();
+                    this.validation.end_document();
+                }
+                let side = if held_out { &mut this.validation } else { &mut this.train };
+                side.line(&tokens[tokens.len() - (end - start) as usize..][..(until - start) as usize])?;
+                was_held_out = held_out;
+                start = until;
+            }
+            if ends_document {
+                this.train.end_document();
+                this.validation.end_document();
+            }
+            Ok(())
+        })
+    }
+
+    /// The blocks to hold out, in tokens, with their ends at ends of lines or, in long lines, of pieces.
+    fn blocks(&self, set_aside: &[ShardRecord]) -> Result<Vec<Range<u64>>> {
+        let mut cuts = Cuts::new(self.tokens, self.fraction, self.seed);
+        for record in set_aside {
+            let shard = Shard::open(&self.folder, record, self.vocab_size)?;
+            shard.line_offsets().windows(2).for_each(|bounds| cuts.line(bounds[1] - bounds[0]));
+        }
+        cuts.finish().ok_or_else(|| {
+            let found = if self.lines == 0 { "no line of text" } else { "only one line of text, and a short one" };
+            DataError::TooSmall {
+                what: "corpus".into(),
+                reason: format!("the input holds {found}"),
+                remedy: "at least two lines are needed, one to train on and one to hold out".into(),
+            }
+        })
+    }
+
+    /// Ends the time in which documents are set aside.
+    fn set_aside(&mut self) -> Result<Vec<ShardRecord>> {
+        self.undecided.take().map_or(Ok(Vec::new()), ShardWriter::finish)
+    }
+
     /// Calls `line` with each line set aside, and whether it ends a document; then removes what was set aside.
-    fn replay(&mut self, mut line: impl FnMut(&mut Self, &[u32], bool) -> Result<()>) -> Result<()> {
-        let Some(undecided) = self.undecided.take() else { return Ok(()) };
+    fn replay(
+        &mut self,
+        set_aside: &[ShardRecord],
+        mut line: impl FnMut(&mut Self, &[u32], bool) -> Result<()>,
+    ) -> Result<()> {
         let mut tokens = Vec::new();
-        for record in undecided.finish()? {
-            let shard = Shard::open(&self.folder, &record, self.vocab_size)?;
+        for record in set_aside {
+            let shard = Shard::open(&self.folder, record, self.vocab_size)?;
             let mut result = Ok(());
             shard.for_each_document(0, &mut |document| {
                 let last = document.line_offsets.len().saturating_sub(2);
@@ -219,36 +321,8 @@ fn share(total: u64, fraction: f64) -> u64 {
     ((total as f64 * fraction).round() as u64).max(1)
 }
 
-/// Blocks of line numbers, one in each of as many equal parts of the corpus.
-fn held_out_blocks(lines: u64, fraction: f64, seed: u64) -> Vec<std::ops::Range<u64>> {
-    let held_out = share(lines, fraction).min(lines - 1);
-    let blocks = (held_out / LINES_PER_BLOCK).clamp(1, MAX_BLOCKS);
-    let mut draws = Draws::new(&[PURPOSE, seed, u64::MAX]);
-    (0..blocks)
-        .map(|block| {
-            let (part_start, part_end) = (block * lines / blocks, (block + 1) * lines / blocks);
-            let length = ((block + 1) * held_out / blocks - block * held_out / blocks).min(part_end - part_start);
-            let start = part_start + draws.below(part_end - part_start - length + 1);
-            start..start + length
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn blocks_are_disjoint_and_leave_lines_on_both_sides() {
-        for lines in (2..200).chain([1000, 12_345]) {
-            for fraction in [1e-6, 0.02, 0.3, 0.5] {
-                let blocks = held_out_blocks(lines, fraction, lines);
-                let held_out: u64 = blocks.iter().map(|block| block.end - block.start).sum();
-                assert_eq!(held_out, share(lines, fraction).min(lines - 1), "{lines} lines, fraction {fraction}");
-                assert!(held_out >= 1 && held_out < lines);
-                assert!(blocks.windows(2).all(|pair| pair[0].end <= pair[1].start));
-                assert!(blocks.last().is_some_and(|block| block.end <= lines));
-            }
-        }
-    }
+/// Tokens of a line, of which `left` are left, that go to one side together.
+fn piece_of(left: usize) -> usize {
+    let piece = MIN_PIECE_TOKENS as usize;
+    if left < 2 * piece { left } else { piece }
 }

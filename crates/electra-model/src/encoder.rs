@@ -2,7 +2,7 @@
 //!
 //! BERT's encoder, post-LN (Devlin et al. 2018), with one addition: where the embedding size differs from the
 //! hidden size, a dense layer projects (`embeddings_project`). Tokens stay in one `[batch * seq, hidden]`
-//! matrix throughout; only attention looks at rows as sequences. electra-semantics.md, "Model".
+//! matrix throughout; only attention looks at rows as sequences. docs/electra-semantics.md, "Model".
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use electra_kernels::{

@@ -16,7 +16,7 @@ use electra_kernels::{Table, noise::NoiseKey};
 
 use crate::neighbours::{NeighbourPart, Neighbours};
 
-/// How a parameter gets its first value. electra-semantics.md, "Model", point 5.
+/// How a parameter gets its first value. docs/electra-semantics.md, "Model", point 5.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Initializer {
     Zeros,

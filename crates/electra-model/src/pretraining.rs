@@ -13,7 +13,7 @@ pub const DISCRIMINATOR: &str = "discriminator.";
 /// Prefix of the generator's own parameters.
 pub const GENERATOR: &str = "generator.";
 
-/// What generator and discriminator have in common. Paper, section 3.2; electra-semantics.md, "Model", point 3.
+/// What generator and discriminator have in common. Paper, section 3.2; docs/electra-semantics.md, "Model", point 3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sharing {

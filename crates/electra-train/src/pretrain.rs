@@ -337,9 +337,12 @@ pub fn pretrain(
     };
     let folders = NetworkFolders::begin(folder)?;
     let exported = export_networks(folders, config, trainer.objective(), &trainer.parameters, &tokenizer, &card)?;
-    let count = if interrupted { 0 } else { EXAMPLES };
-    let examples = validation.examples(&trainer.parameters, count, &options.device);
-    let examples = examples.during("the examples at the end")?;
+    let examples = if interrupted {
+        Vec::new()
+    } else {
+        let examples = validation.examples(&trainer.parameters, EXAMPLES, &options.device);
+        examples.during("the examples at the end")?
+    };
     events(&TrainEvent::Finished { step: progress.step, seconds: started.elapsed().as_secs_f64(), interrupted });
     Ok(Outcome { step: progress.step, interrupted, validation: last_validation, exported, examples })
 }
@@ -468,7 +471,6 @@ struct Keeper<'a> {
 impl Keeper<'_> {
     fn save(&mut self, trainer: &Trainer, progress: &Progress, rows: u64, events: &mut EventSink<'_>) -> Result<()> {
         let saving = || format!("the checkpoint of step {}", progress.step);
-        let loss_scale = trainer.adam.loss_scale().during(saving())?;
         let (window, window_scores) = progress.window.save();
         let checkpoint = Checkpoint {
             state: TrainState {
@@ -478,7 +480,11 @@ impl Keeper<'_> {
                 nonfinite_steps: progress.nonfinite_steps,
                 nonfinite_in_a_row: progress.nonfinite_in_a_row,
                 updates: trainer.adam.updates().during(saving())?,
-                loss_scale: loss_scale.map(|scale| [scale.factor, scale.good_steps as f64]),
+                loss_scale: trainer
+                    .adam
+                    .loss_scale()
+                    .during(saving())?
+                    .map(|scale| [scale.factor, scale.good_steps as f64]),
                 rows,
                 window,
                 ..self.state.clone()

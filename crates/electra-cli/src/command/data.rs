@@ -7,11 +7,11 @@ use std::time::Instant;
 
 use anstyle::{AnsiColor, Style};
 use electra_data::{
-    BuildOptions, ExampleToken, HeldOutBy, Inspection, LengthHistogram, MaskingConfig, SplitStatistics, Stage,
-    Tokenizer, build, inspect,
+    BuildOptions, ExampleToken, HeldOutBy, Inspection, LengthHistogram, Manifest, MaskingConfig, SplitStatistics,
+    Stage, Tokenizer, build, inspect,
 };
 
-use super::input_args::InputArgs;
+use super::input_args::{InputArgs, tell_read};
 use crate::terminal::{FAINT_STYLE, HEADING_STYLE, Terminal, Unit};
 
 /// Build a dataset from text, or look into one
@@ -102,7 +102,7 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
 
 fn run_build(args: BuildArgs, terminal: &Terminal) -> anyhow::Result<()> {
     let tokenizer = Tokenizer::load(&args.tokenizer)?;
-    let source = args.input.source()?;
+    let source = args.input.source(terminal)?;
     let options = BuildOptions {
         validation_fraction: args.validation_fraction,
         seed: args.seed,
@@ -130,6 +130,8 @@ fn run_build(args: BuildArgs, terminal: &Terminal) -> anyhow::Result<()> {
         manifest.text_bytes as f64 / 1e6 / seconds,
         tokens as f64 / 1e6 / seconds,
     ));
+    tell_read(&source, terminal);
+    warn_of_share(&manifest, terminal);
     let unit = match manifest.held_out_by {
         HeldOutBy::Documents => "whole documents",
         HeldOutBy::Lines => "blocks of lines, as there are fewer than 200 documents",
@@ -143,6 +145,19 @@ fn run_build(args: BuildArgs, terminal: &Terminal) -> anyhow::Result<()> {
         count(manifest.validation.documents),
     ))?;
     Ok(())
+}
+
+/// Says so where text could not be cut to the share that was asked for.
+fn warn_of_share(manifest: &Manifest, terminal: &Terminal) {
+    let (share, asked) = (manifest.held_out_share(), manifest.validation_fraction);
+    if !(asked / 2.0..=asked * 2.0).contains(&share) {
+        terminal.warn(format_args!(
+            "{:.2} % of the tokens are held out for validation, where {:.2} % were asked for: the text has too few lines and \
+             documents to cut it so",
+            100.0 * share,
+            100.0 * asked
+        ));
+    }
 }
 
 fn run_inspect(args: InspectArgs, terminal: &Terminal) -> anyhow::Result<()> {

@@ -20,7 +20,7 @@ use electra_train::validate::JudgedToken;
 use electra_train::{RunFolder, training_data};
 
 use super::detect::{LEGEND, marked_token};
-use super::input_args::ReadingArgs;
+use super::input_args::{ReadingArgs, tell_found, tell_read};
 use super::pretrain::{Start, check_memory, open_device, settle_micro_batch, train};
 use crate::exit::End;
 use crate::seconds_per_step;
@@ -35,7 +35,7 @@ const STEPS: std::ops::RangeInclusive<f64> = 100.0..=50_000.0;
 pub struct Args {
     /// Text to learn from: files, folders or globs; - is standard input [default: the Rust documentation on this machine]
     #[arg(long, value_name = "PATH", num_args = 1.., help_heading = "Default job")]
-    input: Vec<String>,
+    input: Vec<PathBuf>,
     #[command(flatten)]
     reading: ReadingArgs,
     /// The run's folder
@@ -97,8 +97,8 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<End> {
         };
         set_steps(&mut config, steps as u64)?;
     }
-    let outcome =
-        train(&config, data, folder, Start { resume: begun, may_halve, ..Start::default() }, &opened, terminal)?;
+    let start = Start { resume: begun, may_halve, ..Start::default() };
+    let outcome = train(&config, data, folder, start, &opened, terminal)?;
     if outcome.interrupted {
         terminal.note("Run the same command to go on.");
         return Ok(End::Stopped);
@@ -135,6 +135,7 @@ fn prepare(args: &Args, config: &RunConfig, dataset: &Path, terminal: &Terminal)
         corpus.into_source()
     } else {
         let source = args.reading.source(&args.input)?;
+        tell_found(&source, terminal);
         terminal.note(format_args!("{HEADING_STYLE}Text{HEADING_STYLE:#}   {}", source.names().join(", ")));
         source
     };
@@ -164,6 +165,7 @@ fn prepare(args: &Args, config: &RunConfig, dataset: &Path, terminal: &Terminal)
         manifest.train.tokens,
         manifest.validation.tokens
     ));
+    tell_read(&source, terminal);
     Ok(())
 }
 

@@ -34,7 +34,8 @@ Examples:
   electra help <COMMAND>                each command's options, with examples
 
 Exit codes: 0 done; 1 a run that had to stop; 2 wrong arguments or bad input; 3 a run that a signal stopped, with
-everything saved: the same command, or \"electra pretrain --resume\", goes on.";
+everything saved: the same command, or \"electra pretrain --resume\", goes on; 4 a device that was lost, ran out of
+memory or refused its work.";
 
 /// Pre-train ELECTRA text encoders on any GPU, or on the CPU.
 #[derive(Debug, Parser)]

@@ -36,7 +36,7 @@ Examples:
 
 Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 save a checkpoint and stop; a second Ctrl-C stops at once. Exit codes: 0 the run
 came to its last step; 1 it had to stop; 2 wrong arguments or bad input; 3 a signal stopped it, with everything saved
-(docs/SLURM.md has a job that requeues itself).
+(docs/SLURM.md has a job that requeues itself); 4 the device was lost or ran out of memory.
 
 Keys for --set are those of run.toml in a run's folder, for example device, seed, train.batch_size,
 train.learning_rate, objective.name (rtd or mlm). With --resume those that do not change what is learnt may be other
@@ -369,9 +369,9 @@ pub fn train(
         license: start.license,
         profile: start.profile,
     };
-    let mut has_begun = false;
     loop {
         let mut display = TrainingDisplay::new(terminal);
+        let mut has_begun = false;
         let mut watch = |event: &TrainEvent| {
             has_begun |= matches!(event, TrainEvent::Started { .. });
             display.show(event);
@@ -383,21 +383,16 @@ pub fn train(
         };
         drop(display);
         let folder = options.folder.path();
-        match device_failure::halved(&error, &config, folder).filter(|_| start.may_halve) {
-            Some(size) => {
-                opened = device_failure::begin_again(&mut config, size, &opened, &error, terminal)?;
-                options.device = opened.device.clone();
-            }
-            None if matches!(error, electra_train::Error::Device { .. }) => {
-                return Err(device_failure::of_run(error, folder, &config));
-            }
-            None => {
-                let message = error.to_string();
-                let error = anyhow::Error::new(error);
-                // Nothing was wrong with the input: a script should look at the run.
-                return Err(if has_begun { error.context(RunFailed(message)) } else { error });
-            }
+        if let Some(size) = device_failure::halved(&error, &config, folder).filter(|_| start.may_halve) {
+            opened = device_failure::begin_again(&mut config, size, &opened, &error, terminal)?;
+            options.device = opened.device.clone();
+            continue;
         }
+        // Nothing was wrong with the input of a run that had begun: a script should look at it. A device says itself what it is.
+        let failed = RunFailed(error.to_string());
+        let is_of_run = has_begun && !matches!(error, electra_train::Error::Device { .. });
+        let error = device_failure::of_run(error, folder, &config);
+        return Err(if is_of_run { error.context(failed) } else { error });
     }
 }
 

@@ -7,7 +7,7 @@ use anyhow::bail;
 use electra_data::tokenizer::files::TOKENIZER_FILE;
 use electra_data::{OutFolder, Stage, Tokenizer, TrainOptions};
 
-use super::input_args::InputArgs;
+use super::input_args::{InputArgs, tell_read};
 use crate::terminal::{HEADING_STYLE, Terminal, Unit};
 
 /// Train a vocabulary, or import one
@@ -96,7 +96,7 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
 
 fn train(args: TrainArgs, terminal: &Terminal) -> anyhow::Result<()> {
     let out = begin(&args.out, args.overwrite)?;
-    let source = args.input.source()?;
+    let source = args.input.source(terminal)?;
     let options = TrainOptions {
         vocab_size: args.vocab_size,
         lowercase: !args.cased,
@@ -111,6 +111,7 @@ fn train(args: TrainArgs, terminal: &Terminal) -> anyhow::Result<()> {
         ControlFlow::Continue(())
     })?;
     bar.finish(format_args!("{HEADING_STYLE}Vocabulary{HEADING_STYLE:#} {} entries", tokenizer.vocab_size()));
+    tell_read(&source, terminal);
     if tokenizer.vocab_size() < args.vocab_size {
         let found = tokenizer.vocab_size();
         terminal.warn(format_args!(

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{LineSink, TextSource};
+use super::{Content, LineSink, TextSource};
 use crate::error::{DataError, Result, io_error};
 use crate::pipeline::{OnProgress, Progress, report};
 
@@ -40,7 +40,9 @@ impl TextSource {
         self.read(&mut spool, &bytes_read)?;
         spool.file.flush().map_err(io_error("write to", file))?;
         let bytes = spool.bytes;
-        Ok(Self::Spooled { names: self.names(), file: file.to_owned(), bytes })
+        // What there was to tell of the input stays with it.
+        let content = Content::Spooled { names: self.names(), file: file.to_owned(), bytes };
+        Ok(Self { content, found: self.found.clone(), reading: self.reading.clone() })
     }
 }
 

@@ -60,7 +60,9 @@ proptest! {
         let mut built: Vec<BTreeMap<String, Vec<u8>>> = Vec::new();
         for jobs in [1, 3] {
             let out = folder.path().join(format!("jobs{jobs}"));
-            let options = BuildOptions { validation_fraction: fraction, seed, jobs, shard_tokens, ..BuildOptions::default() };
+            let name = Some("test".to_owned());
+            let options =
+                BuildOptions { validation_fraction: fraction, seed, jobs, shard_tokens, name, ..BuildOptions::default() };
             let source = TextSource::memory("test", documents.clone());
             build(&source, &tokenizer, &out, &options, &mut quiet).expect("built");
             built.push(files_of(&out));
@@ -114,9 +116,61 @@ fn blocks_of_lines_are_held_out_of_few_documents() {
     let source = TextSource::memory("test", numbered_documents(2, 2000));
     let manifest = build(&source, &tokenizer, &out, &options, &mut quiet).expect("built");
     assert_eq!(manifest.held_out_by, HeldOutBy::Lines);
-    assert_eq!((manifest.train.lines, manifest.validation.lines), (3600, 400));
-    // Twelve blocks of at least 32 lines each, at most one of them across the two documents.
-    assert!((12..=13).contains(&manifest.validation.documents), "{}", manifest.validation.documents);
+    assert_eq!(manifest.train.lines + manifest.validation.lines, 4000, "no line is cut");
+    assert!((manifest.held_out_share() - 0.1).abs() < 0.002, "{}", manifest.held_out_share());
+    // A block for each 1,024 held-out tokens, at most one of them across the two documents.
+    let blocks = manifest.validation.tokens / 1024;
+    assert!((blocks..=blocks + 1).contains(&manifest.validation.documents), "{}", manifest.validation.documents);
+}
+
+#[test]
+fn the_share_is_one_of_tokens_whatever_the_lengths() {
+    let tokenizer = tokenizer(true);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let words = |count: usize| "the meals ".repeat(count);
+    let lines = |count: usize| vec![words(3); count];
+    let short = |count: usize| vec![lines(1); count];
+    let spread = |lengths: &[usize]| (0..1500).map(|n| lines(lengths[n % lengths.len()])).collect::<Vec<_>>();
+    let corpora: Vec<(&str, Vec<Vec<String>>)> = vec![
+        ("a book in one line and a short line", vec![vec![words(8_000), "the meal".into()]]),
+        ("one line", vec![vec![words(8_000)]]),
+        ("a book among short documents", [short(150), vec![lines(8_000)], short(200)].concat()),
+        ("a book behind short documents", [short(500), vec![vec![words(40_000)]]].concat()),
+        ("a book before short documents", [vec![lines(8_000)], short(500)].concat()),
+        ("two kinds", spread(&[1, 1, 1, 1, 1, 1, 1, 1, 1, 200])),
+        ("wide spread", spread(&[1, 2, 5, 1, 50, 3, 1, 700, 2, 9, 1, 4, 30])),
+    ];
+    for (number, (what, documents)) in corpora.into_iter().enumerate() {
+        for fraction in [0.02, 0.1] {
+            let out = folder.path().join(format!("{number}-{fraction}"));
+            let options = BuildOptions { validation_fraction: fraction, ..BuildOptions::default() };
+            let source = TextSource::memory(what, documents.clone());
+            let manifest = build(&source, &tokenizer, &out, &options, &mut quiet).expect("built");
+            let off = manifest.held_out_share() / fraction;
+            assert!((0.6..1.6).contains(&off), "{what}: {} of {fraction}", manifest.held_out_share());
+            // Nothing is lost where text is cut.
+            let all = [Split::Train, Split::Validation].map(|split| documents_of(&open(&out, split, &tokenizer)));
+            let tokens: usize = all.concat().concat().iter().map(Vec::len).sum();
+            let expected: usize = documents.concat().iter().map(|line| tokenizer.encode(line).len()).sum();
+            assert_eq!(tokens, expected, "{what}");
+        }
+    }
+}
+
+#[test]
+fn what_was_left_out_and_skipped_is_in_the_manifest() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let text = folder.path().join("text");
+    std::fs::create_dir(&text).expect("made");
+    std::fs::write(text.join("a.txt"), b"the meal\nna\xefve\nthe meals\n").expect("written");
+    std::fs::write(text.join("b.pdf"), b"%PDF-1.5\n").expect("written");
+    let options = electra_data::InputOptions { on_error: electra_data::OnError::Skip, ..Default::default() };
+    let source = TextSource::find(&[&text], options).expect("found");
+    let out = folder.path().join("data");
+    build(&source, &tokenizer(true), &out, &BuildOptions::default(), &mut quiet).expect("built");
+    let manifest = Manifest::load(&out).expect("its checksum holds");
+    assert_eq!((manifest.left_out[0].reason.as_str(), manifest.skipped[0].count), ("a PDF document", 1));
+    assert!(manifest.skipped[0].first_places[0].ends_with("a.txt: line 2"), "{:?}", manifest.skipped);
 }
 
 #[test]

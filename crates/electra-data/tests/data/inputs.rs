@@ -1,10 +1,16 @@
-use std::io::Write;
+//! What text is read from which content, whatever its name, and what is refused.
+
+mod archives;
+mod folders;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use electra_data::input::{InputOptions, LineSink, TextSource};
+use electra_data::input::{Format, InputOptions, InputReport, LineSink, OnError, TextSource};
 use electra_data::{DataError, Result};
+
+use archives::gzip;
 
 #[derive(Default)]
 struct Documents(Vec<Vec<String>>, Vec<String>);
@@ -23,14 +29,46 @@ impl LineSink for Documents {
     }
 }
 
-fn read_with(path: &Path, options: InputOptions) -> Result<Vec<Vec<String>>> {
-    let source = TextSource::find(&[path.to_str().expect("UTF-8")], options)?;
+fn read_source(source: &TextSource) -> Result<Vec<Vec<String>>> {
     let mut documents = Documents::default();
     let bytes = Arc::new(AtomicU64::new(0));
     source.read(&mut documents, &bytes)?;
     // Whatever the format, progress ends at 100 %.
     assert_eq!(Some(bytes.into_inner()), source.input_bytes());
     Ok(documents.0)
+}
+
+fn read_with(path: &Path, options: InputOptions) -> Result<Vec<Vec<String>>> {
+    read_source(&TextSource::find(&[path], options)?)
+}
+
+/// The text of one file of this content, and what reading it reported.
+fn read_file(name: &str, content: &[u8], options: &InputOptions) -> (Result<Vec<Vec<String>>>, InputReport) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join(name);
+    std::fs::write(&path, content).expect("written");
+    match TextSource::find(&[&path], options.clone()) {
+        Ok(source) => (read_source(&source), source.last_reading()),
+        Err(error) => (Err(error), InputReport::default()),
+    }
+}
+
+fn text_of(name: &str, content: &[u8]) -> Vec<Vec<String>> {
+    read_file(name, content, &InputOptions::default()).0.unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn message_of(name: &str, content: &[u8]) -> String {
+    read_file(name, content, &InputOptions::default()).0.expect_err("refused").to_string()
+}
+
+fn with_error(on_error: OnError) -> InputOptions {
+    InputOptions { on_error, ..InputOptions::default() }
+}
+
+const TEXT: &[u8] = b"The first line.\nThe second.\n\nAnother document.\n";
+
+fn expected() -> Vec<Vec<&'static str>> {
+    vec![vec!["The first line.", "The second."], vec!["Another document."]]
 }
 
 /// `into_inner` of an `Arc` nobody else holds.
@@ -48,67 +86,6 @@ fn read(path: &Path) -> Result<Vec<Vec<String>>> {
     read_with(path, InputOptions::default())
 }
 
-fn gzip(text: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    encoder.write_all(text).expect("compressed");
-    encoder.finish().expect("compressed")
-}
-
-fn xz(text: &[u8]) -> Vec<u8> {
-    let mut encoder = lzma_rust2::XzWriter::new(Vec::new(), lzma_rust2::XzOptions::with_preset(1)).expect("options");
-    encoder.write_all(text).expect("compressed");
-    encoder.finish().expect("compressed")
-}
-
-fn zstd_bytes(text: &[u8]) -> Vec<u8> {
-    zstd::stream::encode_all(text, 1).expect("compressed")
-}
-
-#[test]
-fn archives_are_read_and_their_damage_noticed() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let text: String = (0..20_000)
-        .map(|line| format!("line {line} of {}\n{}", line * 7919 % 10_007, if line % 50 == 49 { "\n" } else { "" }))
-        .collect();
-    let plain = folder.path().join("plain.txt");
-    std::fs::write(&plain, &text).expect("written");
-    let expected = read(&plain).expect("read");
-    assert_eq!(expected.len(), 400);
-    let halves = text.split_at(text.len() / 2);
-    for (name, compress) in [("gz", gzip as fn(&[u8]) -> Vec<u8>), ("zst", zstd_bytes), ("xz", xz)] {
-        // Two members in a row are one text, as `cat a.gz b.gz` makes them.
-        for archive in
-            [compress(text.as_bytes()), [compress(halves.0.as_bytes()), compress(halves.1.as_bytes())].concat()]
-        {
-            let path = folder.path().join(format!("text.txt.{name}"));
-            std::fs::write(&path, &archive).expect("written");
-            assert_eq!(read(&path).expect("read"), expected, "{name}");
-            // The content tells, not the name.
-            let renamed = folder.path().join("renamed.txt");
-            std::fs::write(&renamed, &archive).expect("written");
-            assert_eq!(read(&renamed).expect("read"), expected, "{name}");
-        }
-        let archive = compress(text.as_bytes());
-        for length in [archive.len() - 1, archive.len() - 9, archive.len() / 2, 20] {
-            let path = folder.path().join(format!("cut.txt.{name}"));
-            std::fs::write(&path, &archive[..length]).expect("written");
-            let message = read(&path).expect_err("truncated").to_string();
-            assert!(
-                message.contains("cut.txt") && message.contains("truncated or corrupt"),
-                "{name} {length}: {message}"
-            );
-        }
-        let mut changed = archive.clone();
-        changed[archive.len() / 2] ^= 0x10;
-        let path = folder.path().join(format!("changed.txt.{name}"));
-        std::fs::write(&path, &changed).expect("written");
-        if name != "zst" {
-            // zstd's frames here carry no checksum, so that a change may stay a valid archive of other text.
-            assert!(matches!(read(&path), Err(DataError::Archive { .. } | DataError::Utf8 { .. })), "{name}");
-        }
-    }
-}
-
 #[test]
 fn jsonl_records_are_documents() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -122,10 +99,10 @@ fn jsonl_records_are_documents() {
         write(content);
         read(&path).expect_err("refused").to_string()
     };
-    assert!(message("{\"text\": \"a\"}\n{\"text\": \"b\"\n").contains("a.jsonl: line 2: not a JSON record"));
-    assert!(message("{\"text\": \"a\"} {}\n").contains("line 1: not a JSON record"));
+    assert!(message("{\"text\": \"a\"}\n{\"text\": \"b\"\n").contains("a.jsonl: line 2: the record is cut off"));
+    assert!(message("{\"text\": \"a\"} x\n").contains("line 1: not a JSON record"));
     assert!(message("[1]").contains("line 1"));
-    assert!(message("{\"text\": 5}").contains("expected a string"));
+    assert!(message("{\"text\": 5}").contains("line 1: the key \"text\" holds a number, not a string"));
     let missing = message("{\"content\": \"a\", \"id\": 3}");
     assert!(missing.contains("no key \"text\", only content, id") && missing.contains("--text-key"), "{missing}");
     let options = InputOptions { text_key: "content".into(), ..InputOptions::default() };
@@ -202,4 +179,122 @@ fn a_full_disk_is_named_with_a_remedy() {
         message.starts_with("data/train-00000.safetensors: cannot write to: ") && message.contains("free some space"),
         "{message}"
     );
+}
+
+#[test]
+fn wide_encodings_are_decoded_and_bad_halves_found_by_line() {
+    let text = "One line.\r\nTwo.\r\n";
+    let utf16: Vec<u8> = "\u{feff}".encode_utf16().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    assert_eq!(text_of("a.txt", &utf16), [["One line.", "Two."]]);
+    let utf32: Vec<u8> = text.chars().flat_map(|character| u32::from(character).to_be_bytes()).collect();
+    assert_eq!(text_of("a.txt", &utf32), [["One line.", "Two."]]);
+    let csv: Vec<u8> = "\u{feff}id\ttext\n1\tWords.\n".encode_utf16().flat_map(u16::to_be_bytes).collect();
+    assert_eq!(text_of("a.tsv", &csv), [["Words."]]);
+    let mut bad = utf16.clone();
+    bad.extend([0, 0xdc, b'x', 0]);
+    let message = message_of("a.txt", &bad);
+    assert!(message.contains("line 3: not valid UTF-16"), "{message}");
+    let (read, _) = read_file("a.txt", &bad, &with_error(OnError::Replace));
+    assert_eq!(read.expect("read"), [["One line.", "Two.", "\u{fffd}x"]]);
+}
+
+#[test]
+fn lines_end_with_carriage_returns_too() {
+    let documents: Vec<Vec<String>> = vec![vec!["one".into(), "two".into()], vec!["three".into()]];
+    for text in ["one\rtwo\r\rthree\r", "one\r\ntwo\r\n\r\nthree", "one\rtwo\n\r\nthree\r\n"] {
+        assert_eq!(text_of("a.txt", text.as_bytes()), documents, "{text:?}");
+    }
+    let message = message_of("a.txt", b"one\rtwo\r\nth\xffree\r");
+    assert!(message.contains("line 3, byte 11"), "{message}");
+}
+
+#[test]
+fn json_is_read_in_every_usual_shape_under_any_name() {
+    let shapes: [&[u8]; 6] = [
+        b"{\"text\": \"one\"}\n{\"text\": \"two\", \"x\": NaN}\n",
+        b"[{\"text\": \"one\"},\n {\"text\": \"two\"}]",
+        b"{\n  \"text\": \"one\"\n}\n{\n  \"text\": \"two\"\n}\n",
+        b"[\n\"one\",\n\"two\"\n]\n",
+        b"\xef\xbb\xbf{\"text\": \"one\"}\r\n\r\n{\"text\": [\"two\"]}",
+        b"{\"text\": \"one\"}{\"text\": \"two\"}",
+    ];
+    for (number, shape) in shapes.into_iter().enumerate() {
+        for name in ["a.jsonl", "a.json", "a.txt", "records"] {
+            assert_eq!(text_of(name, shape), [["one"], ["two"]], "{number} as {name}");
+        }
+    }
+    let (read, report) = read_file("a.txt", shapes[0], &InputOptions::default());
+    assert!(read.is_ok() && report.notices[0].contains("JSON"), "{:?}", report.notices);
+    let forced = InputOptions { format: Some(Format::Text), ..InputOptions::default() };
+    assert!(read_file("a.jsonl", shapes[0], &forced).0.expect("read")[0][0].starts_with('{'));
+    let nested = InputOptions { text_key: "document.body".into(), ..InputOptions::default() };
+    let records = b"{\"document\": {\"body\": \"one\"}}\n{\"document.body\": \"two\"}\n";
+    assert_eq!(read_file("a.jsonl", records, &nested).0.expect("read"), [["one"], ["two"]]);
+    assert!(message_of("a.json", b"[{\"text\": \"one\"},\n").contains("line 2: the file ends within"));
+}
+
+#[test]
+fn bad_records_stop_or_are_skipped_and_counted() {
+    let content = b"{\"text\": \"one\"}\n{\"text\": \"cut off in the mid\n{\"title\": \"x\"}\n{\"text\": 1984}\n{\"text\": null}\n\
+        {\"text\": \"caf\xe9\"}\n{\"text\": \"half \\ud83d\"}\n";
+    let message = message_of("a.jsonl", content);
+    assert!(message.contains("a.jsonl: line 2: the record is cut off"), "{message}");
+    assert!(!message.contains("control character") && !message.contains("line 1"), "{message}");
+    let (read, report) = read_file("a.jsonl", content, &with_error(OnError::Skip));
+    assert_eq!(read.expect("read"), [["one"], ["half \u{fffd}"]]);
+    let counts: Vec<(&str, u64)> =
+        report.skipped.iter().map(|skipped| (skipped.kind.as_str(), skipped.count)).collect();
+    let expected = [
+        ("a malformed record, left out", 1),
+        ("a record without the text's key, left out", 1),
+        ("a record whose text is no string, left out", 1),
+        ("a record whose text is null, left out", 1),
+        ("not valid in its encoding, left out", 1),
+    ];
+    assert_eq!(counts, expected);
+    assert!(report.skipped[0].first_places[0].ends_with("a.jsonl: line 2"), "{report:?}");
+    let (read, _) = read_file("a.jsonl", content, &with_error(OnError::Replace));
+    assert_eq!(read.expect("read"), [["one"], ["caf\u{fffd}"], ["half \u{fffd}"]]);
+    let mut many = TEXT.to_vec();
+    (0..9).for_each(|_| many.extend(b"na\xefve\n"));
+    let (read, report) = read_file("a.txt", &many, &with_error(OnError::Skip));
+    assert_eq!(read.expect("read"), self::expected());
+    assert_eq!((report.skipped[0].count, report.skipped[0].first_places.len()), (9, 5));
+}
+
+#[test]
+fn tables_are_read_by_their_text_column() {
+    let csv = b"id,text,n\n1,\"Said \"\"no\"\", twice.\nAnd left.\",2\n\n2,Two.,3\n";
+    assert_eq!(text_of("a.csv", csv), [vec!["Said \"no\", twice.", "And left."], vec!["Two."]]);
+    assert_eq!(text_of("a.csv", b"id;text\n1;One, two.\n"), [["One, two."]]);
+    assert_eq!(text_of("a.tsv", b"label\ttext\n0\t\"Quotes\" are text.\n"), [["\"Quotes\" are text."]]);
+    let (read, report) = read_file("a.csv", b"title,content\nx,One.\n", &InputOptions::default());
+    assert_eq!(read.expect("read"), [["One."]]);
+    assert!(report.notices[0].contains("\"content\""), "{:?}", report.notices);
+    let (read, report) = read_file("a.txt", b"id,text\n1,One.\n2,Two.\n", &InputOptions::default());
+    assert_eq!(read.expect("read"), [["One."], ["Two."]]);
+    assert!(report.notices[0].contains("a table"), "{:?}", report.notices);
+    let message = message_of("a.csv", b"id,words\n1,One.\n");
+    assert!(message.contains("id, words") && message.contains("--text-key"), "{message}");
+    let message = message_of("a.csv", b"id,text\n1,One, two.\n");
+    assert!(message.contains("line 2: a record of 3 columns in a table of 2"), "{message}");
+    let by_number = InputOptions { text_key: "2".into(), ..InputOptions::default() };
+    assert_eq!(read_file("a.tsv", b"7\tOne.\n8\tTwo.\n", &by_number).0.expect("read"), [["One."], ["Two."]]);
+}
+
+#[test]
+fn what_is_no_text_is_refused_by_its_name() {
+    for (content, what) in [
+        (b"%PDF-1.5\n%\xe2\xe3\xcf\xd3\n".as_slice(), "a PDF document"),
+        (b"SQLite format 3\0\x10\0\x01\x01", "an SQLite database"),
+        (b"\xff\xff\xff\xff\x70\0\0\0\x10\0\0\0", "an Arrow file"),
+        (b"<!DOCTYPE html>\n<html><body>Words</body></html>", "HTML"),
+        (b"\0\x01\x02\x03\xfe\xff\0\0", "a binary file"),
+    ] {
+        for (name, content) in [("a.txt", content.to_vec()), ("a.txt.gz", gzip(content))] {
+            let message = message_of(name, &content);
+            assert!(message.contains(what) && message.contains("; "), "{message}");
+            assert!(!message.contains("latin1"), "{message}");
+        }
+    }
 }

@@ -82,7 +82,8 @@ impl ParameterGroup {
 /// What one micro-batch gives.
 #[derive(Debug, Clone)]
 pub struct StepOutput {
-    /// Each loss is differentiated by itself, with respect to its group; gradients add up.
+    /// Each loss is differentiated by itself, with respect to its group; gradients add up. No two may share a part of their
+    /// forward passes: Burn takes a graph apart as it goes back through it, and the second pass panics.
     pub losses: Vec<(Tensor<1>, ParameterGroup)>,
     pub observations: Observations,
 }
