@@ -261,6 +261,8 @@ mod tests {
             validation_fraction: 0.02,
             seed: 0,
             held_out_by: HeldOutBy::Lines,
+            left_out: Vec::new(),
+            skipped: Vec::new(),
             train: SplitRecord { tokens: 3, ..SplitRecord::default() },
             validation: SplitRecord { tokens: 1, ..SplitRecord::default() },
             unknown: None,
