@@ -11,3 +11,4 @@ mod pretrain;
 mod signals;
 mod terminal;
 mod tokenizer_and_data;
+mod tokenizers;

@@ -85,7 +85,7 @@ fn an_imported_vocabulary_is_the_trained_one() {
     let vocabulary = small.shown("tokenizer/vocab.txt");
     let out = small.shown("imported");
     let imported = run(["tokenizer", "import", &vocabulary, "--out", &out, "--uncased"]).expect_success();
-    assert!(imported.stdout.contains("lowercased, sha256"), "{imported:#?}");
+    assert!(imported.stdout.contains("lowercased, accents stripped, sha256"), "{imported:#?}");
     let (text, built) = (small.shown("text.txt"), small.shown("again"));
     run(["data", "build", "--input", &text, "--tokenizer", &out, "--out", &built]).expect_success();
     assert_eq!(inspection(&built)["splits"], inspection(&small.shown("data"))["splits"]);

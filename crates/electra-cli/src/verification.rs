@@ -93,14 +93,20 @@ impl Watch {
         let (cases, heard) = channel::<Option<String>>();
         let watch = move || {
             let mut current: Option<(String, Instant)> = None;
+            let mut silence = SILENCE;
             loop {
-                match heard.recv_timeout(SILENCE) {
-                    Ok(case) => current = case.map(|case| (case, Instant::now())),
+                match heard.recv_timeout(silence) {
+                    Ok(case) => {
+                        current = case.map(|case| (case, Instant::now()));
+                        silence = SILENCE;
+                    }
                     Err(RecvTimeoutError::Timeout) => {
+                        // Less and less often: it says nothing new.
+                        silence *= 2;
                         if let Some((case, since)) = &current {
                             terminal.note(format_args!(
-                                "  still at {case}, for {:.0} s: its shaders are compiled once, which takes a software adapter \
-                                 up to half a minute",
+                                "  still at {case}, for {:.0} s: its shaders are compiled, once, which takes a software \
+                                 adapter long",
                                 since.elapsed().as_secs_f64()
                             ));
                         }

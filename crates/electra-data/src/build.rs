@@ -16,7 +16,7 @@ use crate::out_folder::OutFolder;
 use crate::pipeline::{LineBlock, OnProgress, Progress, Stage, for_each_block, report, worker_count};
 use crate::shard::{SHARD_TOKENS, is_shard_name};
 use crate::split::SplitWriter;
-use crate::tokenizer::{LineEncoder, Tokenizer};
+use crate::tokenizer::{LineEncoder, Tokenizer, UnknownWords};
 
 /// How a dataset is built.
 #[derive(Debug, Clone)]
@@ -33,18 +33,28 @@ pub struct BuildOptions {
     pub shard_tokens: usize,
     /// The corpus' name in model cards; the folder's where `None`.
     pub name: Option<String>,
+    /// Take text even if more than half of its tokens are [UNK].
+    pub allow_unknown: bool,
 }
 
 impl Default for BuildOptions {
     fn default() -> Self {
-        Self { validation_fraction: 0.02, seed: 0, jobs: 0, overwrite: false, shard_tokens: SHARD_TOKENS, name: None }
+        Self {
+            validation_fraction: 0.02,
+            seed: 0,
+            jobs: 0,
+            overwrite: false,
+            shard_tokens: SHARD_TOKENS,
+            name: None,
+            allow_unknown: false,
+        }
     }
 }
 
 /// Builds a dataset of `source` in the folder `out`, of which it is known to be writable before anything is read.
 ///
 /// # Errors
-/// Those of reading; text too small to hold some out; a folder that is in the way; a full disk.
+/// Those of reading; text too small to hold some out; text that is [UNK] for the most part; a folder that is in the way; a full disk.
 pub fn build(
     source: &TextSource,
     tokenizer: &Tokenizer,
@@ -71,10 +81,13 @@ pub fn build(
     let mut progress = Progress { input_total_bytes: source.input_bytes(), ..Progress::default() };
     let make_worker = || {
         let mut encoder = LineEncoder::new(tokenizer);
-        move |block| EncodedBlock::new(block, &mut encoder)
+        move |block| EncodedBlock::new(block, &mut encoder, tokenizer.special().unknown)
     };
+    let (mut unknown_count, mut unknown_words) = (0, UnknownWords::default());
     for_each_block(source, worker_count(options.jobs), make_worker, |block: EncodedBlock, input_bytes| {
         block.write(&mut split, &mut digest)?;
+        unknown_count += block.unknown_count;
+        unknown_words.merge(&block.unknown_words);
         progress.input_bytes = input_bytes;
         progress.text_bytes += block.text.text_bytes();
         progress.tokens += block.tokens.len() as u64;
@@ -88,6 +101,10 @@ pub fn build(
             reason: "the corpus holds no text".into(),
             remedy: "check --input; blank lines and control characters don't count".into(),
         });
+    }
+    let unknown = unknown_words.record(progress.tokens, unknown_count);
+    if unknown.is_refused() && !options.allow_unknown {
+        return Err(DataError::Unknown { what: source.names().join(", "), reason: unknown.explained(tokenizer) });
     }
     report(on_progress, &Progress { stage: Stage::Writing, ..progress })?;
 
@@ -110,6 +127,7 @@ pub fn build(
         skipped: read.skipped,
         train: SplitRecord::of(written.train),
         validation: SplitRecord::of(written.validation),
+        unknown: Some(unknown),
         crc32c: 0,
     };
     let manifest = manifest.save(folder)?;
@@ -125,10 +143,13 @@ struct EncodedBlock {
     tokens: Vec<u32>,
     /// One past each line's last token.
     token_ends: Vec<usize>,
+    /// Tokens that are [UNK], and the words behind them.
+    unknown_count: u64,
+    unknown_words: UnknownWords,
 }
 
 impl EncodedBlock {
-    fn new(text: LineBlock, encoder: &mut LineEncoder) -> Self {
+    fn new(text: LineBlock, encoder: &mut LineEncoder, unknown: u32) -> Self {
         let mut tokens = Vec::with_capacity(text.text_bytes() as usize / 4);
         let token_ends = text
             .lines()
@@ -137,7 +158,13 @@ impl EncodedBlock {
                 tokens.len()
             })
             .collect();
-        Self { text, tokens, token_ends }
+        Self {
+            unknown_count: tokens.iter().filter(|&&token| token == unknown).count() as u64,
+            unknown_words: encoder.take_unknown(),
+            text,
+            tokens,
+            token_ends,
+        }
     }
 
     fn write(&self, split: &mut SplitWriter, digest: &mut TextDigest) -> Result<()> {

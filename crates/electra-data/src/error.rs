@@ -53,6 +53,13 @@ pub enum DataError {
     #[error("{name} = {value}: {reason}")]
     Setting { name: &'static str, value: String, reason: String },
 
+    /// Text that a vocabulary has no pieces for.
+    #[error(
+        "{what}: {reason}; take a tokenizer that was made for this text (\"electra tokenizer train\"), or give \
+         --allow-unknown"
+    )]
+    Unknown { what: String, reason: String },
+
     /// Too little text for what was asked.
     #[error("{what}: {reason}; {remedy}")]
     TooSmall { what: String, reason: String, remedy: String },

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::manifest::{Manifest, Split};
 use crate::masking::MaskingConfig;
 use crate::packing::Corpus;
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::{Tokenizer, UnknownTokens};
 
 /// How many lengths lie in each power of two.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -55,6 +55,8 @@ pub struct ExampleToken {
 pub struct Inspection {
     pub manifest: Manifest,
     pub splits: Vec<SplitStatistics>,
+    /// What to say of [UNK] where there is much of it: share, words, cause.
+    pub unknown_warning: Option<String>,
     /// One example of the training split, and its text.
     pub example: Vec<ExampleToken>,
     pub text: String,
@@ -92,7 +94,16 @@ pub fn inspect(
         Some(manifest) => manifest,
         None => Manifest::load(folder)?,
     };
-    Ok(Inspection { manifest, splits, example: decoded.0, text: decoded.1 })
+    let unknown_warning = unknown_warning(&manifest, &splits, &tokenizer);
+    Ok(Inspection { manifest, splits, unknown_warning, example: decoded.0, text: decoded.1 })
+}
+
+/// From what is counted here; the words are the manifest's.
+fn unknown_warning(manifest: &Manifest, splits: &[SplitStatistics], tokenizer: &Tokenizer) -> Option<String> {
+    let words = manifest.unknown.as_ref().map_or_else(Vec::new, |unknown| unknown.words.clone());
+    let unknown = splits.iter().map(|split| (split.unknown_share * split.tokens as f64).round() as u64).sum();
+    let counted = UnknownTokens { tokens: splits.iter().map(|split| split.tokens).sum(), unknown, words };
+    counted.is_notable().then(|| counted.explained(tokenizer))
 }
 
 fn statistics(dataset: &Dataset, tokenizer: &Tokenizer, examples: u64) -> SplitStatistics {

@@ -84,5 +84,5 @@ pub use prefetch::Prefetcher;
 pub use shard::ShardRecord;
 pub use source::{BatchSource, CutCache};
 #[cfg(feature = "native")]
-pub use tokenizer::TrainOptions;
-pub use tokenizer::{LineEncoder, SpecialTokens, Tokenizer};
+pub use tokenizer::{ImportOptions, Imported, LeftOutCharacters, TrainOptions, Trained};
+pub use tokenizer::{LineEncoder, SpecialTokens, StripAccents, Tokenizer, UnknownTokens, UnknownWord, Unreachable};

@@ -10,6 +10,7 @@ use crate::error::{DataError, Result, io_error, shown};
 use crate::input::{LeftOut, Skipped};
 use crate::out_folder::finish_interrupted;
 use crate::shard::ShardRecord;
+use crate::tokenizer::UnknownTokens;
 
 /// Name in the dataset's folder.
 pub const MANIFEST_FILE: &str = "manifest.json";
@@ -98,6 +99,9 @@ pub struct Manifest {
     pub skipped: Vec<Skipped>,
     pub train: SplitRecord,
     pub validation: SplitRecord,
+    /// How much of the text is [UNK]; not in datasets of before it was counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<UnknownTokens>,
     /// CRC-32C of this manifest's compact JSON with 0 in this field.
     pub crc32c: u32,
 }
@@ -261,11 +265,14 @@ mod tests {
             skipped: Vec::new(),
             train: SplitRecord { tokens: 3, ..SplitRecord::default() },
             validation: SplitRecord { tokens: 1, ..SplitRecord::default() },
+            unknown: None,
             crc32c: 0,
         };
         manifest.save(folder.path()).expect("saved");
         let text = std::fs::read_to_string(folder.path().join(MANIFEST_FILE)).expect("read");
-        assert!(!text.contains("\"name\"") && !text.contains("text_sha256"), "{text}");
+        for field in ["\"name\"", "text_sha256", "unknown"] {
+            assert!(!text.contains(field), "{text}");
+        }
         let corpus = Manifest::load(folder.path()).expect("whole").corpus(folder.path());
         let name = folder.path().file_name().expect("a name").to_string_lossy().into_owned();
         assert_eq!(corpus, CorpusRecord { name, text_bytes: 12, tokens: 4, text_sha256: None });

@@ -7,8 +7,17 @@
 
 #[cfg(feature = "native")]
 pub mod files;
+#[cfg_attr(not(feature = "native"), allow(dead_code))]
+mod rules;
+#[cfg(feature = "native")]
+mod settings;
 #[cfg(feature = "native")]
 mod train;
+#[cfg_attr(not(feature = "native"), allow(dead_code))]
+mod unknown;
+#[cfg_attr(not(feature = "native"), allow(dead_code))]
+mod vocabulary;
+#[cfg_attr(not(feature = "native"), allow(dead_code))]
 pub(crate) mod words;
 
 use ahash::AHashMap;
@@ -16,14 +25,21 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokenizers::decoders::wordpiece::WordPiece as WordPieceDecoder;
 use tokenizers::models::wordpiece::WordPiece;
-use tokenizers::normalizers::BertNormalizer;
-use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::processors::bert::BertProcessing;
-use tokenizers::{AddedToken, NormalizedString, Normalizer};
+use tokenizers::{AddedToken, PostProcessorWrapper};
 
 use crate::error::{DataError, Result};
 #[cfg(feature = "native")]
-pub use train::TrainOptions;
+pub use files::{ImportOptions, Imported};
+pub use rules::StripAccents;
+use rules::{TextRules, normalized};
+#[cfg(feature = "native")]
+pub use train::{LeftOutCharacters, TrainOptions, Trained};
+#[cfg(feature = "native")]
+pub(crate) use unknown::UnknownWords;
+pub use unknown::{NOTABLE_SHARE, REFUSED_SHARE, UnknownTokens, UnknownWord};
+pub use vocabulary::Unreachable;
+use vocabulary::{fill_holes, parse_vocab, placeholder};
 pub use words::LineEncoder;
 
 /// Names of the special tokens in BERT's vocabularies, in the order in which a trained vocabulary starts.
@@ -49,7 +65,11 @@ pub struct Tokenizer {
     special: SpecialTokens,
     vocab_size: usize,
     lowercase: bool,
+    strips_accents: bool,
     sha256: String,
+    /// Tokens that the networks it is for can take, where its files say. No part of the hash: it decides no ids.
+    #[cfg_attr(not(feature = "native"), allow(dead_code))]
+    max_length: Option<usize>,
     /// Set where text can be cut into words beforehand, see [`words`].
     word_rules: Option<words::WordRules>,
 }
@@ -74,15 +94,21 @@ impl Tokenizer {
     }
 
     pub(crate) fn from_json(bytes: &[u8], path: &str) -> Result<Self> {
+        Self::from_json_value(parse_json(bytes, path)?, path)
+    }
+
+    pub(crate) fn from_json_value(mut value: Value, path: &str) -> Result<Self> {
         let remedy = "expected a tokenizer.json as Hugging Face tokenizers writes it";
-        let mut value: Value = serde_json::from_slice(bytes)
-            .map_err(|error| DataError::tokenizer(path, format!("malformed JSON: {error}"), remedy))?;
         let Some(fields) = value.as_object_mut() else {
             return Err(DataError::tokenizer(path, "the JSON is not an object", remedy));
         };
+        check_kind(fields.get("model").unwrap_or(&Value::Null), path)?;
         // Dropped before parsing: these sections decide nothing here and may be of a version that the crate can't read.
         fields.insert("truncation".into(), Value::Null);
         fields.insert("padding".into(), Value::Null);
+        if let Some(vocab) = fields.get_mut("model").and_then(|model| model.get_mut("vocab")?.as_object_mut()) {
+            fill_holes(vocab, path)?;
+        }
         let inner: tokenizers::Tokenizer = serde_json::from_value(value)
             .map_err(|error| DataError::tokenizer(path, format!("not a tokenizer: {error}"), remedy))?;
         Self::from_inner(inner, path)
@@ -90,63 +116,64 @@ impl Tokenizer {
 
     /// BERT's tokenizer over the tokens of a `vocab.txt`, one a line, the line's number being the id.
     ///
-    /// `lowercase` also strips accents, as BERT's uncased models do.
+    /// `lowercase` also strips accents, as BERT's uncased models do. Of a token that stands there twice the last line counts.
     ///
     /// # Errors
-    /// A vocabulary that is not UTF-8, lists a token twice, or lacks one of the special tokens.
+    /// A vocabulary that is not UTF-8, or lacks one of the special tokens.
     pub fn from_vocab_bytes(bytes: &[u8], lowercase: bool) -> Result<Self> {
-        Self::from_vocab(&parse_vocab(bytes, "vocab.txt")?, lowercase, "vocab.txt")
+        let rules = TextRules::bert(lowercase, None, true);
+        Self::from_vocab(&parse_vocab(bytes, "vocab.txt")?.tokens, &rules, "vocab.txt")
     }
 
-    pub(crate) fn from_vocab(tokens: &[String], lowercase: bool, path: &str) -> Result<Self> {
+    pub(crate) fn from_vocab(tokens: &[String], rules: &TextRules, path: &str) -> Result<Self> {
         let ids: AHashMap<String, u32> =
             tokens.iter().enumerate().map(|(id, token)| (token.clone(), id as u32)).collect();
         require_special(|name| ids.get(name).copied(), path)?;
-        let sep = ids["[SEP]"];
-        let cls = ids["[CLS]"];
         let model = WordPiece::builder()
             .vocab(ids)
             .unk_token("[UNK]".into())
             .build()
             .map_err(|error| DataError::tokenizer(path, error, "check the vocabulary"))?;
         let mut inner = tokenizers::Tokenizer::new(model);
-        inner.with_normalizer(Some(BertNormalizer::new(true, true, None, lowercase)));
-        inner.with_pre_tokenizer(Some(BertPreTokenizer));
-        inner.with_post_processor(Some(BertProcessing::new(("[SEP]".into(), sep), ("[CLS]".into(), cls))));
+        inner.with_normalizer(Some(rules.normalizer()));
+        inner.with_pre_tokenizer(Some(rules.pre_tokenizer()));
         inner.with_decoder(Some(WordPieceDecoder::default()));
-        inner.add_special_tokens(&SPECIAL_NAMES.map(|name| AddedToken::from(name, true)));
         Self::from_inner(inner, path)
     }
 
-    fn from_inner(inner: tokenizers::Tokenizer, path: &str) -> Result<Self> {
+    fn from_inner(mut inner: tokenizers::Tokenizer, path: &str) -> Result<Self> {
         let special = require_special(|name| inner.token_to_id(name), path)?;
-        // The largest id and not the count: a vocabulary may have holes, and an embedding table is indexed by id.
+        // Whoever loads the folder makes special tokens of them, spelled out in a text or not; so does this.
+        let added = inner.get_added_tokens_decoder();
+        let missing = SPECIAL_NAMES.into_iter().filter(|name| !added.values().any(|token| token.content == *name));
+        inner.add_special_tokens(&missing.map(|name| AddedToken::from(name, true)).collect::<Vec<_>>());
+        if inner.get_post_processor().is_none() {
+            // Networks see every text between these two, whoever cuts it into tokens.
+            let frame = BertProcessing::new(("[SEP]".into(), special.sep), ("[CLS]".into(), special.cls));
+            inner.with_post_processor(Some(PostProcessorWrapper::from(frame)));
+        }
+        // The largest id and not the count: added tokens may have any id, and an embedding table is indexed by id.
         let vocab_size = inner.get_vocab(true).values().max().map_or(0, |&id| id as usize + 1);
         let description =
             serde_json::to_value(&inner).map_err(|error| DataError::tokenizer(path, error, "check the vocabulary"))?;
         let model = &description["model"];
-        if model["type"] != "WordPiece" {
-            let reason = format!("the model is {} and not WordPiece", model["type"]);
-            return Err(DataError::tokenizer(
-                path,
-                reason,
-                "import a WordPiece tokenizer, or train one with \"electra tokenizer train\"",
-            ));
-        }
         if model["unk_token"] != "[UNK]" {
             let reason = format!("the model's unk_token is {} and not \"[UNK]\"", model["unk_token"]);
             return Err(DataError::tokenizer(path, reason, SPECIAL_REMEDY));
         }
         let sha256 = sha256_of_rules(&description);
         let word_rules = words::WordRules::of(&description, &inner);
-        let lowercase = match inner.get_normalizer() {
-            Some(normalizer) => {
-                let mut probe = NormalizedString::from("A");
-                normalizer.normalize(&mut probe).is_ok() && probe.get() == "a"
-            }
-            None => false,
-        };
-        Ok(Self { inner, special, vocab_size, lowercase, sha256, word_rules })
+        let becomes = |text, made: &str| inner.get_normalizer().is_some_and(|rules| normalized(rules, text) == made);
+        Ok(Self {
+            lowercase: becomes("A", "a"),
+            strips_accents: becomes("é", "e"),
+            inner,
+            special,
+            vocab_size,
+            sha256,
+            max_length: None,
+            word_rules,
+        })
     }
 
     /// Ids of `text`, without [CLS] and [SEP]. Special tokens written out in the text become their ids, as in BERT's own.
@@ -201,6 +228,21 @@ impl Tokenizer {
         self.lowercase
     }
 
+    /// Whether the normaliser takes accents off Latin letters.
+    pub fn strips_accents(&self) -> bool {
+        self.strips_accents
+    }
+
+    /// What the normaliser does to letters, in words.
+    pub fn casing(&self) -> &'static str {
+        match (self.lowercase, self.strips_accents) {
+            (true, true) => "lowercased, accents stripped",
+            (true, false) => "lowercased",
+            (false, true) => "cased, accents stripped",
+            (false, false) => "cased",
+        }
+    }
+
     /// Hex SHA-256 of whatever decides ids: vocabulary, normaliser, pre-tokeniser and added tokens.
     pub fn sha256(&self) -> &str {
         &self.sha256
@@ -211,10 +253,39 @@ impl Tokenizer {
         self.inner.to_string(true).unwrap_or_default()
     }
 
-    /// Every token in the order of the ids; a hole is `[unused_hole_ID]`, so that line numbers stay ids.
+    /// Every token in the order of the ids; a placeholder for ids without a token and for tokens that are no line of a file.
     pub fn tokens(&self) -> Vec<String> {
-        (0..self.vocab_size as u32).map(|id| self.token(id).unwrap_or_else(|| format!("[unused_hole_{id}]"))).collect()
+        let is_line = |token: &String| !token.is_empty() && !token.contains(['\n', '\r']);
+        (0..self.vocab_size)
+            .map(|id| self.token(id as u32).filter(is_line).unwrap_or_else(|| placeholder(id)))
+            .collect()
     }
+}
+
+/// The JSON of a `tokenizer.json`.
+pub(crate) fn parse_json(bytes: &[u8], path: &str) -> Result<Value> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let remedy = "expected a tokenizer.json as Hugging Face tokenizers writes it";
+        DataError::tokenizer(path, format!("malformed JSON: {error}"), remedy)
+    })
+}
+
+/// Refuses other kinds of vocabularies by their name, before anything is asked of them that only WordPiece has.
+fn check_kind(model: &Value, path: &str) -> Result<()> {
+    // Files of old versions don't say: each kind has a field that no other has.
+    let kind = match model["type"].as_str() {
+        Some(kind) => kind,
+        None if model.get("merges").is_some() => "BPE",
+        None if model["vocab"].is_array() => "Unigram",
+        None if model.get("continuing_subword_prefix").is_none() => "WordLevel",
+        None => "WordPiece",
+    };
+    if kind == "WordPiece" {
+        return Ok(());
+    }
+    let remedy = "a vocabulary of another kind cannot be turned into one: take a network with a WordPiece vocabulary \
+                  (BERT's, ELECTRA's), or train a vocabulary on your text with \"electra tokenizer train\"";
+    Err(DataError::tokenizer(path, format!("its kind is {kind}, and ELECTRA's is WordPiece"), remedy))
 }
 
 fn require_special(id: impl Fn(&str) -> Option<u32>, path: &str) -> Result<SpecialTokens> {
@@ -224,25 +295,6 @@ fn require_special(id: impl Fn(&str) -> Option<u32>, path: &str) -> Result<Speci
     }
     let of = |name| id(name).unwrap_or_default();
     Ok(SpecialTokens { pad: of("[PAD]"), unknown: of("[UNK]"), cls: of("[CLS]"), sep: of("[SEP]"), mask: of("[MASK]") })
-}
-
-/// The lines of a `vocab.txt`. Only line ends are cut off, since a token may be any other white space.
-pub(crate) fn parse_vocab(bytes: &[u8], path: &str) -> Result<Vec<String>> {
-    let remedy = "a vocab.txt lists one token a line";
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        let line = 1 + bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count();
-        DataError::tokenizer(path, format!("line {line}: not valid UTF-8"), remedy)
-    })?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let tokens: Vec<String> = text.trim_end_matches(['\r', '\n']).lines().map(str::to_owned).collect();
-    let mut seen: AHashMap<&str, usize> = AHashMap::with_capacity(tokens.len());
-    for (id, token) in tokens.iter().enumerate() {
-        if let Some(first) = seen.insert(token, id) {
-            let reason = format!("line {}: the token {token:?} is already on line {}", id + 1, first + 1);
-            return Err(DataError::tokenizer(path, reason, "every token may stand once; remove one of them"));
-        }
-    }
-    Ok(tokens)
 }
 
 fn sha256_of_rules(description: &Value) -> String {

@@ -41,17 +41,7 @@ fn load(folder: &Path, architecture: Architecture, device: &Device) -> Result<(E
     let network = hugging_face::import_as(folder, architecture.class_name())?;
     let tokenizer = Tokenizer::load(folder)
         .map_err(|error| Error::invalid(folder, error.to_string(), "export the model again, with its tokenizer"))?;
-    if tokenizer.vocab_size() > network.config.vocab_size {
-        return Err(Error::invalid(
-            folder,
-            format!(
-                "the tokenizer has {} entries, but the network only {}",
-                tokenizer.vocab_size(),
-                network.config.vocab_size
-            ),
-            "put the tokenizer of this model into the folder",
-        ));
-    }
+    hugging_face::check_tokenizer_fits(&tokenizer, &network.config, folder)?;
     let layout = Layout::new(architecture.specs(&network.config), Vec::<Alias>::new());
     let parameters = host::parameters_from_host(&layout, network.tensors, folder, device)?;
     Ok((network.config, parameters, tokenizer))
@@ -208,7 +198,8 @@ impl Filler {
     fn best(&self, logits: &[f32], top: usize) -> Vec<Guess> {
         let greatest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let total: f64 = logits.iter().map(|&logit| f64::from(logit - greatest).exp()).sum();
-        let mut order: Vec<usize> = (0..logits.len()).collect();
+        // Rows beyond the tokenizer's entries are no tokens, though they count in the sum as in `transformers`.
+        let mut order: Vec<usize> = (0..logits.len().min(self.tokenizer.vocab_size())).collect();
         // Ties go to the lowest id, as in training.
         order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]).then(a.cmp(&b)));
         order

@@ -7,6 +7,7 @@
 
 use std::path::Path;
 
+use electra_data::{ImportOptions, Tokenizer};
 use electra_model::head::{QuestionAnswering, SequenceClassifier, TokenClassifier};
 use electra_model::{Discriminator, ElectraConfig, Generator, ParameterSpec};
 use serde_json::{Map, Value, json};
@@ -14,15 +15,15 @@ use serde_json::{Map, Value, json};
 use crate::error::{Error, Result};
 use crate::file;
 use crate::model_card::ModelCard;
-use crate::tensor_file::{HostTensor, TensorFile, encode, metadata_of};
+use crate::tensor_file::{HostTensor, encode, metadata_of};
+use crate::weights::{WEIGHTS, Weights};
 
 /// The file without which nobody takes a folder for a network's.
 pub(crate) const CONFIG: &str = "config.json";
-const WEIGHTS: &str = "model.safetensors";
 const CARD: &str = "README.md";
 /// Key of the weights' metadata.
 const RUN: &str = "run";
-/// The first is needed, the others are taken along where they exist.
+/// What belongs to a tokenizer in a network's folder; the last is written by others alone.
 const TOKENIZER_FILES: [&str; 4] = ["tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"];
 
 /// Which class of `transformers` a folder is for.
@@ -105,34 +106,48 @@ pub fn run_of(folder: &Path) -> Option<String> {
     metadata_of(&folder.join(WEIGHTS), RUN)
 }
 
-/// Writes `network` into `folder`, with the tokenizer's files from `tokenizer` and a model card.
+/// Writes `network` into `folder`, with the tokenizer of the folder `tokenizer` and a model card.
 ///
+/// What is written says of the tokenizer what holds for this network: the number of its positions, the id of its padding.
 /// Other files in the folder stay, and each file is replaced whole; [`crate::export::NetworkFolders`] replaces all of them
 /// together.
 ///
 /// # Errors
-/// A file cannot be read or written.
+/// A file cannot be read or written; the tokenizer has more entries than the network has words.
 pub fn export(folder: &Path, network: &Network, tokenizer: Option<&Path>, card: &ModelCard) -> Result<()> {
+    let mut config = network.config.clone();
+    let tokenizer = tokenizer.map(|folder| Tokenizer::import(folder, &ImportOptions::default())).transpose()?;
     file::create_folder(folder)?;
     if let Some(tokenizer) = tokenizer {
-        for name in TOKENIZER_FILES {
-            let source = tokenizer.join(name);
-            if name == "tokenizer.json" || source.exists() {
-                file::write_atomically(&folder.join(name), &file::read(&source)?)?;
-            }
-        }
+        let tokenizer = tokenizer.tokenizer;
+        check_tokenizer_fits(&tokenizer, &config, folder)?;
+        config.pad_token_id = tokenizer.special().pad as usize;
+        tokenizer.with_max_length(config.max_position_embeddings).save(folder)?;
     }
     file::write_atomically(&folder.join(CARD), card.to_markdown(network).as_bytes())?;
     // `transformers` asks for the format.
     let metadata = [Some(("format", "pt")), card.run.as_deref().map(|run| (RUN, run))];
     file::write_atomically(&folder.join(WEIGHTS), &encode(&network.tensors, metadata.into_iter().flatten()))?;
-    file::write_atomically(&folder.join(CONFIG), config_json(network).as_bytes())
+    file::write_atomically(&folder.join(CONFIG), config_text(network, &config).as_bytes())
+}
+
+/// A word table may have more rows than the tokenizer has entries (padded, to a multiple of 8 for example), never fewer.
+pub(crate) fn check_tokenizer_fits(tokenizer: &Tokenizer, config: &ElectraConfig, folder: &Path) -> Result<()> {
+    let (entries, rows) = (tokenizer.vocab_size(), config.vocab_size);
+    if entries <= rows {
+        return Ok(());
+    }
+    let problem = format!("the tokenizer has {entries} entries, but the network only {rows}");
+    Err(Error::invalid(folder, problem, "put the tokenizer of this model into the folder"))
 }
 
 /// `config.json`, field by field as `save_pretrained` writes it, but for `transformers_version`: no release of
 /// `transformers` wrote it.
 pub fn config_json(network: &Network) -> String {
-    let config = &network.config;
+    config_text(network, &network.config)
+}
+
+fn config_text(network: &Network, config: &ElectraConfig) -> String {
     let mut fields = Map::new();
     let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);
     put("add_cross_attention", json!(false));
@@ -221,17 +236,27 @@ fn read_config(path: &Path) -> Result<ConfigParts> {
     let again = "copy or export the folder again";
     let fields: Map<String, Value> =
         serde_json::from_slice(&bytes).map_err(|error| invalid(format!("not a JSON object ({error})"), again))?;
-    let expect = |name: &str, expected: &str, default: &str| {
-        let found = fields.get(name).map_or(json!(default), Value::clone);
-        if found == json!(expected) {
-            return Ok(());
-        }
-        Err(invalid(format!("{name} is {found}, but \"{expected}\" is needed"), "give the folder of an ELECTRA model"))
+    let word = |name: &str, default: &str| match fields.get(name) {
+        None | Some(Value::Null) => json!(default),
+        Some(value) => value.clone(),
     };
-    expect("model_type", "electra", "")?;
-    expect("position_embedding_type", "absolute", "absolute")?;
-    // `null` stands for the default in files of some releases.
-    let given: Map<String, Value> = fields.clone().into_iter().filter(|(_, value)| !value.is_null()).collect();
+    let kind = word("model_type", "");
+    if kind != "electra" {
+        let problem = format!("model_type is {kind}, but \"electra\" is needed");
+        return Err(invalid(problem, "give the folder of an ELECTRA model"));
+    }
+    let positions = word("position_embedding_type", "absolute");
+    if positions != "absolute" {
+        let problem = format!("position_embedding_type is {positions}, and only \"absolute\" can be built");
+        return Err(invalid(problem, "take a network with absolute positions, as all are that the authors published"));
+    }
+    // `null` stands for the default in files of some releases, and some writers make 32.0 of 32.
+    let given: Map<String, Value> = fields
+        .clone()
+        .into_iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, value)| (name, whole_if_it_is(value)))
+        .collect();
     let config: ElectraConfig =
         serde_json::from_value(Value::Object(given)).map_err(|error| invalid(error.to_string(), again))?;
     config.validate().map_err(|error| invalid(error.to_string(), "only ELECTRA's own encoder can be built"))?;
@@ -255,22 +280,28 @@ fn read_config(path: &Path) -> Result<ConfigParts> {
     Ok((config, architecture, dropout))
 }
 
+/// A number without a fraction as an integer.
+fn whole_if_it_is(value: Value) -> Value {
+    match value.as_f64() {
+        Some(number) if value.is_f64() && number.fract() == 0.0 && (0.0..1e15).contains(&number) => {
+            json!(number as u64)
+        }
+        _ => value,
+    }
+}
+
 /// The tensors that `specs` name, from `folder`'s weights; others must pass `ignored` (a head that is replaced).
 ///
 /// # Errors
-/// Lists what is missing, what is unexpected, or names the first tensor of another shape or type.
+/// Lists what is missing, what is unexpected, or names the first tensor of another shape or type, or with values that are not
+/// finite.
 pub fn import_tensors(
     folder: &Path,
     specs: &[ParameterSpec],
     ignored: impl Fn(&str) -> bool,
 ) -> Result<Vec<HostTensor>> {
-    let path = folder.join(WEIGHTS);
-    if !path.exists() && folder.join("pytorch_model.bin").exists() {
-        let problem = "not there, only pytorch_model.bin, which is not read since it can run code";
-        let remedy = "save the model again with save_pretrained(..., safe_serialization=True)";
-        return Err(Error::invalid(&path, problem, remedy));
-    }
-    let weights = TensorFile::open(&path)?;
+    let weights = Weights::open(folder)?;
+    let path = weights.path();
     let missing: Vec<&str> =
         specs.iter().map(|spec| spec.name.as_str()).filter(|name| !weights.contains(name)).collect();
     let unexpected: Vec<&str> = weights
@@ -282,16 +313,16 @@ pub fn import_tensors(
         let shown = names.iter().take(4).map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
         if more > 0 { format!("{shown} and {more} more") } else { shown }
     };
-    let remedy = "config.json and model.safetensors do not belong together: copy or export the folder again";
+    let remedy = "config.json and the weights do not belong together: copy or export the folder again";
     if !missing.is_empty() {
         let mut problem = format!("missing {}", listed(&missing));
         if !unexpected.is_empty() {
             problem.push_str(&format!(", unexpected {}", listed(&unexpected)));
         }
-        return Err(Error::invalid(&path, problem, remedy));
+        return Err(Error::invalid(path, problem, remedy));
     }
     if !unexpected.is_empty() {
-        return Err(Error::invalid(&path, format!("unexpected {}", listed(&unexpected)), remedy));
+        return Err(Error::invalid(path, format!("unexpected {}", listed(&unexpected)), remedy));
     }
     let tensors: Vec<HostTensor> =
         specs.iter().map(|spec| weights.tensor(&spec.name, Some(&spec.shape))).collect::<Result<_>>()?;
@@ -304,7 +335,7 @@ pub fn import_tensors(
         && weights.tensor(tied, None)?.values != words.values
     {
         let problem = format!("\"{tied}\" is not the table of word embeddings");
-        return Err(Error::invalid(&path, problem, "only networks with tied output embeddings can be read"));
+        return Err(Error::invalid(path, problem, "only networks with tied output embeddings can be read"));
     }
     Ok(tensors)
 }
@@ -433,21 +464,75 @@ mod tests {
         fs::remove_file(folder.path().join(WEIGHTS)).unwrap();
         assert!(failure(folder.path()).contains("check the path"));
         fs::write(folder.path().join("pytorch_model.bin"), "x").unwrap();
-        assert!(failure(folder.path()).contains("safe_serialization"));
+        assert!(failure(folder.path()).contains("save_pretrained"));
+    }
+
+    fn tokenizer(vocab: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        Tokenizer::from_vocab_bytes(vocab.as_bytes(), true).unwrap().save(folder.path()).unwrap();
+        folder
     }
 
     #[test]
-    fn the_tokenizer_comes_along() {
-        let (tokenizer, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    fn the_tokenizer_comes_along_as_this_network_needs_it() {
+        let (absent, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let network = network(Architecture::PreTraining);
         let card = ModelCard::default();
-        let message = export(folder.path(), &network, Some(tokenizer.path()), &card).unwrap_err().to_string();
+        let message = export(folder.path(), &network, Some(absent.path()), &card).unwrap_err().to_string();
         assert!(message.contains("tokenizer.json"), "{message}");
-        fs::write(tokenizer.path().join("tokenizer.json"), "{}").unwrap();
-        fs::write(tokenizer.path().join("vocab.txt"), "[PAD]\n").unwrap();
-        export(folder.path(), &network, Some(tokenizer.path()), &card).unwrap();
-        assert_eq!(fs::read_to_string(folder.path().join("vocab.txt")).unwrap(), "[PAD]\n");
-        export(folder.path(), &network, Some(folder.path()), &card).unwrap();
-        assert_eq!(fs::read_to_string(folder.path().join("tokenizer.json")).unwrap(), "{}");
+        assert!(!folder.path().join(CONFIG).exists());
+
+        let source = tokenizer("[UNK]\n[CLS]\n[SEP]\n[PAD]\n[MASK]\nword");
+        let json = |folder: &Path, name: &str| -> Value {
+            serde_json::from_slice(&fs::read(folder.join(name)).unwrap()).unwrap()
+        };
+        assert!(json(source.path(), "tokenizer_config.json").get("model_max_length").is_none());
+        // From its own folder too, as when a run is exported again.
+        for source in [source.path(), folder.path()] {
+            export(folder.path(), &network, Some(source), &card).unwrap();
+            assert_eq!(fs::read_to_string(folder.path().join("vocab.txt")).unwrap().lines().count(), 6);
+            assert_eq!(json(folder.path(), "tokenizer_config.json")["model_max_length"], 9);
+            assert_eq!(json(folder.path(), CONFIG)["pad_token_id"], 3);
+        }
+        // An old folder has a vocab.txt alone.
+        fs::remove_file(source.path().join("tokenizer.json")).unwrap();
+        let old = tempfile::tempdir().unwrap();
+        export(old.path(), &network, Some(source.path()), &card).unwrap();
+        assert_eq!(json(old.path(), "tokenizer.json"), json(folder.path(), "tokenizer.json"));
+
+        let large = tokenizer("[UNK]\n[CLS]\n[SEP]\n[PAD]\n[MASK]\na\nb\nc\nd\ne\nf\ng");
+        let message = export(folder.path(), &network, Some(large.path()), &card).unwrap_err().to_string();
+        assert!(message.contains("12 entries, but the network only 11"), "{message}");
+    }
+
+    #[test]
+    fn what_other_writers_make_of_a_folder_is_read() {
+        let whole = network(Architecture::PreTraining);
+        let folder = exported(&whole);
+        let path = folder.path().join(CONFIG);
+        let config = fs::read_to_string(&path).unwrap();
+        let floats =
+            config.replace("\"hidden_size\": 6,", "\"hidden_size\": 6.0,").replace("_layers\": 2,", "_layers\": 2.0,");
+        assert_ne!(floats, config);
+        fs::write(&path, floats).unwrap();
+        assert_eq!(import(folder.path()).unwrap(), whole);
+        fs::write(&path, config.replace("\"hidden_size\": 6,", "\"hidden_size\": 6.5,")).unwrap();
+        assert!(failure(folder.path()).contains("6.5"));
+        fs::write(&path, config.replacen('{', "{\"position_embedding_type\": \"relative_key\",", 1)).unwrap();
+        let message = failure(folder.path());
+        assert!(message.contains("relative_key") && message.contains("absolute"), "{message}");
+
+        fs::write(&path, &config).unwrap();
+        let mut old = whole.clone();
+        for tensor in &mut old.tensors {
+            tensor.name =
+                tensor.name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
+        }
+        assert_eq!(import(exported(&old).path()).unwrap(), whole);
+
+        let mut broken = whole.clone();
+        broken.tensors[3].values[1] = f32::NAN;
+        let message = failure(exported(&broken).path());
+        assert!(message.contains(&broken.tensors[3].name) && message.contains("not finite"), "{message}");
     }
 }

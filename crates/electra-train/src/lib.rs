@@ -18,6 +18,8 @@ pub mod flops;
 pub mod host;
 #[cfg(feature = "native")]
 pub mod hugging_face;
+#[cfg(feature = "native")]
+mod init_from;
 pub mod memory;
 pub mod metrics;
 #[cfg(feature = "native")]
@@ -41,6 +43,8 @@ pub mod trainer;
 #[cfg(feature = "native")]
 pub mod training_data;
 pub mod validate;
+#[cfg(feature = "native")]
+mod weights;
 
 pub use baseline::FrequencyDetector;
 #[cfg(feature = "native")]

@@ -15,7 +15,7 @@ use electra_data::{Batch, BatchSource, CorpusRecord, Prefetcher, SpecialTokens};
 use electra_kernels::launches::{self, KernelTime};
 use electra_model::objective::{self, NetworkKind};
 use electra_model::pretraining::{DISCRIMINATOR, GENERATOR};
-use electra_model::{Initializer, Layout, Neighbours, Objective, ObjectiveConfig, Parameters};
+use electra_model::{Initializer, Layout, Neighbours, Objective, ObjectiveConfig};
 use serde_json::json;
 
 use crate::baseline::FrequencyDetector;
@@ -23,7 +23,6 @@ use crate::checkpoint::{self, Change, Checkpoint, Checkpoints, TrainState};
 use crate::error::{During, Error, Result};
 use crate::event::{EventSink, TrainEvent};
 use crate::export::{NetworkFolders, export_networks, run_id};
-use crate::hugging_face::{self, Architecture};
 use crate::metrics::{MetricWindow, MetricsRow};
 use crate::model_card::ModelCard;
 use crate::optimizer::AdamConfig;
@@ -36,7 +35,7 @@ use crate::schedule::lr_at;
 use crate::tensorboard::TensorBoard;
 use crate::trainer::{PendingStep, Trainer};
 use crate::validate::{JudgedToken, Validation};
-use crate::{file, flops, host, training_data};
+use crate::{file, flops, host, init_from, training_data};
 
 /// Name of the record of losses and detection in a run's folder.
 const METRICS: &str = "metrics.jsonl";
@@ -58,6 +57,12 @@ pub struct TrainingData {
     pub train: BatchSource,
     pub validation: BatchSource,
     pub special: SpecialTokens,
+    /// Entries of the tokenizer; a network's word table may have more.
+    pub vocab_size: usize,
+    /// What to say of [UNK] where there is much of it.
+    pub unknown_warning: Option<String>,
+    /// Whether more than half of the tokens are [UNK].
+    pub is_mostly_unknown: bool,
     /// Frequencies of the training text.
     pub baseline: Option<FrequencyDetector>,
     /// Folder with the tokenizer's files, copied beside the exported networks.
@@ -136,7 +141,7 @@ pub fn layout_of(config: &RunConfig, objective: &dyn Objective) -> Layout {
 
 /// Runs `config` to its last step, or until `options.stop`.
 ///
-/// `config.model.vocab_size` must be the tokenizer's and `config.train.micro_batch` a number
+/// `config.model.vocab_size` must be the tokenizer's or more and `config.train.micro_batch` a number
 /// ([`resolve_micro_batch`]).
 ///
 /// # Errors
@@ -173,8 +178,10 @@ pub fn pretrain(
         None => {
             let mut trainer = fresh_trainer(config, objective, &layout, data.special, &options.device);
             if let Some(source) = &options.init_from {
-                trainer.parameters = initial_parameters(source, config, &trainer.parameters, &options.device)?;
+                trainer.parameters =
+                    init_from::parameters(source, config, &data, &trainer.parameters, &options.device, events)?;
             }
+            trainer.parameters = init_from::close_unused_rows(trainer.parameters, data.vocab_size, &options.device)?;
             (trainer, Progress::default())
         }
     };
@@ -189,6 +196,9 @@ pub fn pretrain(
 
     let train = &config.train;
     let tokens_per_step = (train.batch_size * train.sequence_length) as u64;
+    if let Some(warning) = &data.unknown_warning {
+        events(&TrainEvent::Warning { message: format!("{}: {warning}", config.data.dir.display()) });
+    }
     let first_step = progress.step;
     // Not before all that was given has been read: a start that fails leaves the folder as it was.
     let mut metrics = Record::open(&folder.join(METRICS), first_step)?;
@@ -534,51 +544,6 @@ fn give_up(folder: &Path, step: u64, in_a_row: u64, what: &str, batch: &Batch) -
 /// What to do about numbers that are not finite. --resume would go the same way again: a run keeps its learning rate.
 const LOWER_RATE: &str = "lower train.learning_rate or lengthen train.warmup_steps in another run; \"electra export\" and \
                           --init-from start it from this one's last checkpoint";
-
-/// The parameters of `fresh` with every tensor that `source`'s networks hold.
-fn initial_parameters(source: &Path, config: &RunConfig, fresh: &Parameters, device: &Device) -> Result<Parameters> {
-    let networks = config.model.networks();
-    let mut values = std::collections::HashMap::new();
-    for (prefix, name, class, wanted) in [
-        (GENERATOR, "generator", Architecture::MaskedLm, &networks.generator),
-        // The discriminator comes second: where tables are shared, its copy counts.
-        (DISCRIMINATOR, "discriminator", Architecture::PreTraining, &networks.discriminator),
-    ] {
-        if !fresh.specs().iter().any(|spec| spec.name.starts_with(prefix)) {
-            continue;
-        }
-        let path = source.join(name);
-        let network = hugging_face::import_as(&path, class.class_name())?;
-        for tensor in network.tensors {
-            let stored = fresh.layout().resolve(&format!("{prefix}{}", tensor.name));
-            let Some(spec) = fresh.specs().iter().find(|spec| spec.name == stored) else {
-                let problem = format!(
-                    "tensor \"{}\" has no place in a network of {} layers",
-                    tensor.name, wanted.num_hidden_layers
-                );
-                return Err(Error::invalid(&path, problem, "give [model] the sizes in its config.json"));
-            };
-            if spec.shape != tensor.shape {
-                let problem = format!(
-                    "tensor \"{}\" has shape {:?}, but the run's has {:?}",
-                    tensor.name, tensor.shape, spec.shape
-                );
-                return Err(Error::invalid(
-                    &path,
-                    problem,
-                    "give [model] the sizes in its config.json, and use its tokenizer",
-                ));
-            }
-            values.insert(stored, tensor.values);
-        }
-    }
-    if let Some(spec) = fresh.specs().iter().find(|spec| !values.contains_key(&spec.name)) {
-        let problem = format!("it holds no tensor for \"{}\"", spec.name);
-        return Err(Error::invalid(source, problem, "give [model] the sizes in its config.json files"));
-    }
-    let layout = fresh.layout();
-    Ok(Parameters::from_values(layout, device, |spec| values.remove(&spec.name).expect("checked above")))
-}
 
 /// The model card of a saved checkpoint, with its validation row where metrics.jsonl has one.
 pub fn card_of_checkpoint(run: &Path, config: &RunConfig, state: &TrainState) -> ModelCard {

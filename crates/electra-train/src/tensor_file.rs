@@ -5,9 +5,11 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
+use safetensors::tensor::TensorInfo;
 use safetensors::{Dtype, SafeTensors, View};
 
 use crate::error::{Error, Result};
@@ -99,8 +101,18 @@ pub fn metadata_of(path: &Path, key: &str) -> Option<String> {
 pub struct TensorFile {
     path: PathBuf,
     bytes: Vec<u8>,
-    /// Name, type and shape, by name: the library's own order changes from run to run.
-    entries: Vec<(String, Dtype, Vec<usize>)>,
+    /// Sorted by name: the library's own order changes from run to run.
+    entries: Vec<Entry>,
+}
+
+/// What the header says of a tensor.
+#[derive(Debug)]
+struct Entry {
+    name: String,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    /// Its place in the file.
+    bytes: Range<usize>,
 }
 
 impl TensorFile {
@@ -110,11 +122,18 @@ impl TensorFile {
     /// [`Error::Invalid`] for a truncated, corrupt or foreign file.
     pub fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self> {
         let remedy = "the file is corrupt or only partly copied: copy or export it again";
-        let parsed = SafeTensors::deserialize(&bytes)
+        let (header_bytes, metadata) = SafeTensors::read_metadata(&bytes)
             .map_err(|error| Error::invalid(path, format!("not a whole safetensors file ({error})"), remedy))?;
-        let mut entries: Vec<_> =
-            parsed.iter().map(|(name, view)| (name.to_owned(), view.dtype(), view.shape().to_vec())).collect();
-        entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        // The header's length stands before it, in 8 bytes.
+        let data = 8 + header_bytes;
+        let entry = |(name, info): (String, &TensorInfo)| Entry {
+            name,
+            dtype: info.dtype,
+            shape: info.shape.clone(),
+            bytes: data + info.data_offsets.0..data + info.data_offsets.1,
+        };
+        let mut entries: Vec<Entry> = metadata.tensors().into_iter().map(entry).collect();
+        entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(Self { path: path.to_owned(), bytes, entries })
     }
 
@@ -133,11 +152,15 @@ impl TensorFile {
 
     /// Names of all tensors, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.entries.iter().map(|(name, ..)| name.as_str())
+        self.entries.iter().map(|entry| entry.name.as_str())
     }
 
     pub fn contains(&self, name: &str) -> bool {
-        self.entries.iter().any(|(entry, ..)| entry == name)
+        self.entry(name).is_some()
+    }
+
+    fn entry(&self, name: &str) -> Option<&Entry> {
+        self.entries.binary_search_by(|entry| entry.name.as_str().cmp(name)).ok().map(|found| &self.entries[found])
     }
 
     /// The tensor `name`, f16 and bf16 widened to f32.
@@ -146,7 +169,7 @@ impl TensorFile {
     /// It is not there, has another shape than `shape` (where given), or is of no floating-point type.
     pub fn tensor(&self, name: &str, shape: Option<&[usize]>) -> Result<HostTensor> {
         let invalid = |problem: String, remedy: &str| Err(Error::invalid(&self.path, problem, remedy));
-        let Some((_, dtype, found)) = self.entries.iter().find(|(entry, ..)| entry == name) else {
+        let Some(Entry { dtype, shape: found, bytes, .. }) = self.entry(name) else {
             return invalid(
                 format!("tensor \"{name}\" is missing"),
                 "the file holds another kind of network, or config.json does not belong to it",
@@ -160,8 +183,7 @@ impl TensorFile {
                 "the file and its configuration do not belong together",
             );
         }
-        let parsed = SafeTensors::deserialize(&self.bytes).expect("checked when the file was opened");
-        let data = parsed.tensor(name).expect("listed in the header").data();
+        let data = &self.bytes[bytes.clone()];
         let values = match dtype {
             Dtype::F32 => data.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
             Dtype::F16 => data.as_chunks::<2>().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect(),

@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use electra_data::{Dataset, Manifest, MaskingConfig, Split, TOKENIZER_FOLDER, Tokenizer, dataset_tokenizer};
+use electra_data::{
+    Dataset, Manifest, MaskingConfig, Split, TOKENIZER_FOLDER, Tokenizer, UnknownTokens, dataset_tokenizer,
+};
 use sha2::{Digest, Sha256};
 
 use crate::baseline::FrequencyDetector;
 use crate::error::{Error, Result};
+use crate::hugging_face::{self, check_tokenizer_fits};
 use crate::pretrain::TrainingData;
 use crate::run_config::RunConfig;
 
@@ -15,7 +18,8 @@ const VALIDATION_SEED: u64 = 0;
 /// Tokens that the frequency detectors count: enough for stable bigrams, and a bound on memory.
 const BASELINE_TOKENS: u64 = 20_000_000;
 
-/// Opens the dataset in `config.data.dir` and its tokenizer, whose size becomes `config.model.vocab_size`.
+/// Opens the dataset in `config.data.dir` and its tokenizer, whose size becomes `config.model.vocab_size` ([`pad_word_table`] for
+/// more rows).
 ///
 /// # Errors
 /// The folder is no whole dataset, or what `config` asks of it cannot be had.
@@ -38,7 +42,11 @@ pub fn open(config: &mut RunConfig) -> Result<TrainingData> {
         Ok::<_, Error>(if is_single { batches.with_single_segments() } else { batches })
     };
     let manifest = train.manifest();
+    let unknown = manifest.unknown.as_ref().filter(|unknown| unknown.is_notable());
     Ok(TrainingData {
+        vocab_size: tokenizer.vocab_size(),
+        is_mostly_unknown: unknown.is_some_and(UnknownTokens::is_refused),
+        unknown_warning: unknown.map(|unknown| unknown.explained(&tokenizer)),
         train: batches(&train, config.seed)?,
         validation: batches(&validation, VALIDATION_SEED)?,
         special: tokenizer.special(),
@@ -64,10 +72,32 @@ fn fingerprint(manifest: &Manifest) -> String {
     crate::hex(&digest.finalize())
 }
 
+/// Gives the word table more rows than the tokenizer has entries: those of the network in `init_from`, else `asked`.
+///
+/// Tables are padded to a multiple of 8 or 64 for some hardware. Rows without a token are closed ([`crate::pretrain::pretrain`]).
+///
+/// # Errors
+/// The network in `init_from` cannot be read.
+pub fn pad_word_table(config: &mut RunConfig, asked: Option<usize>, init_from: Option<&Path>) -> Result<()> {
+    let rows = match init_from {
+        // The discriminator's, or that of an objective's only network.
+        Some(folder) => {
+            let networks = ["discriminator", "generator"].map(|name| folder.join(name));
+            match networks.iter().find(|network| network.join("config.json").is_file()) {
+                Some(network) => Some(hugging_face::import_config(network)?.vocab_size),
+                // That it is missing is said where it is read.
+                None => asked,
+            }
+        }
+        None => asked,
+    };
+    config.model.vocab_size = config.model.vocab_size.max(rows.unwrap_or(0));
+    Ok(())
+}
+
 /// In words, for a model card.
 pub fn describe(tokenizer: &Tokenizer) -> String {
-    let casing = if tokenizer.lowercase() { "lowercased" } else { "cased" };
-    format!("WordPiece, {} entries, {casing}", tokenizer.vocab_size())
+    format!("WordPiece, {} entries, {}", tokenizer.vocab_size(), tokenizer.casing())
 }
 
 fn frequencies(dataset: &Dataset, tokenizer: &Tokenizer) -> FrequencyDetector {
@@ -104,12 +134,12 @@ pub(crate) fn keep_tokenizer(data: &TrainingData, run: &Path) -> Result<PathBuf>
 }
 
 /// The folder of a run's tokenizer and what is in it: `given`, or the run's own copy, or the one beside its exported
-/// networks, or its dataset's. Sets `config.model.vocab_size`.
+/// networks, or its dataset's.
 ///
 /// # Errors
-/// There is none, or it is not the one with `sha256`, which the run was trained with.
+/// There is none; it is not the one with `sha256`, which the run was trained with; or it has more entries than the network has words.
 pub fn tokenizer_of(
-    config: &mut RunConfig,
+    config: &RunConfig,
     run: &Path,
     given: Option<&Path>,
     sha256: &str,
@@ -135,6 +165,6 @@ pub fn tokenizer_of(
         let problem = "this is not the tokenizer that the run was trained with";
         return Err(Error::invalid(&folder, problem, "name the one that its dataset was built with, with --tokenizer"));
     }
-    config.model.vocab_size = tokenizer.vocab_size();
+    check_tokenizer_fits(&tokenizer, &config.model.discriminator(), &folder)?;
     Ok((folder, tokenizer))
 }

@@ -30,7 +30,7 @@ while read -r name path; do pack "$path" "$name"; done <<<"$executables"
 rm -rf "$out/fixtures" "$out/data" "$out/tokenizer"
 cp -r "${ELECTRA_FIXTURES:-tests/fixtures}" "$out/fixtures"
 python3 "$here/corpus.py" >"$out/corpus.txt"
-"$electra" --quiet tokenizer train --input "$out/corpus.txt" --vocab-size 2048 --out "$out/tokenizer"
+"$electra" --quiet tokenizer train --input "$out/corpus.txt" --vocab-size 1024 --out "$out/tokenizer"
 "$electra" --quiet data build --input "$out/corpus.txt" --tokenizer "$out/tokenizer" --out "$out/data"
 rm -r "$out/corpus.txt" "$out/tokenizer"
 

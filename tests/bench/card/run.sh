@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures Electra on this machine's card, from what pack.sh packed (README.md). usage: run.sh RESULTS
-# QUICK=1: small sizes and few steps, for a software adapter.
+# QUICK=1: small sizes and few steps, for a software adapter. ONLY="verify step_f32": these parts alone.
 set -u
 [ $# = 1 ] || { sed -n 2,3p "${BASH_SOURCE[0]}" >&2; exit 2; }
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -36,6 +36,7 @@ preset=small batch=128 seq=128 steps=200 slower=1
 part() { # NAME SECONDS COMMAND...
     local name=$1 limit=$(($2 * slower)) began=$SECONDS
     shift 2
+    case " ${ONLY:-$name} " in *" $name "*) ;; *) return ;; esac
     timeout -k 5 "$limit" "$@" >"$results/$name.out" 2>"$results/$name.err"
     local code=$?
     printf '%s\t%s\t%s\n' "$name" "$code" "$((SECONDS - began))" >>"$results/parts.tsv"

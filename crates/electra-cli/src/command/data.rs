@@ -62,6 +62,9 @@ pub struct BuildArgs {
     /// Replace a dataset that is already there; other files in its folder stay
     #[arg(long)]
     overwrite: bool,
+    /// Build it even if more than half of the tokens are [UNK]
+    #[arg(long)]
+    allow_unknown: bool,
 }
 
 const INSPECT_EXAMPLES: &str = "\
@@ -109,6 +112,7 @@ fn run_build(args: BuildArgs, terminal: &Terminal) -> anyhow::Result<()> {
         jobs: args.jobs,
         overwrite: args.overwrite,
         name: args.name,
+        allow_unknown: args.allow_unknown,
         ..BuildOptions::default()
     };
     let started = Instant::now();
@@ -132,6 +136,9 @@ fn run_build(args: BuildArgs, terminal: &Terminal) -> anyhow::Result<()> {
     ));
     tell_read(&source, terminal);
     warn_of_share(&manifest, terminal);
+    if let Some(unknown) = manifest.unknown.as_ref().filter(|unknown| unknown.is_notable()) {
+        terminal.warn(format_args!("{}", unknown.explained(&tokenizer)));
+    }
     let unit = match manifest.held_out_by {
         HeldOutBy::Documents => "whole documents",
         HeldOutBy::Lines => "blocks of lines, as there are fewer than 200 documents",
@@ -163,6 +170,9 @@ fn warn_of_share(manifest: &Manifest, terminal: &Terminal) {
 fn run_inspect(args: InspectArgs, terminal: &Terminal) -> anyhow::Result<()> {
     let masking = MaskingConfig { probability: args.mask_probability, ..MaskingConfig::default() };
     let seen = inspect(&args.dir, args.sequence_length, masking, args.seed, args.example)?;
+    if let Some(warning) = &seen.unknown_warning {
+        terminal.warn(warning);
+    }
     if args.json {
         terminal.result(serde_json::to_string_pretty(&seen)?)?;
     } else {

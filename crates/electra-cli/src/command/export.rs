@@ -50,8 +50,7 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
         Some(run) => run,
         None => newest_run()?,
     };
-    let mut config =
-        RunConfig::load_from(&run).with_context(|| format!("{}: not the folder of a run", run.display()))?;
+    let config = RunConfig::load_from(&run).with_context(|| format!("{}: not the folder of a run", run.display()))?;
     // Before anything large is read.
     let folders = NetworkFolders::begin(args.out.as_deref().unwrap_or(&run))?;
     let (path, saved) = match args.step {
@@ -72,7 +71,7 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
         }
     };
     let sha256 = &saved.state.tokenizer_sha256;
-    let (tokenizer, loaded) = training_data::tokenizer_of(&mut config, &run, args.tokenizer.as_deref(), sha256)?;
+    let (tokenizer, loaded) = training_data::tokenizer_of(&config, &run, args.tokenizer.as_deref(), sha256)?;
     let card = ModelCard {
         license: args.license,
         tokenizer: Some(training_data::describe(&loaded)),

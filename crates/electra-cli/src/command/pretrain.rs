@@ -80,6 +80,9 @@ pub struct Args {
     /// Start from the networks in DIR/discriminator and DIR/generator
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     init_from: Option<PathBuf>,
+    /// Train even if more than half of the dataset's tokens are [UNK]
+    #[arg(long)]
+    allow_unknown: bool,
     /// Licence to name in the exported models' cards, such as apache-2.0
     #[arg(long)]
     license: Option<String>,
@@ -112,7 +115,16 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<End> {
             config.data.dir.display()
         );
     }
+    let rows = asked_rows(&args, &config, &folder);
     let data = training_data::open(&mut config)?;
+    training_data::pad_word_table(&mut config, rows, args.init_from.as_deref())?;
+    if data.is_mostly_unknown && !args.allow_unknown {
+        bail!(
+            "{}: {}\nbuild the dataset with a tokenizer that was made for this text, or give --allow-unknown",
+            config.data.dir.display(),
+            data.unknown_warning.as_deref().unwrap_or_default()
+        );
+    }
     let opened = open_device(&config, terminal)?;
     check_precision(&config, &opened)?;
     check_memory(&config, &opened, terminal)?;
@@ -135,6 +147,16 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<End> {
     }
     terminal.note(format_args!("try it: electra detect --model {} \"the chef ate the meal\"", folder.display()));
     Ok(End::Done)
+}
+
+/// Rows of the word table that somebody asked for: with --set, or when the run in `folder` began. What a preset says is the
+/// vocabulary to build.
+fn asked_rows(args: &Args, config: &RunConfig, folder: &Path) -> Option<usize> {
+    if args.sets.iter().any(|set| set.trim_start().starts_with("model.vocab_size")) {
+        return Some(config.model.vocab_size);
+    }
+    let saved = args.resume.then(|| RunConfig::load_from(folder).ok()).flatten()?;
+    Some(saved.model.vocab_size)
 }
 
 fn resolve(args: &Args) -> anyhow::Result<RunConfig> {

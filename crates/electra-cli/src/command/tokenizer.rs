@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use electra_data::tokenizer::files::TOKENIZER_FILE;
-use electra_data::{OutFolder, Stage, Tokenizer, TrainOptions};
+use electra_data::{
+    ImportOptions, LeftOutCharacters, OutFolder, Stage, StripAccents, Tokenizer, TrainOptions, Trained,
+};
 
 use super::input_args::{InputArgs, tell_read};
 use crate::terminal::{HEADING_STYLE, Terminal, Unit};
@@ -43,21 +45,29 @@ pub struct TrainArgs {
     /// The tokenizer's folder: tokenizer.json, tokenizer_config.json, vocab.txt
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Keep capitals and accents; otherwise text is lowercased and accents stripped
+    /// Keep capitals and accents; otherwise text is lowercased
     #[arg(long)]
     cased: bool,
+    /// Take accents off letters; `auto` does it for Latin, Greek and Cyrillic unless capitals are kept, and leaves vowel
+    /// signs and other marks where they are, `true` does it as BERT, for all scripts
+    #[arg(long, value_name = "auto|true|false", default_value = "auto", value_parser = parse_strip_accents)]
+    strip_accents: StripAccents,
     /// Do not merge pairs of pieces seen less often
     #[arg(long, value_name = "N", default_value_t = TrainOptions::default().min_frequency)]
     min_frequency: u64,
-    /// Characters to keep, the most frequent ones; raise it for Chinese or Japanese
-    #[arg(long, value_name = "N", default_value_t = TrainOptions::default().alphabet_limit)]
-    alphabet_limit: usize,
+    /// Characters to keep, the most frequent ones [default: those that make up 99.99 % of the text, 1000 at least and half of
+    /// the vocabulary at most]
+    #[arg(long, value_name = "N", alias = "limit-alphabet")]
+    alphabet_limit: Option<usize>,
     /// Threads; 0 takes all cores
     #[arg(long, value_name = "N", default_value_t = 0)]
     jobs: usize,
     /// Replace a tokenizer that is already there
     #[arg(long)]
     overwrite: bool,
+    /// Write it even if more than half of the text's tokens are [UNK]
+    #[arg(long)]
+    allow_unknown: bool,
 }
 
 const IMPORT_EXAMPLES: &str = "\
@@ -79,9 +89,12 @@ pub struct ImportArgs {
     /// The vocabulary has capitals [default: what tokenizer_config.json or the vocabulary itself says]
     #[arg(long, conflicts_with = "uncased")]
     cased: bool,
-    /// Text is lowercased and accents stripped
+    /// Text is lowercased
     #[arg(long)]
     uncased: bool,
+    /// Whether accents are taken off letters [default: what tokenizer_config.json or the vocabulary itself says]
+    #[arg(long, value_name = "auto|true|false", default_value = "auto", hide_default_value = true, value_parser = parse_strip_accents)]
+    strip_accents: StripAccents,
     /// Replace a tokenizer that is already there
     #[arg(long)]
     overwrite: bool,
@@ -100,12 +113,13 @@ fn train(args: TrainArgs, terminal: &Terminal) -> anyhow::Result<()> {
     let options = TrainOptions {
         vocab_size: args.vocab_size,
         lowercase: !args.cased,
+        strip_accents: args.strip_accents,
         min_frequency: args.min_frequency,
         alphabet_limit: args.alphabet_limit,
         jobs: args.jobs,
     };
     let mut bar = terminal.progress("counting words", source.input_bytes(), Unit::Bytes);
-    let tokenizer = Tokenizer::train(&source, &options, &mut |progress| {
+    let Trained { tokenizer, unknown, left_out } = Tokenizer::train_with_report(&source, &options, &mut |progress| {
         let doing = if progress.stage == Stage::Merging { "merging" } else { "" };
         bar.update(progress.input_bytes, doing);
         ControlFlow::Continue(())
@@ -119,7 +133,37 @@ fn train(args: TrainArgs, terminal: &Terminal) -> anyhow::Result<()> {
             args.vocab_size
         ));
     }
+    if let Some(left_out) = &left_out {
+        say_left_out(left_out, terminal);
+    }
+    if unknown.is_refused() && !args.allow_unknown {
+        bail!("{}; nothing was written\n--allow-unknown writes it all the same", unknown.explained(&tokenizer));
+    }
+    if unknown.is_notable() {
+        terminal.warn(unknown.explained(&tokenizer));
+    }
     save(&tokenizer, out, terminal)
+}
+
+/// A ten-thousandth of a text is names and noise; more is worth a warning.
+fn say_left_out(left_out: &LeftOutCharacters, terminal: &Terminal) {
+    let LeftOutCharacters { characters, kept, share, examples } = left_out;
+    let examples: String = examples.iter().collect();
+    let line = format!(
+        "the alphabet has {kept} characters; {characters} rarer ones ({:.3} % of the text, such as {examples}) are left out, \
+         and words with them become [UNK]: --alphabet-limit or a larger --vocab-size takes more",
+        100.0 * share
+    );
+    if *share > 1e-4 { terminal.warn(line) } else { terminal.note(line) }
+}
+
+fn parse_strip_accents(word: &str) -> Result<StripAccents, String> {
+    match word {
+        "auto" => Ok(StripAccents::Auto),
+        "true" => Ok(StripAccents::Always),
+        "false" => Ok(StripAccents::Never),
+        _ => Err("it is auto, true or false".to_owned()),
+    }
 }
 
 fn import(args: ImportArgs, terminal: &Terminal) -> anyhow::Result<()> {
@@ -129,8 +173,12 @@ fn import(args: ImportArgs, terminal: &Terminal) -> anyhow::Result<()> {
         (_, true) => Some(true),
         _ => None,
     };
-    let tokenizer = Tokenizer::import(&args.path, lowercase)?;
-    save(&tokenizer, out, terminal)
+    let options = ImportOptions { lowercase, strip_accents: args.strip_accents };
+    let imported = Tokenizer::import(&args.path, &options)?;
+    for notice in &imported.notices {
+        terminal.warn(notice);
+    }
+    save(&imported.tokenizer, out, terminal)
 }
 
 fn save(tokenizer: &Tokenizer, out: OutFolder, terminal: &Terminal) -> anyhow::Result<()> {
@@ -141,7 +189,7 @@ fn save(tokenizer: &Tokenizer, out: OutFolder, terminal: &Terminal) -> anyhow::R
         "{}: {} entries, {}, sha256 {}",
         folder.display(),
         tokenizer.vocab_size(),
-        if tokenizer.lowercase() { "lowercased" } else { "cased" },
+        tokenizer.casing(),
         &tokenizer.sha256()[..12]
     ))?;
     Ok(())

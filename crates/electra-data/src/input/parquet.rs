@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
+use parquet::basic::Compression;
 use parquet::column::reader::{ColumnReader, get_typed_column_reader};
 use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -42,6 +43,18 @@ pub(super) fn read(path: &Path, reading: &Reading<'_>, sink: &mut dyn LineSink) 
     let mut row: u64 = 0;
     let mut reported = 0;
     for group in 0..reader.num_row_groups() {
+        let compression = reader.metadata().row_group(group).column(index).compression();
+        if !cfg!(feature = "rare-codecs")
+            && matches!(compression, Compression::BROTLI(_) | Compression::LZ4 | Compression::LZ4_RAW)
+        {
+            let reason =
+                format!("its text is compressed with {compression}, which this build of Electra does not read");
+            return Err(error(
+                "footer",
+                reason,
+                "build it with --features rare-codecs, or write the file with Zstandard",
+            ));
+        }
         let damaged = |row: u64, failure: parquet::errors::ParquetError| {
             error(&format!("row {row}"), failure.to_string(), "the file is damaged; fetch it again")
         };

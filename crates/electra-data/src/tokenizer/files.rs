@@ -4,17 +4,36 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{Tokenizer, parse_vocab};
+use super::rules::TextRules;
+use super::settings::Settings;
+use super::vocabulary::{changed_by, parse_vocab};
+use super::{StripAccents, Tokenizer, parse_json};
 use crate::atomic;
 use crate::error::{DataError, Result, io_error, shown};
 use crate::out_folder::finish_interrupted;
 
 /// The file that everything is read from.
 pub const TOKENIZER_FILE: &str = "tokenizer.json";
-/// For libraries that read it: lowercasing and special tokens.
+/// For libraries that read it: class, casing, special tokens, length.
 pub const CONFIG_FILE: &str = "tokenizer_config.json";
 /// One token a line.
 pub const VOCAB_FILE: &str = "vocab.txt";
+
+/// How a tokenizer from elsewhere is to be understood, where its files leave it open.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ImportOptions {
+    /// Whether text is lowercased.
+    pub lowercase: Option<bool>,
+    pub strip_accents: StripAccents,
+}
+
+/// A tokenizer from elsewhere.
+#[derive(Debug, Clone)]
+pub struct Imported {
+    pub tokenizer: Tokenizer,
+    /// What its user should know of it, one message each.
+    pub notices: Vec<String>,
+}
 
 impl Tokenizer {
     /// Reads the tokenizer of a folder that [`Tokenizer::save`] wrote, or any folder with a tokenizer.json.
@@ -41,51 +60,57 @@ impl Tokenizer {
             return Err(DataError::tokenizer(shown(folder), reason, remedy));
         }
         let bytes = std::fs::read(&path).map_err(io_error("read", &path))?;
-        Self::from_json(&bytes, &shown(&path))
+        let mut tokenizer = Self::from_json(&bytes, &shown(&path))?;
+        tokenizer.max_length = Settings::read(folder)?.max_length;
+        Ok(tokenizer)
     }
 
-    /// Reads a vocab.txt, a tokenizer.json, or a folder with either. Truncation and padding sections are dropped.
+    /// Reads a vocab.txt, a tokenizer.json, or a folder with either, with the tokenizer_config.json beside it. Truncation and
+    /// padding sections are dropped.
     ///
-    /// `lowercase` decides for a vocab.txt; without it a tokenizer_config.json beside the file does, else whether
-    /// any token has a capital letter.
+    /// For a vocab.txt `options` decide, then tokenizer_config.json, then the pieces themselves: capitals show that text is
+    /// not lowercased, pieces that lose a mark that none is stripped.
     ///
     /// # Errors
-    /// As [`Tokenizer::load`]; a `lowercase` that contradicts the tokenizer.json.
-    pub fn import(path: impl AsRef<Path>, lowercase: Option<bool>) -> Result<Self> {
+    /// As [`Tokenizer::load`]; `options` that contradict the tokenizer.json.
+    pub fn import(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Imported> {
         let mut path = path.as_ref().to_owned();
         if path.is_dir() {
             let found =
                 [TOKENIZER_FILE, VOCAB_FILE].map(|name| path.join(name)).into_iter().find(|file| file.is_file());
             let Some(file) = found else {
-                let remedy = "name a vocab.txt, a tokenizer.json or a folder with either";
-                return Err(DataError::tokenizer(
-                    shown(&path),
-                    "the folder has no tokenizer.json and no vocab.txt",
-                    remedy,
-                ));
+                return Err(no_vocabulary(&path));
             };
             path = file;
         }
         let bytes = std::fs::read(&path).map_err(io_error("read", &path))?;
+        let settings = Settings::read(path.parent().unwrap_or(Path::new(".")))?;
         let starts_as_json = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
-        if path.extension().is_some_and(|extension| extension == "json") || (starts_as_json && bytes.ends_with(b"}")) {
-            let tokenizer = Self::from_json(&bytes, &shown(&path))?;
-            if let Some(wanted) = lowercase.filter(|&wanted| wanted != tokenizer.lowercase()) {
-                let reason = format!("its normaliser {} lowercase", if wanted { "does not" } else { "does" });
-                return Err(DataError::tokenizer(
-                    shown(&path),
-                    reason,
-                    "leave the choice to the file, or import its vocab.txt",
-                ));
-            }
-            return Ok(tokenizer);
-        }
-        let tokens = parse_vocab(&bytes, &shown(&path))?;
-        let lowercase = match lowercase.or_else(|| configured_lowercase(&path)) {
-            Some(lowercase) => lowercase,
-            None => !tokens.iter().any(|token| !is_bracketed(token) && token.to_lowercase() != *token),
+        let is_json =
+            path.extension().is_some_and(|extension| extension == "json") || (starts_as_json && bytes.ends_with(b"}"));
+        let read = if is_json {
+            from_json(&bytes, &settings, options, &shown(&path))
+        } else {
+            from_vocab(&bytes, &settings, options, &shown(&path))
         };
-        Self::from_vocab(&tokens, lowercase, &shown(&path))
+        let mut imported = read.map_err(|error| name_special_tokens(error, &settings))?;
+        imported.tokenizer.max_length = settings.max_length;
+        if let Some(how) = &settings.cuts_otherwise {
+            imported.notices.push(format!(
+                "{CONFIG_FILE} beside {} has {how}: words are cut otherwise there, so that ids may differ",
+                path.display()
+            ));
+        }
+        if let Some(unreachable) = imported.tokenizer.unreachable().filter(super::Unreachable::is_notable) {
+            imported.notices.push(format!("{}: {unreachable}", path.display()));
+        }
+        Ok(imported)
+    }
+
+    /// For a network that takes `length` tokens: no text of this tokenizer is to be longer.
+    pub fn with_max_length(mut self, length: usize) -> Self {
+        self.max_length = Some(self.max_length.map_or(length, |own| own.min(length)));
+        self
     }
 
     /// Writes tokenizer.json, tokenizer_config.json and vocab.txt into `folder`, which is made if need be.
@@ -97,34 +122,99 @@ impl Tokenizer {
         std::fs::create_dir_all(folder).map_err(io_error("create", folder))?;
         let mut vocab = self.tokens().join("\n");
         vocab.push('\n');
-        let config = json!({
-            "tokenizer_class": "BertTokenizer",
-            "do_lower_case": self.lowercase(),
-            "strip_accents": null,
-            "tokenize_chinese_chars": true,
-            "model_max_length": 512,
-            "pad_token": "[PAD]",
-            "unk_token": "[UNK]",
-            "cls_token": "[CLS]",
-            "sep_token": "[SEP]",
-            "mask_token": "[MASK]",
-        });
         let write = |name: &str, text: &str| {
             let path = folder.join(name);
             atomic::write(&path, text.as_bytes()).map_err(io_error("write to", &path))
         };
         write(VOCAB_FILE, &vocab)?;
-        write(CONFIG_FILE, &format!("{config:#}\n"))?;
+        write(CONFIG_FILE, &format!("{:#}\n", self.settings_json()))?;
         // Last, since loading looks for this one.
         write(TOKENIZER_FILE, &self.to_json())
     }
 }
 
-fn is_bracketed(token: &str) -> bool {
-    token.starts_with('[') && token.ends_with(']')
+/// What to say of a folder without a vocabulary that can be read.
+fn no_vocabulary(folder: &Path) -> DataError {
+    let other = ["spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "merges.txt"]
+        .into_iter()
+        .find(|name| folder.join(name).is_file());
+    let reason = match other {
+        Some(name) => format!("the folder has no tokenizer.json and no vocab.txt, but {name}, which is no WordPiece"),
+        None => "the folder has no tokenizer.json and no vocab.txt".to_owned(),
+    };
+    DataError::tokenizer(shown(folder), reason, "name a vocab.txt, a tokenizer.json or a folder with either")
 }
 
-fn configured_lowercase(vocab: &Path) -> Option<bool> {
-    let bytes = std::fs::read(vocab.with_file_name(CONFIG_FILE)).ok()?;
-    serde_json::from_slice::<serde_json::Value>(&bytes).ok()?.get("do_lower_case")?.as_bool()
+/// An error for want of special tokens names those that the settings have in their place.
+fn name_special_tokens(error: DataError, settings: &Settings) -> DataError {
+    match error {
+        DataError::Tokenizer { path, reason, remedy }
+            if reason.contains("lacks") && !settings.other_names.is_empty() =>
+        {
+            let names: Vec<String> =
+                settings.other_names.iter().map(|(role, name)| format!("{role} is {name:?}")).collect();
+            DataError::Tokenizer { path, reason: format!("{reason} ({CONFIG_FILE}: {})", names.join(", ")), remedy }
+        }
+        error => error,
+    }
+}
+
+/// A tokenizer.json as `transformers` takes it: with BERT's class, what tokenizer_config.json says comes before it.
+fn from_json(bytes: &[u8], settings: &Settings, options: &ImportOptions, path: &str) -> Result<Imported> {
+    let mut value = parse_json(bytes, path)?;
+    let mut notices = Vec::new();
+    let normalizer = &mut value["normalizer"];
+    if settings.overrules_json() && normalizer["type"] == "BertNormalizer" {
+        for (key, setting, said) in [
+            ("lowercase", "do_lower_case", settings.lowercase),
+            ("strip_accents", "strip_accents", settings.strip_accents),
+            ("handle_chinese_chars", "tokenize_chinese_chars", settings.cut_chinese),
+        ] {
+            // Where it isn't said, accents go where capitals do.
+            let does = normalizer[key].as_bool().or_else(|| normalizer["lowercase"].as_bool());
+            if let Some(said) = said.filter(|said| Some(*said) != does) {
+                notices.push(format!(
+                    "{path} has {key} {}, but {CONFIG_FILE} beside it {setting} {said}, which counts in transformers and here",
+                    normalizer[key]
+                ));
+                normalizer[key] = json!(said);
+            }
+        }
+    }
+    let tokenizer = Tokenizer::from_json_value(value, path)?;
+    for (asked, does, what) in [
+        (options.lowercase, tokenizer.lowercase(), "lowercases"),
+        (options.strip_accents.asked(), tokenizer.strips_accents(), "strips accents"),
+    ] {
+        if asked.is_some_and(|asked| asked != does) {
+            let reason = format!("its normaliser {} {what}", if does { "always" } else { "never" });
+            return Err(DataError::tokenizer(path, reason, "leave the choice to the file, or import its vocab.txt"));
+        }
+    }
+    Ok(Imported { tokenizer, notices })
+}
+
+fn from_vocab(bytes: &[u8], settings: &Settings, options: &ImportOptions, path: &str) -> Result<Imported> {
+    let vocab = parse_vocab(bytes, path)?;
+    let is_changed = |normalizer: tokenizers::NormalizerWrapper| {
+        vocab.tokens.iter().any(|token| changed_by(&normalizer, token).is_some())
+    };
+    let lowers = tokenizers::normalizers::Lowercase;
+    let lowercase = options.lowercase.or(settings.lowercase).unwrap_or_else(|| !is_changed(lowers.into()));
+    let mut notices = vocab.notices;
+    let strip_accents = match options.strip_accents.asked().or(settings.strip_accents) {
+        Some(strips) => Some(strips),
+        // As BERT: where text is lowercased, and files that say so mean it.
+        None if !lowercase || settings.lowercase.is_some() => None,
+        None if is_changed(TextRules::bert(true, Some(true), false).normalizer()) => {
+            notices.push(format!(
+                "{path}: it has pieces with accents, vowel signs or syllables that BERT's stripping of accents would take \
+                 apart, so nothing is stripped; --strip-accents true does it all the same"
+            ));
+            Some(false)
+        }
+        None => None,
+    };
+    let rules = TextRules::bert(lowercase, strip_accents, settings.cut_chinese.unwrap_or(true));
+    Ok(Imported { tokenizer: Tokenizer::from_vocab(&vocab.tokens, &rules, path)?, notices })
 }

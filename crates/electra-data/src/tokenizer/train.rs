@@ -4,17 +4,20 @@
 //! them. On its own that trainer numbers the "##x" pieces in the order of a randomly seeded hash map, and so breaks ties
 //! between equally frequent pairs differently in every run. Here all single characters, first and continuing, are handed to it
 //! in sorted order beforehand: equal input gives an equal vocabulary.
+//!
+//! Words are counted under rules that lose nothing of any script; what of them changed no word of the text is then left
+//! out, so that text in alphabets gets exactly BERT's tokenizer.
 
 use std::collections::BTreeSet;
 
 use ahash::AHashMap;
 use compact_str::CompactString;
-use tokenizers::AddedToken;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
-use tokenizers::normalizers::BertNormalizer;
+use tokenizers::{AddedToken, Model};
 
+use super::rules::{TextRules, WordCutter};
 use super::words::for_each_word;
-use super::{SPECIAL_NAMES, Tokenizer};
+use super::{SPECIAL_NAMES, StripAccents, Tokenizer, UnknownTokens, UnknownWords};
 use crate::error::{DataError, Result};
 use crate::input::TextSource;
 use crate::pipeline::{OnProgress, Progress, Stage, for_each_block, report, worker_count};
@@ -23,115 +26,215 @@ use crate::pipeline::{OnProgress, Progress, Stage, for_each_block, report, worke
 const MAX_WORD_CHARACTERS: usize = 100;
 /// The trainer counts in `i32`; larger corpora are scaled down to this many characters of words.
 const MAX_COUNTED: u64 = 1 << 30;
+/// Characters that are kept in any case, the most frequent ones; any alphabet has fewer.
+const SMALL_ALPHABET: usize = 1000;
+/// Share of a text's characters beyond which no more are kept, as long as they leave half of the vocabulary to words: the last
+/// ten-thousandth is names and noise. (SentencePiece's default for Chinese and Japanese is 0.9995.)
+const COVERAGE: f64 = 0.9999;
 
 /// How a vocabulary is trained.
 #[derive(Debug, Clone)]
 pub struct TrainOptions {
     /// Entries, the five special tokens included. A small corpus may give fewer.
     pub vocab_size: usize,
-    /// Lowercase and strip accents, as BERT's uncased models.
+    /// Lowercase, as BERT's uncased models.
     pub lowercase: bool,
+    pub strip_accents: StripAccents,
     /// Pairs seen less often are not merged.
     pub min_frequency: u64,
-    /// Characters kept, the most frequent ones; a word with any other is [UNK].
-    pub alphabet_limit: usize,
+    /// Characters kept, the most frequent ones; a word with any other is [UNK]. `None`: as many as the text needs
+    /// ([`COVERAGE`]) and the vocabulary has room for.
+    pub alphabet_limit: Option<usize>,
     /// Threads; 0 means one per core.
     pub jobs: usize,
 }
 
 impl Default for TrainOptions {
     fn default() -> Self {
-        Self { vocab_size: 30_522, lowercase: true, min_frequency: 2, alphabet_limit: 1000, jobs: 0 }
+        Self {
+            vocab_size: 30_522,
+            lowercase: true,
+            strip_accents: StripAccents::Auto,
+            min_frequency: 2,
+            alphabet_limit: None,
+            jobs: 0,
+        }
     }
 }
 
+/// A vocabulary and how much of its text it can say.
+#[derive(Debug, Clone)]
+pub struct Trained {
+    pub tokenizer: Tokenizer,
+    /// [UNK] in the text that it was trained on.
+    pub unknown: UnknownTokens,
+    /// Characters of the text that the vocabulary has no pieces for.
+    pub left_out: Option<LeftOutCharacters>,
+}
+
+/// Characters that are not in a vocabulary's alphabet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LeftOutCharacters {
+    /// How many are left out, and how many are kept.
+    pub characters: usize,
+    pub kept: usize,
+    /// Share of the text's characters.
+    pub share: f64,
+    /// The most frequent of them.
+    pub examples: Vec<char>,
+}
+
 impl Tokenizer {
+    /// [`Tokenizer::train_with_report`] without its report.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn train(source: &TextSource, options: &TrainOptions, on_progress: &mut OnProgress) -> Result<Self> {
+        Ok(Self::train_with_report(source, options, on_progress)?.tokenizer)
+    }
+
     /// Trains BERT's kind of tokenizer. Equal text gives an equal vocabulary, whatever the number of jobs.
     ///
     /// Memory grows with the number of distinct words, not with the corpus.
     ///
     /// # Errors
     /// Those of reading; a corpus without words; a `vocab_size` too small for the characters found.
-    pub fn train(source: &TextSource, options: &TrainOptions, on_progress: &mut OnProgress) -> Result<Self> {
-        let (words, progress) = count_words(source, options, on_progress)?;
-        let total: u64 = words.values().sum();
-        if total == 0 {
-            return Err(DataError::TooSmall {
-                what: source.names().join(", "),
-                reason: "no word found to train a vocabulary on".into(),
-                remedy: "give text with --input".into(),
-            });
+    pub fn train_with_report(
+        source: &TextSource,
+        options: &TrainOptions,
+        on_progress: &mut OnProgress,
+    ) -> Result<Trained> {
+        let careful = TextRules::careful(options.lowercase, options.strip_accents);
+        let Counted { words, too_long, progress } = count_words(source, &careful, options, on_progress)?;
+        if words.is_empty() {
+            return Err(no_words(source, &too_long));
         }
         report(on_progress, &Progress { stage: Stage::Merging, ..progress })?;
-        let (first, continuing, words) = keep_alphabet(words, options.alphabet_limit);
-        let characters = SPECIAL_NAMES.len() + first.len() + continuing.len();
+        let rules = careful.simplified(words.keys().map(CompactString::as_str));
+        let alphabet = choose_alphabet(words, options);
+        let characters = SPECIAL_NAMES.len() + alphabet.first.len() + alphabet.continuing.len();
         if options.vocab_size < characters {
             let reason = format!(
                 "the special tokens and the corpus's characters alone take {characters} entries; \
                  ask for more, or lower the alphabet limit (now {})",
-                options.alphabet_limit
+                alphabet.first.len()
             );
             return Err(DataError::setting("vocab_size", options.vocab_size, reason));
         }
-        let pinned = SPECIAL_NAMES
-            .map(String::from)
-            .into_iter()
-            .chain(first.iter().map(char::to_string))
-            .chain(continuing.iter().map(|character| format!("##{character}")))
-            .map(|token| AddedToken::from(token, true))
-            .collect();
-        let trainer = BpeTrainer::builder()
-            .show_progress(false)
-            .vocab_size(options.vocab_size.min(most_entries(characters, &words)))
-            .min_frequency(options.min_frequency)
-            .continuing_subword_prefix("##".into())
-            .special_tokens(pinned)
-            .build();
-        let mut model = BPE::default();
-        trainer
-            .do_train(&words, &mut model)
-            .map_err(|error| DataError::tokenizer("training", error, "report this as a bug"))?;
-        let mut tokens: Vec<(u32, String)> = model.get_vocab().into_iter().map(|(token, id)| (id, token)).collect();
-        tokens.sort();
-        let tokens: Vec<String> = tokens.into_iter().map(|(_, token)| token).collect();
-        Self::from_vocab(&tokens, options.lowercase, "trained vocabulary")
+        let tokens = merge(&alphabet, options)?;
+        let tokenizer = Self::from_vocab(&tokens, &rules, "trained vocabulary")?;
+        let unknown = tokenizer.unknown_of(&alphabet, &too_long);
+        Ok(Trained { tokenizer, unknown, left_out: alphabet.left_out })
     }
+
+    /// [UNK] in the text that was counted.
+    fn unknown_of(&self, alphabet: &Alphabet, too_long: &LongWords) -> UnknownTokens {
+        let model = self.inner.get_model();
+        let pieces = |word: &str| model.tokenize(word).map_or(1, |tokens| tokens.len() as u64);
+        let known: u64 = alphabet.words.iter().map(|(word, count)| alphabet.scale * count * pieces(word)).sum();
+        let mut words = alphabet.strange.clone();
+        words.merge(&too_long.words);
+        let unknown = alphabet.strange_count + too_long.count;
+        words.record(known + unknown, unknown)
+    }
+}
+
+/// All tokens in the order of their ids.
+fn merge(alphabet: &Alphabet, options: &TrainOptions) -> Result<Vec<String>> {
+    let pinned = SPECIAL_NAMES
+        .map(String::from)
+        .into_iter()
+        .chain(alphabet.first.iter().map(char::to_string))
+        .chain(alphabet.continuing.iter().map(|character| format!("##{character}")))
+        .map(|token| AddedToken::from(token, true))
+        .collect();
+    let trainer = BpeTrainer::builder()
+        .show_progress(false)
+        .vocab_size(options.vocab_size.min(most_entries(alphabet)))
+        .min_frequency(options.min_frequency)
+        .continuing_subword_prefix("##".into())
+        .special_tokens(pinned)
+        .build();
+    let mut model = BPE::default();
+    trainer
+        .do_train(&alphabet.words, &mut model)
+        .map_err(|error| DataError::tokenizer("training", error, "report this as a bug"))?;
+    let mut tokens: Vec<(u32, String)> = model.get_vocab().into_iter().map(|(token, id)| (id, token)).collect();
+    tokens.sort();
+    Ok(tokens.into_iter().map(|(_, token)| token).collect())
+}
+
+fn no_words(source: &TextSource, too_long: &LongWords) -> DataError {
+    let (reason, remedy) = if too_long.count > 0 {
+        (
+            format!(
+                "all {} words are longer than {MAX_WORD_CHARACTERS} characters, and WordPiece takes none of them",
+                too_long.count
+            ),
+            "separate the words of the text with blanks; Thai, Lao, Khmer and Burmese alone are cut into syllables",
+        )
+    } else {
+        ("no word found to train a vocabulary on".to_owned(), "give text with --input")
+    };
+    DataError::TooSmall { what: source.names().join(", "), reason, remedy: remedy.into() }
 }
 
 type WordCounts = AHashMap<CompactString, u64>;
 
+/// Words that are too long for any vocabulary.
+#[derive(Default)]
+struct LongWords {
+    count: u64,
+    words: UnknownWords,
+}
+
+struct Counted {
+    words: WordCounts,
+    too_long: LongWords,
+    progress: Progress,
+}
+
 fn count_words(
     source: &TextSource,
+    rules: &TextRules,
     options: &TrainOptions,
     on_progress: &mut OnProgress,
-) -> Result<(WordCounts, Progress)> {
-    let normalizer = BertNormalizer::new(true, true, None, options.lowercase);
+) -> Result<Counted> {
+    let cutter = WordCutter::new(rules);
     let mut words = WordCounts::new();
+    let mut too_long = LongWords::default();
     let mut progress = Progress { input_total_bytes: source.input_bytes(), ..Progress::default() };
     let make_worker = || {
+        let cutter = cutter.clone();
         let mut scratch = Vec::new();
         move |block: crate::pipeline::LineBlock| {
             let mut counts = WordCounts::new();
+            let mut too_long = LongWords::default();
             for line in block.lines() {
-                for_each_word(line, &normalizer, &mut scratch, |word| {
+                for_each_word(line, &cutter, rules.of_chunks(), &mut scratch, |word| {
                     if let Some(count) = counts.get_mut(word) {
                         *count += 1;
                     } else if word.len() <= MAX_WORD_CHARACTERS || word.chars().count() <= MAX_WORD_CHARACTERS {
                         counts.insert(word.into(), 1);
+                    } else {
+                        too_long.count += 1;
+                        too_long.words.add(word, 1);
                     }
                 });
             }
-            (counts, block.lines().count() as u64, block.document_ends.len() as u64, block.text_bytes())
+            (counts, too_long, block.lines().count() as u64, block.document_ends.len() as u64, block.text_bytes())
         }
     };
     for_each_block(
         source,
         worker_count(options.jobs),
         make_worker,
-        |(counts, lines, documents, text_bytes), input_bytes| {
+        |(counts, long, lines, documents, text_bytes), input_bytes| {
             for (word, count) in counts {
                 *words.entry(word).or_default() += count;
             }
+            too_long.count += long.count;
+            too_long.words.merge(&long.words);
             progress.lines += lines;
             progress.documents += documents;
             progress.text_bytes += text_bytes;
@@ -139,36 +242,85 @@ fn count_words(
             report(on_progress, &progress)
         },
     )?;
-    Ok((words, progress))
+    Ok(Counted { words, too_long, progress })
+}
+
+/// The characters of a vocabulary, and the words that can be written with them.
+struct Alphabet {
+    /// Characters that begin words, sorted: all of them, since any may.
+    first: Vec<char>,
+    /// Characters that continue words, sorted.
+    continuing: Vec<char>,
+    /// Words of these characters with their counts, divided by `scale`.
+    words: WordCounts,
+    scale: u64,
+    /// Words with other characters, and how many there are in all.
+    strange: UnknownWords,
+    strange_count: u64,
+    left_out: Option<LeftOutCharacters>,
 }
 
 /// More entries than these words can give: every merge makes one, and leaves the words with one piece less. The trainer
 /// allocates for as many as it is asked for.
-fn most_entries(characters: usize, words: &WordCounts) -> usize {
-    characters + words.keys().map(|word| word.chars().count().saturating_sub(1)).sum::<usize>()
+fn most_entries(alphabet: &Alphabet) -> usize {
+    let characters = SPECIAL_NAMES.len() + alphabet.first.len() + alphabet.continuing.len();
+    characters + alphabet.words.keys().map(|word| word.chars().count().saturating_sub(1)).sum::<usize>()
 }
 
-/// The `limit` most frequent characters, as first and as continuing pieces, sorted; and the words made of them alone.
-fn keep_alphabet(words: WordCounts, limit: usize) -> (Vec<char>, Vec<char>, WordCounts) {
+fn choose_alphabet(words: WordCounts, options: &TrainOptions) -> Alphabet {
     let mut frequency: AHashMap<char, u64> = AHashMap::new();
+    let mut continues: BTreeSet<char> = BTreeSet::new();
     for (word, count) in &words {
-        for character in word.chars() {
+        for (place, character) in word.chars().enumerate() {
             *frequency.entry(character).or_default() += count;
+            if place > 0 && !character.is_ascii() {
+                continues.insert(character);
+            }
         }
     }
     let counted: u64 = frequency.values().sum();
     let mut ranked: Vec<(char, u64)> = frequency.into_iter().collect();
     ranked.sort_by_key(|&(character, count)| (std::cmp::Reverse(count), character));
-    ranked.truncate(limit);
+    let kept = options.alphabet_limit.unwrap_or_else(|| {
+        let (mut entries, mut covered) = (0, 0);
+        let needed = (COVERAGE * counted as f64) as u64;
+        let room = |(place, &(character, count)): (usize, &(char, u64))| {
+            entries += 1 + usize::from(continues.contains(&character));
+            let take = place < SMALL_ALPHABET || (covered < needed && 2 * entries <= options.vocab_size);
+            covered += count;
+            take
+        };
+        ranked.iter().enumerate().map(room).take_while(|take| *take).count()
+    });
+    let rare = ranked.split_off(kept.min(ranked.len()));
+    let left_out = (!rare.is_empty()).then(|| LeftOutCharacters {
+        characters: rare.len(),
+        kept: ranked.len(),
+        share: rare.iter().map(|&(_, count)| count).sum::<u64>() as f64 / counted.max(1) as f64,
+        examples: rare.iter().take(5).map(|&(character, _)| character).collect(),
+    });
     let mut first: Vec<char> = ranked.into_iter().map(|(character, _)| character).collect();
     first.sort_unstable();
     let scale = counted.div_ceil(MAX_COUNTED).max(1);
+    let (mut strange_words, mut strange_count) = (Vec::new(), 0);
     let kept: WordCounts = words
         .into_iter()
-        .filter(|(word, _)| word.chars().all(|character| first.binary_search(&character).is_ok()))
-        .map(|(word, count)| (word, count.div_ceil(scale)))
+        .filter_map(|(word, count)| {
+            if word.chars().all(|character| first.binary_search(&character).is_ok()) {
+                return Some((word, count.div_ceil(scale)));
+            }
+            strange_count += count;
+            strange_words.push((count, word));
+            None
+        })
         .collect();
+    // The order of a hash map is another one each time, and what a bounded counter keeps depends on order.
+    strange_words.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    let mut strange = UnknownWords::default();
+    for (count, word) in strange_words.iter().take(100) {
+        strange.add(word, *count);
+    }
     let continuing: BTreeSet<char> = kept.keys().flat_map(|word| word.chars().skip(1)).collect();
     let continuing = continuing.into_iter().collect();
-    (first, continuing, kept)
+    Alphabet { first, continuing, words: kept, scale, strange, strange_count, left_out }
 }

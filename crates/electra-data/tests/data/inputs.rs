@@ -161,6 +161,19 @@ fn parquet_rows_are_documents() {
 }
 
 #[test]
+fn a_rare_compression_of_parquet_is_read_or_named() {
+    for (name, word) in [("brotli", "BROTLI"), ("lz4", "LZ4")] {
+        let result = read(&crate::support::own_fixtures().join(format!("parquet/{name}.parquet")));
+        if cfg!(feature = "rare-codecs") {
+            assert_eq!(result.expect("read"), [["a small boat"], ["the last map"]]);
+        } else {
+            let message = result.expect_err("this build has no such codec").to_string();
+            assert!(message.contains(word) && message.contains("--features rare-codecs"), "{message}");
+        }
+    }
+}
+
+#[test]
 fn a_file_may_be_one_document() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     std::fs::write(folder.path().join("a.txt"), "one\n\ntwo\n").expect("written");

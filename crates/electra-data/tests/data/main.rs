@@ -8,6 +8,10 @@ mod examples;
 mod faults;
 // Formats, archives and their errors.
 mod inputs;
+// Tokenizers from elsewhere.
+mod imports;
+// Tokenizers of text that is not in Latin letters, and what a vocabulary cannot say.
+mod scripts;
 mod support;
 // Ids against Hugging Face's and google's, and training a vocabulary.
 mod tokenizer;

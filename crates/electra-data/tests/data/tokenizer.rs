@@ -1,11 +1,11 @@
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::io::Read;
 
-use electra_data::{LineEncoder, TextSource, Tokenizer, TrainOptions};
+use electra_data::{ImportOptions, LineEncoder, StripAccents, TextSource, Tokenizer, TrainOptions};
 use proptest::prelude::*;
 use serde_json::Value;
 
-use crate::support::{fixtures, json, quiet, tokenizer};
+use crate::support::{json, own_fixtures, quiet, tokenizer};
 
 fn ids(value: &Value) -> Vec<u32> {
     value.as_array().expect("a list").iter().map(|id| id.as_u64().expect("an id") as u32).collect()
@@ -37,20 +37,22 @@ fn mini_vocabulary_cases() {
     }
 }
 
-/// BERT's vocabulary isn't part of the repository: `$ELECTRA_BERT_VOCAB`, or vocab.txt among other fixtures.
-fn bert_vocab() -> Option<PathBuf> {
-    let paths =
-        [std::env::var_os("ELECTRA_BERT_VOCAB").map(PathBuf::from), Some(fixtures().join("tokenizer/vocab.txt"))];
-    paths.into_iter().flatten().find(|path| path.is_file())
+/// BERT's uncased vocabulary, as a folder with a vocab.txt.
+fn bert_vocab() -> tempfile::TempDir {
+    let packed = std::fs::read(own_fixtures().join("tokenizer/bert_uncased_vocab.txt.gz")).expect("a fixture");
+    let mut vocab = Vec::new();
+    flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut vocab).expect("a whole archive");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(folder.path().join("vocab.txt"), vocab).expect("written");
+    folder
 }
 
 #[test]
 fn bert_vocabulary_cases() {
-    let Some(path) = bert_vocab() else {
-        eprintln!("NOT RUN: bert_vocabulary_cases needs BERT's uncased vocab.txt; name it in $ELECTRA_BERT_VOCAB");
-        return;
-    };
-    let tokenizer = Tokenizer::import(&path, None).expect("BERT's vocabulary");
+    let imported = Tokenizer::import(bert_vocab().path(), &ImportOptions::default()).expect("BERT's vocabulary");
+    assert_eq!(imported.notices, Vec::<String>::new());
+    let tokenizer = imported.tokenizer;
+    assert!(tokenizer.strips_accents() && tokenizer.unreachable().is_none());
     assert!(tokenizer.lowercase(), "an uncased vocabulary is recognised");
     assert_eq!(tokenizer.vocab_size(), 30_522);
     let fixture = json("tokenizer/wordpiece_cases.json");
@@ -121,10 +123,11 @@ fn saves_and_loads_as_it_was() {
     for lowercase in [false, true] {
         let tokenizer = tokenizer(lowercase);
         tokenizer.save(folder.path()).expect("saved");
+        let import = |path| Tokenizer::import(path, &ImportOptions::default()).expect("imported").tokenizer;
         for copy in [
             Tokenizer::load(folder.path()).expect("loaded"),
-            Tokenizer::import(folder.path(), None).expect("imported"),
-            Tokenizer::import(folder.path().join("vocab.txt"), None).expect("imported"),
+            import(folder.path().to_owned()),
+            import(folder.path().join("vocab.txt")),
             Tokenizer::from_json_bytes(tokenizer.to_json().as_bytes()).expect("parsed"),
         ] {
             assert_eq!(copy.sha256(), tokenizer.sha256());
@@ -133,7 +136,13 @@ fn saves_and_loads_as_it_was() {
         }
     }
     assert_ne!(tokenizer(true).sha256(), tokenizer(false).sha256());
-    assert!(Tokenizer::import(folder.path(), Some(false)).is_err(), "the file lowercases");
+    for options in [
+        ImportOptions { lowercase: Some(false), ..ImportOptions::default() },
+        ImportOptions { strip_accents: StripAccents::Never, ..ImportOptions::default() },
+    ] {
+        let message = Tokenizer::import(folder.path(), &options).expect_err("the file does both").to_string();
+        assert!(message.contains("always"), "{message}");
+    }
 }
 
 #[test]
@@ -154,7 +163,6 @@ fn bad_vocabularies_are_refused_by_name() {
     let refuse = |vocab: &[u8]| Tokenizer::from_vocab_bytes(vocab, true).expect_err("refused").to_string();
     assert!(refuse(b"[PAD]\n[UNK]\n[CLS]\nthe").contains("the vocabulary lacks [SEP], [MASK]"));
     assert!(refuse(b"").contains("lacks [PAD]"));
-    assert!(refuse(b"[PAD]\nthe\n[UNK]\nthe").contains("line 4: the token \"the\" is already on line 2"));
     assert!(refuse(b"[PAD]\n\xff").contains("line 2: not valid UTF-8"));
     let folder = tempfile::tempdir().expect("a temporary folder");
     for (reason, path) in

@@ -85,7 +85,7 @@ impl Case {
 
 /// All cases for `device`.
 fn cases(device: &Device, extent: Extent) -> Vec<Case> {
-    let mut cases = operations::cases(extent);
+    let mut cases = operations::cases(device, extent);
     cases.extend(steps::cases(extent));
     cases.extend(products::cases(device, extent));
     cases
