@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use electra_data::{
-    BuildOptions, MANIFEST_FILE, Manifest, OutFolder, Tokenizer, TrainOptions, build, dataset_tokenizer,
+    BuildOptions, MANIFEST_FILE, Manifest, OutFolder, Tokenizer, TrainOptions, Trained, build, dataset_tokenizer,
     finish_interrupted, rust_docs,
 };
 use electra_kernels::device::DeviceChoice;
@@ -22,6 +22,7 @@ use electra_train::{RunFolder, training_data};
 use super::detect::{LEGEND, marked_token};
 use super::input_args::{ReadingArgs, tell_found, tell_read};
 use super::pretrain::{Start, check_memory, open_device, settle_micro_batch, train};
+use super::tokenizer::say_left_out;
 use crate::exit::End;
 use crate::seconds_per_step;
 use crate::terminal::{FAINT_STYLE, HEADING_STYLE, Terminal, Unit};
@@ -38,6 +39,9 @@ pub struct Args {
     input: Vec<PathBuf>,
     #[command(flatten)]
     reading: ReadingArgs,
+    /// Train even if more than half of the text's tokens are [UNK]
+    #[arg(long, help_heading = "Default job")]
+    allow_unknown: bool,
     /// The run's folder
     #[arg(long, value_name = "DIR", default_value = "runs/first", help_heading = "Default job")]
     out: PathBuf,
@@ -148,13 +152,17 @@ fn prepare(args: &Args, config: &RunConfig, dataset: &Path, terminal: &Terminal)
     }
     let mut bar = terminal.progress("vocabulary", source.input_bytes(), Unit::Bytes);
     let options = TrainOptions { vocab_size: config.model.vocab_size, ..TrainOptions::default() };
-    let tokenizer = Tokenizer::train(&source, &options, &mut |progress| {
+    let Trained { tokenizer, left_out, .. } = Tokenizer::train_with_report(&source, &options, &mut |progress| {
         bar.update(progress.input_bytes, "");
         ControlFlow::Continue(())
     })?;
     bar.finish(format_args!("{HEADING_STYLE}Vocabulary{HEADING_STYLE:#} {} entries", tokenizer.vocab_size()));
+    if let Some(left_out) = &left_out {
+        say_left_out(left_out, terminal);
+    }
     let mut bar = terminal.progress("tokenizing", source.input_bytes(), Unit::Bytes);
-    let options = BuildOptions { name: Some(corpus_name(args)), ..BuildOptions::default() };
+    let options =
+        BuildOptions { name: Some(corpus_name(args)), allow_unknown: args.allow_unknown, ..BuildOptions::default() };
     let manifest = build(&source, &tokenizer, dataset, &options, &mut |progress| {
         bar.update(progress.input_bytes, format_args!("{} tokens", progress.tokens));
         ControlFlow::Continue(())

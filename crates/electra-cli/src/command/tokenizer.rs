@@ -146,7 +146,7 @@ fn train(args: TrainArgs, terminal: &Terminal) -> anyhow::Result<()> {
 }
 
 /// A ten-thousandth of a text is names and noise; more is worth a warning.
-fn say_left_out(left_out: &LeftOutCharacters, terminal: &Terminal) {
+pub fn say_left_out(left_out: &LeftOutCharacters, terminal: &Terminal) {
     let LeftOutCharacters { characters, kept, share, examples } = left_out;
     let examples: String = examples.iter().collect();
     let line = format!(

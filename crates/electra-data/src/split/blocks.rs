@@ -77,14 +77,14 @@ impl Cuts {
         let end = self.last;
         self.found.resize(self.wanted.len(), end);
         let pairs = self.found.chunks_exact(2).map(|pair| pair[0]..pair[1]);
-        let mut blocks: Vec<Range<u64>> = pairs.filter(|block| block.start < block.end).collect();
+        let blocks: Vec<Range<u64>> = pairs.filter(|block| block.start < block.end).collect();
         let held_out: u64 = blocks.iter().map(|block| block.end - block.start).sum();
-        if held_out == 0 {
-            blocks = vec![self.before..end];
-        } else if held_out == end {
-            blocks = vec![0..first];
-        }
-        Some(blocks)
+        let only = |block: Range<u64>| std::iter::once(block).collect();
+        Some(match held_out {
+            0 => only(self.before..end),
+            all if all == end => only(0..first),
+            _ => blocks,
+        })
     }
 }
 

@@ -10,8 +10,11 @@ use electra_data::input::{Format, InputOptions, TextSource};
 use super::archives::{bzip2, zip};
 use super::{Documents, TEXT, expected, read, read_source};
 
+/// A file that was left out, and the reason.
+type LeftOut = (String, String);
+
 /// The names of a folder's files in order, those taken and those left out with their reasons.
-fn walk(folder: &Path, options: InputOptions) -> Result<(Vec<String>, Vec<(String, String)>)> {
+fn walk(folder: &Path, options: InputOptions) -> Result<(Vec<String>, Vec<LeftOut>)> {
     let inside =
         |path: &str| Path::new(path).strip_prefix(folder).map_or(path.into(), |path| path.display().to_string());
     let source = TextSource::find(&[folder], options)?;
