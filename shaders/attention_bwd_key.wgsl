@@ -1,6 +1,6 @@
-// Attention, backward to keys and values: ROWS keys each invocation, over all queries.
+// Attention, backward to keys and values: ROWS keys each invocation or LANES of them, over all queries.
 //   dv = sum (P M) dO;  dk = sum dS q / sqrt(head_dim);  P, M and dS as in attention_bwd_query.wgsl, which runs first
-// Each invocation owns its key's gradient, so that no sum depends on the order of workgroups.
+// Whoever has a key owns its gradient, so that no sum depends on the order of workgroups.
 // Pairs with crates/electra-kernels/src/gpu/attention.rs
 //#include attention
 @group(0) @binding({{3 - 2 * JOINED}}) var<storage, read_write> d_o: array<Part>;  // [batch * seq, heads * head_dim], only read
@@ -18,15 +18,15 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
     let head = group / at.blocks % at.heads;
     let example = group / at.blocks / at.heads;
     let first = example * at.seq;
-    let column = head * PARTS;
+    let column = head * HEAD_PARTS + lane % LANES;
 //#for l in 0..ROWS
-    let own{{l}} = (group % at.blocks * {{ROWS}}u + {{l}}u) * WORKGROUP + lane;
+    let own{{l}} = (group % at.blocks * {{ROWS}}u + {{l}}u) * ROWS_AT_ONCE + lane / LANES;
     let place{{l}} = first + min(own{{l}}, at.seq - 1u);
     let k_at{{l}} = place{{l}} * at.stride + at.k_offset + column;
     let v_at{{l}} = place{{l}} * at.stride + at.v_offset + column;
 //#for i in 0..PARTS
-    let k{{l}}_{{i}} = key_part(k_at{{l}} + {{i}}u) * at.scale;
-    let v{{l}}_{{i}} = value_part(v_at{{l}} + {{i}}u);
+    let k{{l}}_{{i}} = key_part(k_at{{l}} + {{i}}u * LANES) * at.scale;
+    let v{{l}}_{{i}} = value_part(v_at{{l}} + {{i}}u * LANES);
     var dk{{l}}_{{i}} = Part();
     var dv{{l}}_{{i}} = Part();
 //#end
@@ -39,7 +39,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#end
     for (var query = 0u; query < at.seq; query++) {
         let q_at = (first + query) * at.stride + at.q_offset + column;
-        let o_at = ((first + query) * at.heads + head) * PARTS;
+        let o_at = ((first + query) * at.heads + head) * HEAD_PARTS + lane % LANES;
 //#if SHARES
         let row_own = rows[select(deltas_at, log_sums_at, lane == 0u) + query];
         let log_sum = subgroupBroadcast(row_own, 0u);
@@ -54,8 +54,8 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#end
 //#if SHARES
 //#for i in 0..(PARTS + 7) / 8
-        let query_own{{i}} = q[q_at + min({{8 * i}}u + lane, PARTS - 1u)];
-        let gradient_own{{i}} = d_o[o_at + min({{8 * i}}u + lane, PARTS - 1u)];
+        let query_own{{i}} = q[q_at + min({{8 * i}}u + lane, HEAD_PARTS - 1u)];
+        let gradient_own{{i}} = d_o[o_at + min({{8 * i}}u + lane, HEAD_PARTS - 1u)];
 //#end
 //#end
 //#for i in 0..PARTS
@@ -63,8 +63,8 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
         let q{{i}} = subgroupBroadcast(query_own{{i / 8}}, {{i - i / 8 * 8}}u);
         let g{{i}} = subgroupBroadcast(gradient_own{{i / 8}}, {{i - i / 8 * 8}}u);
 //#else
-        let q{{i}} = q[q_at + {{i}}u];
-        let g{{i}} = d_o[o_at + {{i}}u];
+        let q{{i}} = q[q_at + {{i}}u * LANES];
+        let g{{i}} = d_o[o_at + {{i}}u * LANES];
 //#end
 //#for l in 0..ROWS
         x{{l}} += part_dot(q{{i}}, k{{l}}_{{i}});
@@ -72,6 +72,8 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#end
 //#end
 //#for l in 0..ROWS
+        x{{l}} = together(x{{l}});
+        dp{{l}} = together(dp{{l}});
         let p{{l}} = select(0.0, exp(x{{l}} - log_sum), seen{{l}});
 //#if DROPOUT
         let factor{{l}} = keep(key, head * at.seq + query, at.seq, own{{l}});
@@ -90,11 +92,11 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#for l in 0..ROWS
     if (own{{l}} < at.seq) {
 //#for i in 0..PARTS
-        dk[k_at{{l}} + {{i}}u] = dk{{l}}_{{i}};
+        dk[k_at{{l}} + {{i}}u * LANES] = dk{{l}}_{{i}};
 //#if JOINED
-        dk[v_at{{l}} + {{i}}u] = dv{{l}}_{{i}};
+        dk[v_at{{l}} + {{i}}u * LANES] = dv{{l}}_{{i}};
 //#else
-        dv[v_at{{l}} + {{i}}u] = dv{{l}}_{{i}};
+        dv[v_at{{l}} + {{i}}u * LANES] = dv{{l}}_{{i}};
 //#end
 //#end
     }

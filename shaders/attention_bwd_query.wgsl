@@ -1,4 +1,4 @@
-// Attention, backward to the queries: ROWS queries each invocation, over all keys.
+// Attention, backward to the queries: ROWS queries each invocation or LANES of them, over all keys.
 //   P = exp(score - rows);  dP = (dO . v) M;  delta = dO . O;  dS = P (dP - delta);  dq = sum dS k / sqrt(head_dim)
 // delta is right with dropout too, since O already holds it. It goes into `rows`, for attention_bwd_key.wgsl.
 // Pairs with crates/electra-kernels/src/gpu/attention.rs
@@ -16,19 +16,20 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
     let head = group / at.blocks % at.heads;
     let example = group / at.blocks / at.heads;
     let first = example * at.seq;
-    let column = head * PARTS;
+    let column = head * HEAD_PARTS + lane % LANES;
 //#for l in 0..ROWS
-    let query{{l}} = (group % at.blocks * {{ROWS}}u + {{l}}u) * WORKGROUP + lane;
+    let query{{l}} = (group % at.blocks * {{ROWS}}u + {{l}}u) * ROWS_AT_ONCE + lane / LANES;
     let place{{l}} = first + min(query{{l}}, at.seq - 1u);
     let q_at{{l}} = place{{l}} * at.stride + at.q_offset + column;
-    let o_at{{l}} = (place{{l}} * at.heads + head) * PARTS;
+    let o_at{{l}} = (place{{l}} * at.heads + head) * HEAD_PARTS + lane % LANES;
     var delta{{l}} = 0.0;
 //#for i in 0..PARTS
-    let q{{l}}_{{i}} = q[q_at{{l}} + {{i}}u] * at.scale;
-    let g{{l}}_{{i}} = d_o[o_at{{l}} + {{i}}u];
-    delta{{l}} += part_dot(g{{l}}_{{i}}, o[o_at{{l}} + {{i}}u]);
+    let q{{l}}_{{i}} = q[q_at{{l}} + {{i}}u * LANES] * at.scale;
+    let g{{l}}_{{i}} = d_o[o_at{{l}} + {{i}}u * LANES];
+    delta{{l}} += part_dot(g{{l}}_{{i}}, o[o_at{{l}} + {{i}}u * LANES]);
     var dq{{l}}_{{i}} = Part();
 //#end
+    delta{{l}} = together(delta{{l}});
     let log_sum{{l}} = rows[line_at(at, example, head) + min(query{{l}}, at.seq - 1u)];
 //#end
 //#if DROPOUT
@@ -48,8 +49,8 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#end
 //#if SHARES
 //#for i in 0..(PARTS + 7) / 8
-        let key_own{{i}} = key_part(k_at + min({{8 * i}}u + lane, PARTS - 1u));
-        let value_own{{i}} = value_part(v_at + min({{8 * i}}u + lane, PARTS - 1u));
+        let key_own{{i}} = key_part(k_at + min({{8 * i}}u + lane, HEAD_PARTS - 1u));
+        let value_own{{i}} = value_part(v_at + min({{8 * i}}u + lane, HEAD_PARTS - 1u));
 //#end
 //#end
 //#for i in 0..PARTS
@@ -57,8 +58,8 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
         let k{{i}} = subgroupBroadcast(key_own{{i / 8}}, {{i - i / 8 * 8}}u);
         let v{{i}} = subgroupBroadcast(value_own{{i / 8}}, {{i - i / 8 * 8}}u);
 //#else
-        let k{{i}} = key_part(k_at + {{i}}u);
-        let v{{i}} = value_part(v_at + {{i}}u);
+        let k{{i}} = key_part(k_at + {{i}}u * LANES);
+        let v{{i}} = value_part(v_at + {{i}}u * LANES);
 //#end
 //#for l in 0..ROWS
         x{{l}} += part_dot(q{{l}}_{{i}}, k{{i}});
@@ -66,6 +67,8 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#end
 //#end
 //#for l in 0..ROWS
+        x{{l}} = together(x{{l}});
+        dp{{l}} = together(dp{{l}});
 //#if DROPOUT
         dp{{l}} *= keep(key, row{{l}}, at.seq, other);
 //#end
@@ -79,9 +82,11 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#for l in 0..ROWS
     if (query{{l}} < at.seq) {
 //#for i in 0..PARTS
-        dq[q_at{{l}} + {{i}}u] = dq{{l}}_{{i}};
+        dq[q_at{{l}} + {{i}}u * LANES] = dq{{l}}_{{i}};
 //#end
-        rows[line_at(at, example, at.heads + head) + query{{l}}] = delta{{l}};
+        if (lane % LANES == 0u) {
+            rows[line_at(at, example, at.heads + head) + query{{l}}] = delta{{l}};
+        }
     }
 //#end
 }

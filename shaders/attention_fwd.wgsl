@@ -1,4 +1,4 @@
-// Attention, forward: ROWS queries each invocation, keys in blocks of 4, softmax as it goes (Milakov and Gimelshein 2018).
+// Attention, forward: ROWS queries each invocation or LANES of them, keys in blocks of 4, softmax as it goes (Milakov and Gimelshein 2018).
 //   P = softmax(q . k / sqrt(head_dim)) over the keys that are tokens;  o = (P * M) v,  M = dropout's factors
 // `rows` keeps log(sum(exp(score))) of each query, and the mask, for the backward pass. A query without any key gives 0.
 // No workgroup memory: all invocations of a workgroup read the same key, which caches broadcast.
@@ -16,12 +16,12 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
     let head = group / at.blocks % at.heads;
     let example = group / at.blocks / at.heads;
     let first = example * at.seq;
-    let column = head * PARTS;
+    let column = head * HEAD_PARTS + lane % LANES;
 //#for l in 0..ROWS
-    let query{{l}} = (group % at.blocks * {{ROWS}}u + {{l}}u) * WORKGROUP + lane;
+    let query{{l}} = (group % at.blocks * {{ROWS}}u + {{l}}u) * ROWS_AT_ONCE + lane / LANES;
     let q_at{{l}} = (first + min(query{{l}}, at.seq - 1u)) * at.stride + at.q_offset + column;
 //#for i in 0..PARTS
-    let q{{l}}_{{i}} = q[q_at{{l}} + {{i}}u] * at.scale;
+    let q{{l}}_{{i}} = q[q_at{{l}} + {{i}}u * LANES] * at.scale;
     var o{{l}}_{{i}} = Part();
 //#end
     var top{{l}} = -1e30;
@@ -52,15 +52,15 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#end
 //#if SHARES
 //#for i in 0..(PARTS + 7) / 8
-        let key_own{{j}}_{{i}} = key_part(k_at{{j}} + min({{8 * i}}u + lane, PARTS - 1u));
-        let value_own{{j}}_{{i}} = value_part(v_at{{j}} + min({{8 * i}}u + lane, PARTS - 1u));
+        let key_own{{j}}_{{i}} = key_part(k_at{{j}} + min({{8 * i}}u + lane, HEAD_PARTS - 1u));
+        let value_own{{j}}_{{i}} = value_part(v_at{{j}} + min({{8 * i}}u + lane, HEAD_PARTS - 1u));
 //#end
 //#end
 //#for i in 0..PARTS
 //#if SHARES
         let k{{j}}_{{i}} = subgroupBroadcast(key_own{{j}}_{{i / 8}}, {{i - i / 8 * 8}}u);
 //#else
-        let k{{j}}_{{i}} = key_part(k_at{{j}} + {{i}}u);
+        let k{{j}}_{{i}} = key_part(k_at{{j}} + {{i}}u * LANES);
 //#end
 //#for l in 0..ROWS
         x{{l}}_{{j}} += part_dot(q{{l}}_{{i}}, k{{j}}_{{i}});
@@ -69,7 +69,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#end
 //#for l in 0..ROWS
 //#for j in 0..4
-        x{{l}}_{{j}} = select(-1e30, x{{l}}_{{j}}, seen{{j}});
+        x{{l}}_{{j}} = select(-1e30, together(x{{l}}_{{j}}), seen{{j}});
 //#end
         let higher{{l}} = max(max(top{{l}}, max(x{{l}}_0, x{{l}}_1)), max(x{{l}}_2, x{{l}}_3));
         let shrink{{l}} = exp(top{{l}} - higher{{l}});
@@ -89,7 +89,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#if SHARES
         let v{{j}}_{{i}} = subgroupBroadcast(value_own{{j}}_{{i / 8}}, {{i - i / 8 * 8}}u);
 //#else
-        let v{{j}}_{{i}} = value_part(v_at{{j}} + {{i}}u);
+        let v{{j}}_{{i}} = value_part(v_at{{j}} + {{i}}u * LANES);
 //#end
 //#end
 //#for l in 0..ROWS
@@ -101,13 +101,15 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#for l in 0..ROWS
     if (query{{l}} < at.seq) {
         let share = select(0.0, 1.0 / sum{{l}}, sum{{l}} > 0.0);
-        let o_at = ((first + query{{l}}) * at.heads + head) * PARTS;
+        let o_at = ((first + query{{l}}) * at.heads + head) * HEAD_PARTS + lane % LANES;
 //#for i in 0..PARTS
-        o[o_at + {{i}}u] = o{{l}}_{{i}} * share;
+        o[o_at + {{i}}u * LANES] = o{{l}}_{{i}} * share;
 //#end
-        rows[line_at(at, example, head) + query{{l}}] = select(0.0, top{{l}} + log(sum{{l}}), sum{{l}} > 0.0);
-        if (head == 0u) {
-            rows[line_at(at, example, 2u * at.heads) + query{{l}}] = mask[first + query{{l}}];
+        if (lane % LANES == 0u) {
+            rows[line_at(at, example, head) + query{{l}}] = select(0.0, top{{l}} + log(sum{{l}}), sum{{l}} > 0.0);
+            if (head == 0u) {
+                rows[line_at(at, example, 2u * at.heads) + query{{l}}] = mask[first + query{{l}}];
+            }
         }
     }
 //#end

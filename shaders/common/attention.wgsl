@@ -27,7 +27,26 @@ fn value_part(index: u32) -> Part { return v[index]; }
 
 // SHARES: a workgroup is one subgroup of 8, and what all lanes need of a row is read by one each and handed on, since on a
 // software adapter a load is a gather even where all lanes read one place.
-const PARTS: u32 = {{PARTS}}u;
+//
+// LANES invocations side by side have a row together: each every LANES-th part of it, PARTS in all, so that the rows of wide
+// heads fit the registers; dot products are added up through the subgroup, and all have them.
+const LANES: u32 = {{LANES}}u;
+const HEAD_PARTS: u32 = {{PARTS * LANES}}u;
+const ROWS_AT_ONCE: u32 = WORKGROUP / LANES;
+
+fn together(x: f32) -> f32 {
+    var sum = x;
+//#if LANES > 1
+    sum += subgroupShuffleXor(sum, 1u);
+//#end
+//#if LANES > 2
+    sum += subgroupShuffleXor(sum, 2u);
+//#end
+//#if LANES > 4
+    sum += subgroupShuffleXor(sum, 4u);
+//#end
+    return sum;
+}
 
 struct Sizes {
     seq: u32,

@@ -16,9 +16,25 @@ struct MatrixC {
 
 const SHARE: u32 = {{SIZE * SIZE / SUBGROUP}}u;
 
-var<private> held: array<f32, {{32 * 32 / SUBGROUP}}>;
+var<private> held: array<f32, {{OWN_ROWS * OWN_COLUMNS / SUBGROUP}}>;
 var<private> held_length: u32;
 var<private> lane_of_subgroup: u32;
+
+fn value_a(at: u32) -> f16 {
+//#if FOURS
+    return tile_a[at / 4u][at % 4u];
+//#else
+    return tile_a[at];
+//#end
+}
+
+fn value_b(at: u32) -> f16 {
+//#if FOURS
+    return tile_b[at / 4u][at % 4u];
+//#else
+    return tile_b[at];
+//#end
+}
 
 fn load_a(at: u32) -> MatrixA {
     return MatrixA(at);
@@ -46,14 +62,14 @@ fn multiply_add(a: MatrixA, b: MatrixB, c: MatrixC) -> MatrixC {
         var sum = held[c.at + share];
         for (var k = 0u; k < {{SIZE}}u; k++) {
 //#if MODE == 2
-            let x = tile_a[a.at + k * A_STRIDE + row];
+            let x = value_a(a.at + k * A_STRIDE + row);
 //#else
-            let x = tile_a[a.at + row * A_STRIDE + k];
+            let x = value_a(a.at + row * A_STRIDE + k);
 //#end
 //#if MODE == 0
-            let y = tile_b[b.at + column * B_STRIDE + k];
+            let y = value_b(b.at + column * B_STRIDE + k);
 //#else
-            let y = tile_b[b.at + k * B_STRIDE + column];
+            let y = value_b(b.at + k * B_STRIDE + column);
 //#end
             sum = fma(f32(x), f32(y), sum);
         }

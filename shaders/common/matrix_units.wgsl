@@ -9,17 +9,17 @@ alias MatrixC = coop_mat{{SIZE}}x{{SIZE}}<f32, C>;
 
 fn load_a(at: u32) -> MatrixA {
 //#if MODE == 2
-    return coopLoad<MatrixA>(&tile_a[at], A_STRIDE);
+    return coopLoad<MatrixA>(&tile_a[at / {{1 + 3 * FOURS}}u], A_STRIDE / {{1 + 3 * FOURS}}u);
 //#else
-    return coopLoadT<MatrixA>(&tile_a[at], A_STRIDE);
+    return coopLoadT<MatrixA>(&tile_a[at / {{1 + 3 * FOURS}}u], A_STRIDE / {{1 + 3 * FOURS}}u);
 //#end
 }
 
 fn load_b(at: u32) -> MatrixB {
 //#if MODE == 0
-    return coopLoad<MatrixB>(&tile_b[at], B_STRIDE);
+    return coopLoad<MatrixB>(&tile_b[at / {{1 + 3 * FOURS}}u], B_STRIDE / {{1 + 3 * FOURS}}u);
 //#else
-    return coopLoadT<MatrixB>(&tile_b[at], B_STRIDE);
+    return coopLoadT<MatrixB>(&tile_b[at / {{1 + 3 * FOURS}}u], B_STRIDE / {{1 + 3 * FOURS}}u);
 //#end
 }
 

@@ -34,7 +34,7 @@ pub struct Shapes {
 pub struct Roofline {
     /// Read and written together, by a copy of 64 MB.
     pub bytes_per_second: f64,
-    /// Multiplications and additions, by the better of our product and Burn's, 1,024 x 512 x 1,024.
+    /// Multiplications and additions, by the better of our product and Burn's, 2,048 x 1,024 x 1,024.
     pub flops_per_second: f64,
 }
 
@@ -52,16 +52,22 @@ pub struct KernelTiming {
     pub share_of_roofline: f64,
 }
 
-/// Least seconds of `body`, of `runs` after one that compiles: a shared machine disturbs upwards only.
+/// Seconds that are measured at a time at least, if it takes some repetitions: what starting and waiting cost is little beside.
+const MEASURED_SECONDS: f64 = 0.01;
+/// Repetitions at most: work that is ahead of a device takes memory.
+const MOST_REPETITIONS: f64 = 50.0;
+
+/// Least seconds of `body`, of `runs` after two that compile and tell how long one takes: a shared machine disturbs upwards only.
 fn least(device: &Device, runs: usize, mut body: impl FnMut()) -> f64 {
-    let mut time = || {
+    let mut time = |repetitions: usize| {
         let started = Instant::now();
-        body();
+        (0..repetitions).for_each(|_| body());
         let _ = device.sync();
-        started.elapsed().as_secs_f64()
+        started.elapsed().as_secs_f64() / repetitions as f64
     };
-    time();
-    (0..runs).map(|_| time()).fold(f64::INFINITY, f64::min)
+    time(1);
+    let repetitions = (MEASURED_SECONDS / time(1)).clamp(1.0, MOST_REPETITIONS).ceil() as usize;
+    (0..runs).map(|_| time(repetitions)).fold(f64::INFINITY, f64::min)
 }
 
 /// Measures what `device` does at best.
@@ -69,7 +75,7 @@ pub fn roofline(device: &Device, runs: usize) -> Roofline {
     let length = 1 << 24;
     let values = random(1, [length], device);
     let copy = least(device, runs, || drop(values.clone().mul_scalar(1.5)));
-    let [m, n, k] = [1024, 1024, 512];
+    let [m, n, k] = [2048, 1024, 1024];
     let (a, b, bias) = (random(2, [m, k], device), random(3, [n, k], device), Tensor::zeros([n], device));
     let ours = least(device, runs, || drop(linear(a.clone(), b.clone(), bias.clone())));
     let burns = least(device, runs, || drop(a.clone().matmul(b.clone().transpose())));

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Packs what a bare Linux machine with a card needs to measure Electra (README.md). usage: pack.sh OUT
-# OUT gets the program, the test executables (xz), golden values, a small dataset, the Vulkan loader (Debian's) and the scripts.
+# OUT gets the program, the test executables (xz), golden values, a small dataset, the Vulkan loader with what a driver needs
+# beside it (Debian's), and the scripts.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../../.." && pwd)
@@ -35,7 +36,10 @@ python3 "$here/corpus.py" >"$out/corpus.txt"
 rm -r "$out/corpus.txt" "$out/tokenizer"
 
 cp "$here/run.sh" "$here/torch_step.py" "$here/summary.py" "$out/"
-if ! (cd "$out" && apt-get download libvulkan1 >/dev/null 2>&1); then
-    echo "note: no Vulkan loader packed (apt-get download libvulkan1 failed): the machine must have one" >&2
+# What a bare server lacks: the loader, and the libraries that NVIDIA's driver is linked with, though nothing is shown.
+libraries="libvulkan1 libegl1 libglvnd0 libopengl0 libgl1 libglx0 libgles2 libx11-6 libxext6 libxcb1 libxau6 libxdmcp6 libbsd0 libmd0"
+mkdir -p "$out/libraries"
+if ! (cd "$out/libraries" && apt-get download $libraries >/dev/null 2>&1); then
+    echo "note: no Vulkan loader packed (apt-get download $libraries failed): the machine must have one" >&2
 fi
 du -sh "$out"

@@ -15,12 +15,12 @@ for packed in "$here"/*.xz; do
         python3 -c 'import lzma, sys; sys.stdout.buffer.write(lzma.open(sys.argv[1]).read())' "$packed" >"$work/$name"
     chmod +x "$work/$name"
 done
-if ! ldconfig -p | grep -q libvulkan.so.1; then
-    for package in "$here"/libvulkan1*.deb; do [ -f "$package" ] && dpkg -x "$package" /; done
-    ldconfig
-fi
+# Beside the machine's own libraries, not over them: what it lacks is found there.
+for package in "$here"/libraries/*.deb; do [ -f "$package" ] && dpkg -x "$package" "$work/libraries"; done
+folders=$(find "$work/libraries" -name '*.so*' -printf '%h\n' 2>/dev/null | sort -u | paste -sd:)
+export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}/usr/local/nvidia/lib64:$folders
 # NVIDIA's driver may lie where the loader does not look.
-if ! ls /usr/share/vulkan/icd.d/nvidia* /etc/vulkan/icd.d/nvidia* >/dev/null 2>&1; then
+if [ -z "$(ls /usr/share/vulkan/icd.d/nvidia* /etc/vulkan/icd.d/nvidia* 2>/dev/null)" ]; then
     driver=$(find /usr /opt -name 'nvidia_icd*.json' 2>/dev/null | head -n 1)
     [ -n "$driver" ] && export VK_ADD_DRIVER_FILES=$driver
 fi
@@ -48,21 +48,27 @@ step() { # NAME SECONDS PRESET BATCH SEQ FURTHER...
     shift 5
     part "$name" "$limit" "$electra" bench step --preset "$of" --batch "$examples" --seq "$tokens" --device gpu --json "$@"
 }
+# At a rate at which rounding stays rounding: where a run's losses leap, two devices leap apart.
 train() { # NAME SECONDS DEVICE
     part "$1" "$2" "$electra" --quiet pretrain --preset tiny --data "$here/data" --out "$work/$1" --device "$3" \
         --set train.steps="$steps" --set train.warmup_steps=$((steps / 10)) --set train.log_every=$((steps / 10)) \
-        --set train.validate_every=0 --set train.batch_size=$((quick == 1 ? 4 : 32)) --set train.micro_batch=$((quick == 1 ? 4 : 32))
+        --set train.learning_rate=2e-4 --set train.validate_every=0 --set train.batch_size=$((quick == 1 ? 4 : 32)) --set train.micro_batch=$((quick == 1 ? 4 : 32))
     cp "$work/$1/metrics.jsonl" "$results/$1.jsonl" 2>/dev/null
 }
 
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader >"$results/card.txt" 2>/dev/null
 part devices 20 "$electra" devices --json
+if ! grep -q '"backend": "vulkan"' "$results/devices.out"; then
+    echo "no adapter was found; what the Vulkan loader says (loader.err):" >&2
+    VK_LOADER_DEBUG=error,driver "$electra" devices >/dev/null 2>"$results/loader.err"
+    tail -n 20 "$results/loader.err" | cut -c1-300 >&2
+fi
 part verify 90 "$electra" devices --verify --json
 part kernel_tests 90 "$work/electra_kernels" gpu:: --test-threads 4
 part golden_tests 90 "$work/tests" golden --test-threads 2
 step step_f32 60 $preset $batch $seq --no-plain --profile
 step step_f16 60 $preset $batch $seq --no-plain --precision f16 --profile
-part torch 120 python3 "$here/torch_step.py" $batch $seq
+part torch 180 python3 "$here/torch_step.py" $batch $seq
 train train_gpu 60 gpu
 train train_cpu 90 cpu
 part kernels 60 "$electra" bench kernels --preset $preset --batch $batch --seq $seq --device gpu --json

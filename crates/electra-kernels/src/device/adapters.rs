@@ -208,10 +208,11 @@ pub(super) fn units_of(found: &Found) -> Option<Units> {
     let subgroups = [info.subgroup_min_size as usize, info.subgroup_max_size as usize];
     let most_lanes = limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x) as usize;
     let workgroup_bytes = limits.max_compute_workgroup_storage_size as usize;
+    // In Vulkan matrices are loaded from arrays of vectors too; in Metal from arrays of their own kind alone.
+    let takes_fours = info.backend == wgpu::Backend::Vulkan;
     fitting_sizes(&found.adapter.cooperative_matrix_properties())
         .into_iter()
-        .map(|size| Units { size, subgroups, is_emulated: false })
-        .find(|units| units.fit(most_lanes, workgroup_bytes))
+        .find_map(|size| Units::new(size, subgroups, takes_fours, most_lanes, workgroup_bytes))
 }
 
 /// Of `offered`, the sizes of square matrices of f16 with sums in f32, larger ones first: they read less for a product.

@@ -277,7 +277,8 @@ fn request(found: &Found) -> Result<Device, String> {
         backend: found.adapter.get_info().backend,
     };
     let device = Device::wgpu_options().setup(setup).init().map_err(|error| error.to_string())?;
-    let traits = Traits { units: units_of(found), subgroup: subgroup_of(found) };
+    let workgroup_bytes = found.adapter.limits().max_compute_workgroup_storage_size as usize;
+    let traits = Traits { units: units_of(found), subgroup: subgroup_of(found), workgroup_bytes };
     let adapter = adapter::register(&device, traits, wgpu_device);
     for_tests::inject(&adapter);
     Ok(device)

@@ -27,6 +27,8 @@ pub(crate) struct Traits {
     pub(crate) units: Option<Units>,
     /// Lanes of a subgroup, where all have as many and hand values on to one another.
     pub(crate) subgroup: Option<usize>,
+    /// Bytes of memory that a workgroup may share; 0 where nobody said.
+    pub(crate) workgroup_bytes: usize,
 }
 
 /// An adapter that was opened.

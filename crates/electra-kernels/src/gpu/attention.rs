@@ -24,6 +24,37 @@ const SOFTWARE_ROWS: usize = 4;
 /// for four of 32 vectors.
 const MOST_PARTS_OF_ROWS: usize = 16;
 
+/// How a kernel goes about its rows on a card whose subgroups hand values on.
+struct OnCard {
+    /// Rows of an invocation, or of those that have them together.
+    rows: usize,
+    /// Values of a row that each of these holds of every array at most.
+    own: usize,
+}
+
+/// What was fastest on an H100 at heads of 64 (docs/PERFORMANCE.md): a kernel that holds more arrays of a row holds fewer values.
+const FORWARD_ON_CARD: OnCard = OnCard { rows: 2, own: 32 };
+const BACKWARD_QUERY_ON_CARD: OnCard = OnCard { rows: 2, own: 16 };
+const BACKWARD_KEY_ON_CARD: OnCard = OnCard { rows: 1, own: 16 };
+
+impl OnCard {
+    /// Rows and lanes, for rows of so many parts of `width` values; one of each without subgroups.
+    fn rows_and_lanes(&self, parts: usize, width: usize, subgroup: Option<usize>) -> (usize, usize) {
+        let Some(subgroup) = subgroup else { return (1, 1) };
+        let fits = |&lanes: &usize| parts.is_multiple_of(lanes) && subgroup.is_multiple_of(lanes);
+        let mut all = [1, 2, 4, 8].into_iter().filter(fits);
+        let fewest = all.clone().find(|lanes| parts / lanes * width <= self.own);
+        // Where no number of lanes is enough, as many as can be, and a row at a time.
+        fewest.map_or_else(|| (1, all.next_back().unwrap_or(1)), |lanes| (self.rows, lanes))
+    }
+}
+
+#[cfg(all(test, not(target_family = "wasm")))]
+thread_local! {
+    /// Workgroup, rows and lanes of a test's choice.
+    static FORCED: std::cell::Cell<Option<(usize, usize, usize)>> = const { std::cell::Cell::new(None) };
+}
+
 /// Sizes of an attention, and where its heads lie.
 #[derive(Debug, Clone)]
 pub(crate) struct Shape {
@@ -60,6 +91,7 @@ impl Shape {
     fn launch<'a>(
         &self,
         shader: &'static Shader,
+        on_card: &OnCard,
         per_value: usize,
         buffers: impl IntoIterator<Item = &'a CubeTensor>,
     ) -> (Launch<'a>, u32, usize) {
@@ -67,18 +99,24 @@ impl Shape {
         let is_vector = [self.head_dim, self.stride].into_iter().chain(self.offsets).all(|x| x.is_multiple_of(4));
         let width = if is_vector { 4 } else { 1 };
         let parts = self.head_dim / width;
-        let (workgroup, rows) = match is_software(buffers[0]) {
-            true if parts <= MOST_PARTS_OF_ROWS => (8, SOFTWARE_ROWS),
-            true => (8, 1),
-            false => (64, 1),
+        let (workgroup, rows, lanes) = match is_software(buffers[0]) {
+            true if parts <= MOST_PARTS_OF_ROWS => (8, SOFTWARE_ROWS, 1),
+            true => (8, 1, 1),
+            false => {
+                let (rows, lanes) = on_card.rows_and_lanes(parts, width, adapter::of(buffers[0]).subgroup);
+                (64, rows, lanes)
+            }
         };
-        let blocks = self.seq.div_ceil(workgroup * rows);
+        #[cfg(all(test, not(target_family = "wasm")))]
+        let (workgroup, rows, lanes) = FORCED.get().unwrap_or((workgroup, rows, lanes));
+        let blocks = self.seq.div_ceil(workgroup / lanes * rows);
         let mut launch = Launch::new(shader)
             .define("VECTOR", is_vector)
-            .define("PARTS", parts as i64)
+            .define("PARTS", (parts / lanes) as i64)
+            .define("LANES", lanes as i64)
             .define("ROWS", rows as i64)
             .define("JOINED", self.is_joined())
-            .define("SHARES", workgroup == 8 && adapter::of(buffers[0]).subgroup == Some(8))
+            .define("SHARES", workgroup == 8 && lanes == 1 && adapter::of(buffers[0]).subgroup == Some(8))
             .define("DROPOUT", self.noise.is_some())
             .size(self.seq)
             .size(self.heads)
@@ -108,7 +146,8 @@ impl Shape {
 pub(crate) fn forward(shape: &Shape, qkv: &[CubeTensor], mask: &CubeTensor) -> (CubeTensor, CubeTensor) {
     let output = shape.output(mask);
     let rows = empty(mask, [shape.batch * (2 * shape.heads + 1) * shape.seq]);
-    let (launch, workgroup, groups) = shape.launch(&FORWARD, 4, qkv.iter().chain([mask, &output, &rows]));
+    let (launch, workgroup, groups) =
+        shape.launch(&FORWARD, &FORWARD_ON_CARD, 4, qkv.iter().chain([mask, &output, &rows]));
     launch.run(workgroup, groups);
     (output, rows)
 }
@@ -122,11 +161,11 @@ pub(crate) fn backward(
 ) -> Vec<CubeTensor> {
     let results: Vec<CubeTensor> = qkv.iter().map(|x| empty(x, matrix(x))).collect();
     let of_queries = qkv.iter().chain([output, gradient, rows, &results[0]]);
-    let (launch, workgroup, groups) = shape.launch(&BACKWARD_QUERY, 6, of_queries);
+    let (launch, workgroup, groups) = shape.launch(&BACKWARD_QUERY, &BACKWARD_QUERY_ON_CARD, 6, of_queries);
     launch.run(workgroup, groups);
     let of_keys_and_values = if shape.is_joined() { &results } else { &results[1..] };
     let buffers = qkv.iter().chain([gradient, rows]).chain(of_keys_and_values);
-    let (launch, workgroup, groups) = shape.launch(&BACKWARD_KEY, 8, buffers);
+    let (launch, workgroup, groups) = shape.launch(&BACKWARD_KEY, &BACKWARD_KEY_ON_CARD, 8, buffers);
     launch.run(workgroup, groups);
     results
 }
@@ -212,5 +251,32 @@ mod tests {
     #[test]
     fn examples_without_any_token_give_zero() {
         check("padding", [3, 6, 2, 4], &[0, 6, 0], 0.2, false);
+    }
+
+    #[test]
+    fn rows_shared_among_lanes_match_the_reference() {
+        for (forced, head_dim) in
+            [((8, 1, 2), 16), ((16, 1, 4), 32), ((16, 2, 4), 64), ((8, 2, 8), 64), ((16, 1, 2), 6)]
+        {
+            super::FORCED.set(Some(forced));
+            check("lanes", [2, 21, 2, head_dim], &[21, 13], 0.1, false);
+            super::FORCED.set(None);
+        }
+    }
+
+    #[test]
+    fn a_row_is_shared_among_as_few_lanes_as_hold_it() {
+        use super::{BACKWARD_KEY_ON_CARD as KEY, BACKWARD_QUERY_ON_CARD as QUERY, FORWARD_ON_CARD as FORWARD};
+        let of = |on_card: &super::OnCard, head_dim: usize, subgroup| {
+            let width = if head_dim.is_multiple_of(4) { 4 } else { 1 };
+            on_card.rows_and_lanes(head_dim / width, width, subgroup)
+        };
+        for subgroup in [Some(32), Some(64), Some(8)] {
+            assert_eq!([&FORWARD, &QUERY, &KEY].map(|kernel| of(kernel, 64, subgroup)), [(2, 2), (2, 4), (1, 4)]);
+            assert_eq!([&FORWARD, &QUERY, &KEY].map(|kernel| of(kernel, 128, subgroup)), [(2, 4), (2, 8), (1, 8)]);
+        }
+        assert_eq!(of(&FORWARD, 16, Some(32)), (2, 1));
+        assert_eq!(of(&KEY, 19, Some(32)), (1, 1), "a prime number of values");
+        assert_eq!(of(&FORWARD, 64, None), (1, 1), "no subgroups");
     }
 }

@@ -312,7 +312,7 @@ mod tests {
         // The mode whose workgroups do most: tiles, sums, and adding both to what is there.
         let [m, n, k] = [150, 200, 70];
         let (a, b) = (upload(&device, &random(1, m * k), [k, m]), upload(&device, &random(2, n * k), [k, n]));
-        for form in [Form::Direct { shares: true }, Form::Staged(1), Form::Staged(3)] {
+        for form in [Form::Direct { shares: true }, Form::staged(1), Form::staged(3)] {
             let run = || {
                 let sums = upload(&device, &random(4, m), [1, m]);
                 let into = Some(upload(&device, &random(3, m * n), [m, n]));

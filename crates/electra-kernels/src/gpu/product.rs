@@ -12,7 +12,7 @@ use super::{
     matrix, rows,
     shader::{Shader, shader},
     stride,
-    units::{self, Units},
+    units::{Shares, Units},
 };
 use crate::precision::{self, Precision};
 
@@ -39,14 +39,49 @@ pub(crate) enum Form {
         /// Lanes read A for one another: each its own part, handed on through the subgroup.
         shares: bool,
     },
-    /// With `k` cut into so many parts.
-    Staged(usize),
-    /// On matrix units, in half precision only.
-    Matrix {
-        units: Units,
+    Staged {
+        tile: Tile,
         /// Into so many `k` is cut.
         parts: usize,
     },
+    /// On matrix units, in half precision only.
+    Matrix {
+        units: Units,
+        shares: Shares,
+        /// Into so many `k` is cut.
+        parts: usize,
+    },
+}
+
+/// What a workgroup of the staged form computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tile {
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    /// Products that are staged at a time.
+    pub(crate) depth: usize,
+}
+
+impl Tile {
+    /// What every adapter has room for.
+    pub(crate) const SMALL: Self = Self { rows: 64, columns: 64, depth: 8 };
+    pub(crate) const LARGE: Self = Self { rows: 128, columns: 128, depth: 16 };
+    pub(crate) const ALL: [Self; 2] = [Self::SMALL, Self::LARGE];
+
+    /// Whether a workgroup that shares so many bytes holds the operands' tiles, of f32.
+    pub(crate) fn fits(&self, workgroup_bytes: usize) -> bool {
+        4 * self.depth * (self.rows + self.columns + 8) <= workgroup_bytes.max(16 << 10)
+    }
+
+    /// 8 x 8 results each.
+    fn invocations(&self) -> usize {
+        self.rows * self.columns / 64
+    }
+
+    /// Blocks of 4 x 4 values that an invocation stages at a time, of either operand.
+    fn turns(&self) -> usize {
+        ((self.rows + self.columns) * self.depth / 16).div_ceil(self.invocations())
+    }
 }
 
 /// What becomes of the sums of products.
@@ -68,6 +103,13 @@ pub(crate) struct Epilogue<'a> {
     pub(crate) accumulate: bool,
 }
 
+impl Form {
+    /// The staged form with the tile that every adapter has room for.
+    pub(crate) fn staged(parts: usize) -> Self {
+        Self::Staged { tile: Tile::SMALL, parts }
+    }
+}
+
 impl Epilogue<'_> {
     /// Whether the result is no more than sums of products, added to what is there or not.
     fn is_bare(&self) -> bool {
@@ -77,15 +119,15 @@ impl Epilogue<'_> {
 
 /// Invocations of a workgroup of the direct form: as many as a software adapter's vectors hold values.
 const LANES: usize = 8;
-/// Results of a workgroup of the other forms, along either side.
-const TILE: usize = units::TILE;
 /// Length of k below which it is not worth cutting.
-const SHORTEST_PART: usize = 512;
+const SHORTEST_PART: usize = 256;
 /// Length of k that a workgroup goes through at most in one launch of a weight's gradient, a multiple of where bindings may
 /// begin: 34 MFLOP, so that a dispatch of as much work as one may have keeps a large card busy too.
 const LONGEST_PART: usize = 4096;
-/// Workgroups that keep a large card busy.
-const MANY_GROUPS: usize = 512;
+/// Workgroups into which a product with a small result is cut, to keep a large card busy.
+const MANY_GROUPS: usize = 256;
+/// Workgroups of the larger tile that keep a large card busy as they are; below, smaller ones share the work.
+const ENOUGH_GROUPS: usize = 128;
 
 /// The form for a product of this size on the adapter of `like`. `is_bare`: nothing happens to the sums on the way, so
 /// that parts of k may be added up afterwards.
@@ -97,16 +139,35 @@ pub(crate) fn form(like: &CubeTensor, mode: Mode, [m, n, k]: [usize; 3], is_bare
         return if turns <= SOFTWARE_TURNS {
             Form::Direct { shares }
         } else {
-            Form::Staged(k.div_ceil(SOFTWARE_TURNS / 4))
+            Form::staged(k.div_ceil(SOFTWARE_TURNS / 4))
         };
     }
-    let tiles = m.div_ceil(TILE) * n.div_ceil(TILE);
     // A weight's gradient, and that of the rows before logits, have a long k and a small result.
-    let parts = if is_bare { (MANY_GROUPS / tiles).min(k / SHORTEST_PART).max(1) } else { 1 };
-    let units = if precision::current() == Precision::F16 { adapter::of(like).units } else { None };
-    match units {
-        Some(units) if adapter::runs(Kernel::MatrixUnits, like) => Form::Matrix { units, parts },
-        _ => Form::Staged(parts),
+    let cut = |rows, columns| {
+        let tiles = m.div_ceil(rows) * n.div_ceil(columns);
+        let parts = if is_bare { (MANY_GROUPS / tiles).min(k / SHORTEST_PART).max(1) } else { 1 };
+        (parts, tiles * parts >= ENOUGH_GROUPS)
+    };
+    let traits = adapter::of(like);
+    let units = traits.units.filter(|_| precision::current() == Precision::F16);
+    match units.filter(|_| adapter::runs(Kernel::MatrixUnits, like)) {
+        Some(units) => {
+            let larger = if n > Shares::NARROW.columns { Shares::LARGE } else { Shares::NARROW };
+            let (parts, is_enough) = cut(larger.rows, larger.columns);
+            if is_enough && units.have_room_for(&larger) {
+                return Form::Matrix { units, shares: larger, parts };
+            }
+            let shares = Shares::SMALL;
+            Form::Matrix { units, shares, parts: cut(shares.rows, shares.columns).0 }
+        }
+        None => {
+            let (parts, is_enough) = cut(Tile::LARGE.rows, Tile::LARGE.columns);
+            if is_enough && Tile::LARGE.fits(traits.workgroup_bytes) {
+                return Form::Staged { tile: Tile::LARGE, parts };
+            }
+            let tile = Tile::SMALL;
+            Form::Staged { tile, parts: cut(tile.rows, tile.columns).0 }
+        }
     }
 }
 
@@ -119,7 +180,7 @@ pub(crate) fn product(mode: Mode, a: &CubeTensor, b: &CubeTensor, epilogue: Epil
     let is_dense = epilogue.into.as_ref().is_none_or(|into| stride(into) == n);
     let form = form(a, mode, [m, n, k], epilogue.is_bare() && is_dense);
     match form {
-        Form::Staged(parts) | Form::Matrix { parts, .. }
+        Form::Staged { parts, .. } | Form::Matrix { parts, .. }
             if mode == Mode::TransposedA && k > LONGEST_PART * parts && !is_software(a) =>
         {
             in_sections(LONGEST_PART * parts, form, a, b, epilogue)
@@ -170,7 +231,7 @@ pub(crate) fn product_in(form: Form, mode: Mode, a: &CubeTensor, b: &CubeTensor,
     assert_eq!(stride(b), matrix(b)[1], "product: the rows of B lie side by side");
     let parts = match form {
         Form::Direct { .. } => 1,
-        Form::Staged(parts) | Form::Matrix { parts, .. } => parts,
+        Form::Staged { parts, .. } | Form::Matrix { parts, .. } => parts,
     };
     let is_half = precision::current() == Precision::F16;
     assert!(parts == 1 || is_bare, "product: parts of k are only added up, so nothing can follow them on the way");
@@ -184,6 +245,12 @@ pub(crate) fn product_in(form: Form, mode: Mode, a: &CubeTensor, b: &CubeTensor,
     let side_by_side = if mode == Mode::TransposedA { m } else { k };
     let vector_a = side_by_side.is_multiple_of(4) && a_stride.is_multiple_of(4);
     let vector_b = if mode == Mode::TransposedB { k } else { n }.is_multiple_of(4);
+    // The other forms write in fours where rows of results begin at multiples of four; the sums of columns lie behind.
+    let vector_result = !matches!(form, Form::Direct { .. })
+        && n.is_multiple_of(4)
+        && result_stride.is_multiple_of(4)
+        && (sums.is_none() || m.is_multiple_of(4));
+    let sum_groups = |lanes: usize| has_sums * m.div_ceil(if vector_result { 4 * lanes } else { lanes });
     // With all that the forms share: `blocks` of rows and of columns.
     let launch = |shader, blocks: [usize; 2]| {
         let launch = Launch::new(shader).buffer(a).buffer(b).buffer(split.as_ref().unwrap_or(&result));
@@ -193,7 +260,7 @@ pub(crate) fn product_in(form: Form, mode: Mode, a: &CubeTensor, b: &CubeTensor,
             Some(sums) if parts == 1 => launch.buffer(sums),
             _ => launch,
         };
-        let launch = launch.define("HALF", is_half);
+        let launch = launch.define("HALF", is_half).define("VECTOR_RESULT", vector_result);
         let launch = launch.define("MODE", mode as i64).define("GELU", gelu).define("ACCUMULATE", accumulate);
         let launch = launch.work(2.0 * m as f64 * n as f64 * k as f64);
         let sizes = [m, n, k, blocks[0], blocks[1], part, a_stride, result_stride];
@@ -212,7 +279,7 @@ pub(crate) fn product_in(form: Form, mode: Mode, a: &CubeTensor, b: &CubeTensor,
             let (most, width) = if mode != Mode::TransposedB && vector_b { (64, n / 4) } else { (256, n) };
             let columns = (most / rows.max(16)).min(width.div_ceil(LANES).next_power_of_two());
             let (row_blocks, column_blocks) = (m.div_ceil(rows), width.div_ceil(columns * LANES));
-            let groups = row_blocks * column_blocks + has_sums * m.div_ceil(LANES);
+            let groups = row_blocks * column_blocks + sum_groups(LANES);
             let unroll = if k.is_multiple_of(4) { 4 } else { 1 };
             // What a turn reads of A: rows, or of each k the values of all rows.
             let per_k = if vector_a { rows.div_ceil(4) } else { rows };
@@ -227,26 +294,36 @@ pub(crate) fn product_in(form: Form, mode: Mode, a: &CubeTensor, b: &CubeTensor,
                 .define("PER_K", per_k as i64)
                 .run(LANES as u32, groups);
         }
-        Form::Staged(_) => {
-            let (row_blocks, column_blocks) = (m.div_ceil(TILE), n.div_ceil(TILE));
-            let groups = (row_blocks * column_blocks + has_sums * m.div_ceil(TILE)) * parts;
+        Form::Staged { tile, .. } => {
+            let (row_blocks, column_blocks) = (m.div_ceil(tile.rows), n.div_ceil(tile.columns));
+            let groups = (row_blocks * column_blocks + sum_groups(tile.invocations())) * parts;
             launch(&STAGED, [row_blocks, column_blocks])
-                .define("VECTOR_A", 0)
-                .define("VECTOR_B", 0)
-                .run(TILE as u32, groups);
+                .define("VECTOR_A", vector_a)
+                .define("VECTOR_B", vector_b)
+                .define("ROWS", tile.rows as i64)
+                .define("COLUMNS", tile.columns as i64)
+                .define("DEPTH", tile.depth as i64)
+                .define("TURNS", tile.turns() as i64)
+                .run(tile.invocations() as u32, groups);
         }
-        Form::Matrix { units, .. } => {
+        Form::Matrix { units, shares, .. } => {
             assert!(is_half, "product: matrix units take half precision");
-            let (row_blocks, column_blocks) = (m.div_ceil(TILE), n.div_ceil(TILE));
-            let groups = (row_blocks * column_blocks + has_sums * m.div_ceil(units.lanes())) * parts;
+            let (row_blocks, column_blocks) = (m.div_ceil(shares.rows), n.div_ceil(shares.columns));
+            let lanes = units.lanes(&shares);
+            let groups = (row_blocks * column_blocks + sum_groups(lanes)) * parts;
             launch(&MATRIX, [row_blocks, column_blocks])
                 .define("VECTOR_A", vector_a)
                 .define("VECTOR_B", vector_b)
+                .define("ROWS", shares.rows as i64)
+                .define("COLUMNS", shares.columns as i64)
+                .define("OWN_ROWS", shares.own[0] as i64)
+                .define("OWN_COLUMNS", shares.own[1] as i64)
+                .define("FOURS", units.takes_fours)
                 .define("SIZE", units.size as i64)
-                .define("STRIPS", units.most_subgroups() as i64)
+                .define("STRIPS", units.most_subgroups(&shares) as i64)
                 .define("EMULATED", units.is_emulated)
                 .define("SUBGROUP", units.subgroups[0] as i64)
-                .run(units.lanes() as u32, groups);
+                .run(lanes as u32, groups);
         }
     }
     if let Some(split) = &split {
@@ -342,7 +419,8 @@ pub(super) mod tests {
                 let (a, b) = (random(1, m * k), random(2, n * k));
                 let expected = exact(mode, &a, &b, [m, n, k]);
                 let (a, b) = (upload(&device, &a, of_a), upload(&device, &b, of_b));
-                for form in [ALONE, SHARED, Form::Staged(1), Form::Staged(3)] {
+                let large = Form::Staged { tile: Tile::LARGE, parts: 1 };
+                for form in [ALONE, SHARED, Form::staged(1), Form::staged(3)].into_iter().chain([large]) {
                     let what = format!("{form:?} {mode:?} {m} x {n} x {k}");
                     let found = download(product_in(form, mode, &a, &b, Epilogue::default()));
                     let error = error(&found, &expected);
@@ -356,6 +434,10 @@ pub(super) mod tests {
     #[test]
     fn half_precision_rounds_what_it_reads_and_nothing_else() {
         let Some(device) = device() else { return };
+        // A card's compiler may leave out a rounding whose result is widened at once, as the direct form's is: that one runs on
+        // software adapters alone. What goes through workgroup memory is rounded.
+        let direct = if is_software(&upload(&device, &[0.0], [1, 1])) { vec![ALONE, SHARED] } else { Vec::new() };
+        let forms = |staged: &[Form]| direct.iter().chain(staged).copied().collect::<Vec<Form>>();
         let rounded =
             |values: &[f64]| -> Vec<f64> { values.iter().map(|&x| half::f16::from_f64(x).to_f64()).collect() };
         for [m, n, k] in [[7, 5, 3], [9, 68, 16], [65, 37, 100], [3, 256, 1100]] {
@@ -364,7 +446,7 @@ pub(super) mod tests {
                 let (a, b) = (random(1, m * k), random(2, n * k));
                 let expected = exact(mode, &rounded(&a), &rounded(&b), [m, n, k]);
                 let (a, b) = (upload(&device, &a, of_a), upload(&device, &b, of_b));
-                for form in [ALONE, SHARED, Form::Staged(1), Form::Staged(3)] {
+                for form in forms(&[Form::staged(1), Form::staged(3)]) {
                     let run = || product_in(form, mode, &a, &b, Epilogue::default());
                     let error = error(&download(with_precision(Precision::F16, run)), &expected);
                     assert!(error < 2e-6, "{form:?} {mode:?} {m} x {n} x {k}: {error}");
@@ -373,7 +455,7 @@ pub(super) mod tests {
         }
         // What f16 cannot hold becomes infinite, so that nobody takes it for a number.
         let (huge, one) = (upload(&device, &[7e4, 1.0], [1, 2]), upload(&device, &[1.0, 1.0], [1, 2]));
-        for form in [ALONE, SHARED, Form::Staged(1)] {
+        for form in forms(&[Form::staged(1)]) {
             let run = || product_in(form, Mode::TransposedB, &huge, &one, Epilogue::default());
             assert_eq!(download(with_precision(Precision::F16, run)), [f64::INFINITY], "{form:?}");
         }
@@ -392,7 +474,7 @@ pub(super) mod tests {
                     let (all, b) = (random(1, rows * wide), random(2, n * k));
                     let a: Vec<f64> = (0..rows * own).map(|i| all[i / own * wide + 64 + i % own]).collect();
                     let (all, b_) = (on(&all, [rows, wide]), on(&b, of_b));
-                    for form in [ALONE, SHARED, Form::Staged(1), Form::Staged(2)] {
+                    for form in [ALONE, SHARED, Form::staged(1), Form::staged(2)] {
                         let found = product_in(form, mode, &columns(&all, 64, own), &b_, Epilogue::default());
                         let error = error(&download(found), &exact(mode, &a, &b, [m, n, k]));
                         assert!(error < 2e-6, "{form:?} {mode:?} {m} x {n} x {k} of {wide}: {error}");
@@ -404,7 +486,7 @@ pub(super) mod tests {
                 for (i, value) in exact(Mode::TransposedB, &a, &b, [m, n, k]).into_iter().enumerate() {
                     expected[i / n * wide + 64 + i % n] = value;
                 }
-                for form in [ALONE, SHARED, Form::Staged(1)] {
+                for form in [ALONE, SHARED, Form::staged(1)] {
                     let all = on(&before, [m, wide]);
                     let into = Some(columns(&all, 64, n));
                     let epilogue = Epilogue { into, ..Epilogue::default() };
@@ -428,7 +510,7 @@ pub(super) mod tests {
         // A as columns of a wider matrix, as gradients of queries, keys and values lie.
         let wide: Vec<f64> = (0..k).flat_map(|p| [vec![9.0; 64], a[p * m..(p + 1) * m].to_vec()]).flatten().collect();
         let (a, b) = (columns(&upload(&device, &wide, [k, 64 + m]), 64, m), upload(&device, &b, [k, n]));
-        for form in [Form::Staged(1), Form::Staged(2), ALONE] {
+        for form in [Form::staged(1), Form::staged(2), ALONE] {
             let into = Some(upload(&device, &before[..m * n], [m, n]));
             let sums = upload(&device, &before[m * n..], [1, m]);
             let epilogue = Epilogue { sums: Some(&sums), into, accumulate: true, ..Epilogue::default() };
@@ -448,7 +530,7 @@ pub(super) mod tests {
             let with_bias: Vec<f64> = plain.iter().enumerate().map(|(i, x)| x + bias[i % n]).collect();
             let on = |values: &[f64], shape| upload(&device, values, shape);
             let (a_, b_, bias_, z_) = (on(&a, [m, k]), on(&b, [n, k]), on(&bias, [1, n]), on(&z, [m, n]));
-            for form in [ALONE, SHARED, Form::Staged(1)] {
+            for form in [ALONE, SHARED, Form::staged(1)] {
                 let close = |found: CubeTensor, expected: &[f64], what: &str| {
                     let error = error(&download(found), expected);
                     assert!(error < 2e-6, "{form:?} {what} {m} x {n} x {k}: {error}");
@@ -472,7 +554,7 @@ pub(super) mod tests {
             let (a, b) = (random(5, k * m), random(6, k * n));
             let (a_, b_) = (on(&a, [k, m]), on(&b, [k, n]));
             let expected: Vec<f64> = (0..m).map(|row| (0..k).map(|p| a[p * m + row]).sum()).collect();
-            for form in [ALONE, SHARED, Form::Staged(1), Form::Staged(2)] {
+            for form in [ALONE, SHARED, Form::staged(1), Form::staged(2)] {
                 let sums = empty(&a_, [m]);
                 let found = product_in(
                     form,

@@ -78,6 +78,7 @@ const COMMON: &[(&str, &str)] = common![
     "noise_part",
     "part",
     "product",
+    "product_fours",
     "reduce"
 ];
 

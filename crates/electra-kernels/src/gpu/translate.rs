@@ -32,8 +32,8 @@ pub(super) fn check(name: &str, source: &str) {
         seen.len()
     };
     let has_matrices = source.contains("enable wgpu_cooperative_matrix;");
-    // Of software adapters alone, where browsers have no say.
-    let has_subgroups = source.contains("subgroupBroadcast(");
+    // Only where the adapter is known to have them, so that browsers have no say.
+    let has_subgroups = ["subgroupBroadcast(", "subgroupShuffleXor("].iter().any(|call| source.contains(call));
     if let Some(folder) = std::env::var_os("ELECTRA_SHADERS_TO").filter(|_| !has_matrices && !has_subgroups) {
         let path = Path::new(&folder).join(format!("{}_{number:03}.wgsl", name.rsplit(':').next().unwrap_or(name)));
         std::fs::write(&path, source).unwrap_or_else(|error| panic!("{}: {error}", path.display()));

@@ -12,37 +12,73 @@ pub(crate) struct Units {
     pub(crate) size: usize,
     /// Invocations of the narrowest and of the widest subgroup.
     pub(crate) subgroups: [usize; 2],
+    /// Whether units load from arrays of vectors of four, so that tiles are written four values at a time.
+    pub(crate) takes_fours: bool,
+    /// Invocations of a workgroup at most, and the memory that it may share.
+    pub(crate) most_lanes: usize,
+    pub(crate) workgroup_bytes: usize,
     /// Whether plain WGSL takes their place, for tests. Such units are never registered.
     pub(crate) is_emulated: bool,
 }
 
-/// Results that a workgroup computes, along either side.
-pub(crate) const TILE: usize = 64;
-/// Subgroups that a tile is divided among.
-const QUARTERS: usize = 4;
+/// The results of a workgroup, and how they are shared among its subgroups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shares {
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    /// Rows and columns of a subgroup.
+    pub(crate) own: [usize; 2],
+}
+
+impl Shares {
+    /// What every adapter has room for.
+    pub(crate) const SMALL: Self = Self { rows: 64, columns: 64, own: [32, 32] };
+    pub(crate) const NARROW: Self = Self { rows: 128, columns: 64, own: [32, 32] };
+    pub(crate) const LARGE: Self = Self { rows: 128, columns: 128, own: [32, 64] };
+    pub(crate) const ALL: [Self; 3] = [Self::SMALL, Self::NARROW, Self::LARGE];
+
+    /// Subgroups at work.
+    fn count(&self) -> usize {
+        self.rows / self.own[0] * (self.columns / self.own[1])
+    }
+}
 
 impl Units {
-    /// Invocations of a workgroup: enough for four subgroups, whatever width the driver gives them.
-    pub(crate) fn lanes(&self) -> usize {
-        QUARTERS * self.subgroups[1]
-    }
-
-    /// Subgroups that a workgroup has at most.
-    pub(crate) fn most_subgroups(&self) -> usize {
-        self.lanes() / self.subgroups[0]
-    }
-
-    /// Whether the shader can be had for these: a workgroup's invocations share a tile's 2,048 values evenly, and its memory
-    /// holds two tiles of f16 (rows of 32 + 8 values) and a strip of 256 results (rows of 256 / size + 4) a subgroup.
-    pub(crate) fn fit(&self, most_lanes: usize, workgroup_bytes: usize) -> bool {
-        let [narrowest, widest] = self.subgroups;
-        let has_type = matches!(self.size, 8 | 16);
-        has_type
+    /// `None` where there is no type of that size, or no room for the smallest tile.
+    pub(crate) fn new(
+        size: usize,
+        subgroups: [usize; 2],
+        takes_fours: bool,
+        most_lanes: usize,
+        workgroup_bytes: usize,
+    ) -> Option<Self> {
+        let [narrowest, widest] = subgroups;
+        let units = Self { size, subgroups, takes_fours, most_lanes, workgroup_bytes, is_emulated: false };
+        let exist = matches!(size, 8 | 16)
             && narrowest.is_power_of_two()
             && widest.is_power_of_two()
             && narrowest <= widest
-            && self.lanes() <= most_lanes.min(512)
-            && 2 * 2 * TILE * 40 + self.most_subgroups() * 4 * (256 + 4 * self.size) <= workgroup_bytes
+            && units.have_room_for(&Shares::SMALL);
+        exist.then_some(units)
+    }
+
+    /// Invocations of a workgroup: enough for every share, whatever width the driver gives subgroups.
+    pub(crate) fn lanes(&self, shares: &Shares) -> usize {
+        shares.count() * self.subgroups[1]
+    }
+
+    /// Subgroups that a workgroup has at most.
+    pub(crate) fn most_subgroups(&self, shares: &Shares) -> usize {
+        self.lanes(shares) / self.subgroups[0]
+    }
+
+    /// Whether a workgroup's invocations are enough, and share a tile's values evenly, and whether its memory holds two tiles
+    /// of f16, 32 products deep (lines of 8 values more than they need), and a strip of 256 results (rows of 256 / size + 4) a
+    /// subgroup.
+    pub(crate) fn have_room_for(&self, shares: &Shares) -> bool {
+        let strips = self.most_subgroups(shares) * 4 * (256 + 4 * self.size);
+        self.lanes(shares) <= self.most_lanes.min(512)
+            && 2 * 40 * (shares.rows + shares.columns) + strips <= self.workgroup_bytes
     }
 }
 
@@ -61,8 +97,16 @@ mod tests {
 
     /// Units of both sizes in plain WGSL, also with subgroups half as wide as they might be, and the adapter's own, if any.
     fn units(array: &CubeTensor) -> Vec<Units> {
-        let emulated = |size, narrowest| Units { size, subgroups: [narrowest, 32], is_emulated: true };
-        [emulated(16, 32), emulated(8, 32), emulated(16, 16)].into_iter().chain(adapter::of(array).units).collect()
+        let emulated = |size, narrowest, takes_fours| Units {
+            size,
+            subgroups: [narrowest, 32],
+            takes_fours,
+            most_lanes: 128,
+            workgroup_bytes: 32 << 10,
+            is_emulated: true,
+        };
+        let emulated = [emulated(16, 32, true), emulated(8, 32, false), emulated(16, 16, false)];
+        emulated.into_iter().chain(adapter::of(array).units).collect()
     }
 
     /// Values that f16 holds, so that the product of them is exact.
@@ -78,7 +122,9 @@ mod tests {
         b: &CubeTensor,
         epilogue: Epilogue<'_>,
     ) -> CubeTensor {
-        with_precision(Precision::F16, || product_in(Form::Matrix { units, parts }, mode, a, b, epilogue))
+        // The larger tiles by their own tests: each variant takes a second to compile.
+        let shares = Shares::SMALL;
+        with_precision(Precision::F16, || product_in(Form::Matrix { units, shares, parts }, mode, a, b, epilogue))
     }
 
     #[test]
@@ -113,7 +159,7 @@ mod tests {
                 let [of_a, of_b] = shapes(mode, [m, n, k]);
                 let (a, b) = (upload(&device, &random(1, m * k), of_a), upload(&device, &random(2, n * k), of_b));
                 let portable =
-                    with_precision(Precision::F16, || product_in(Form::Staged(1), mode, &a, &b, Epilogue::default()));
+                    with_precision(Precision::F16, || product_in(Form::staged(1), mode, &a, &b, Epilogue::default()));
                 let expected = download(portable);
                 for units in units(&a) {
                     let error = error(&download(run(units, 1, mode, &a, &b, Epilogue::default())), &expected);
@@ -231,14 +277,46 @@ mod tests {
 
     #[test]
     fn only_what_the_shader_can_be_had_for_fits() {
-        let units = |size, subgroups| Units { size, subgroups, is_emulated: false };
-        // NVIDIA and Apple, within what every adapter promises.
-        assert!(units(16, [32, 32]).fit(256, 16 << 10) && units(8, [32, 32]).fit(256, 16 << 10));
+        let fitting = |size, subgroups, most_lanes, kibibytes: usize| {
+            let units = Units::new(size, subgroups, true, most_lanes, kibibytes << 10)?;
+            Some(Shares::ALL.map(|shares| units.have_room_for(&shares)))
+        };
+        // NVIDIA and Apple, within what every adapter promises, and within what they have.
+        assert_eq!(fitting(16, [32, 32], 256, 16), Some([true, false, false]));
+        assert_eq!(fitting(8, [32, 32], 256, 16), Some([true, false, false]));
+        assert_eq!(fitting(16, [32, 32], 1024, 48), Some([true, true, true]));
+        assert_eq!(fitting(8, [32, 32], 1024, 32), Some([true, true, true]));
         // AMD, where the driver chooses the width.
-        assert!(units(16, [32, 64]).fit(256, 32 << 10) && !units(16, [32, 64]).fit(256, 16 << 10));
-        assert!(!units(16, [32, 128]).fit(256, 64 << 10), "more invocations than a workgroup has");
-        assert!(!units(32, [32, 32]).fit(1024, 64 << 10), "no such type");
-        assert!(!units(16, [0, 0]).fit(1024, 64 << 10), "no subgroups");
+        assert_eq!(fitting(16, [32, 64], 1024, 64), Some([true, true, true]));
+        assert_eq!(fitting(16, [32, 64], 256, 32), Some([true, false, false]));
+        assert_eq!(fitting(16, [32, 64], 256, 16), None);
+        assert_eq!(fitting(16, [32, 128], 256, 64), None, "more invocations than a workgroup has");
+        assert_eq!(fitting(32, [32, 32], 1024, 64), None, "no such type");
+        assert_eq!(fitting(16, [0, 0], 1024, 64), None, "no subgroups");
+    }
+
+    #[test]
+    fn larger_tiles_are_the_product_at_awkward_sizes() {
+        let Some(device) = device() else { return };
+        for [m, n, k] in [[130, 132, 72], [9, 65, 17]] {
+            for mode in [Mode::TransposedB, Mode::Plain, Mode::TransposedA] {
+                let [of_a, of_b] = shapes(mode, [m, n, k]);
+                let (a, b) = (halves(1, m * k), halves(2, n * k));
+                let expected = exact(mode, &a, &b, [m, n, k]);
+                let (a, b) = (upload(&device, &a, of_a), upload(&device, &b, of_b));
+                let own = adapter::of(&a).units;
+                let emulated = Units { is_emulated: true, ..Units::new(16, [32, 32], true, 256, 32 << 10).unwrap() };
+                for units in own.into_iter().chain([emulated]) {
+                    for shares in [Shares::NARROW, Shares::LARGE] {
+                        let form = Form::Matrix { units, shares, parts: 1 };
+                        let run = || product_in(form, mode, &a, &b, Epilogue::default());
+                        let error = error(&download(with_precision(Precision::F16, run)), &expected);
+                        assert!(error < 2e-6, "{form:?} {mode:?} {m} x {n} x {k}: {error}");
+                        assert_canaries("larger tiles");
+                    }
+                }
+            }
+        }
     }
 
     /// Every variant, as text: nothing here runs it.
@@ -262,8 +340,13 @@ mod tests {
                 if sums == 1 && mode != 2 {
                     continue;
                 }
-                for (size, lanes, strips) in [(16, 128, 4), (8, 128, 4), (16, 256, 8)] {
-                    for (vector_a, vector_b) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
+                for (size, lanes, strips, fours, shares) in [
+                    (16, 128, 4, 1, Shares::SMALL),
+                    (8, 128, 4, 0, Shares::SMALL),
+                    (16, 256, 8, 1, Shares::NARROW),
+                    (16, 256, 8, 0, Shares::LARGE),
+                ] {
+                    for (vector_a, vector_b, vector_result) in [(0, 0, 0), (1, 0, 1), (0, 1, 0), (1, 1, 1)] {
                         let defines: Vec<Define> = vec![
                             ("BIAS", bias),
                             ("KEEP", keep),
@@ -276,6 +359,12 @@ mod tests {
                             ("ACCUMULATE", accumulate),
                             ("VECTOR_A", vector_a),
                             ("VECTOR_B", vector_b),
+                            ("VECTOR_RESULT", vector_result),
+                            ("ROWS", shares.rows as i64),
+                            ("COLUMNS", shares.columns as i64),
+                            ("OWN_ROWS", shares.own[0] as i64),
+                            ("OWN_COLUMNS", shares.own[1] as i64),
+                            ("FOURS", fours),
                             ("SIZE", size),
                             ("STRIPS", strips),
                             ("EMULATED", 0),

@@ -211,7 +211,12 @@ fn sizes<const N: usize>(extent: Extent, short: &[[usize; N]], more: &[[usize; N
 mod tests {
     use super::*;
     use crate::device::{DeviceChoice, for_tests};
-    use crate::gpu::{self, launch::divided, testing::device, units::Units};
+    use crate::gpu::{
+        self,
+        launch::divided,
+        testing::device,
+        units::{Shares, Units},
+    };
     use crate::launches;
 
     fn quietly(device: &Device, extent: Extent) -> Result<Vec<Check>, DeviceFailure> {
@@ -300,8 +305,8 @@ mod tests {
         if gpu::adapter::of(&gpu::probe(&device)).units.is_some() {
             return;
         }
-        let units = Units { size: 16, subgroups: [32, 32], is_emulated: false };
-        let failure = products::on_units(&device, [7, 5, 3], units).unwrap_err();
+        let units = Units::new(16, [32, 32], true, 256, 16 << 10).unwrap();
+        let failure = products::on_units(&device, [7, 5, 3], units, Shares::SMALL).unwrap_err();
         assert!(matches!(failure, DeviceFailure::Refused(_)) && !failure.is_final(), "{failure}");
         let expected = products::staged_in_half(&device, [7, 5, 3]).unwrap();
         assert_eq!(expected[0].len(), 35, "what follows is as if nothing had been");
@@ -310,8 +315,8 @@ mod tests {
     #[test]
     fn units_are_held_against_the_portable_form() {
         let Some(device) = device() else { return };
-        let units = Units { size: 16, subgroups: [32, 32], is_emulated: true };
-        let found = products::on_units(&device, [67, 68, 100], units).unwrap();
+        let units = Units { is_emulated: true, ..Units::new(16, [32, 32], true, 256, 16 << 10).unwrap() };
+        let found = products::on_units(&device, [67, 68, 100], units, Shares::SMALL).unwrap();
         let expected = products::staged_in_half(&device, [67, 68, 100]).unwrap();
         assert_eq!(found.len(), 5);
         for (found, expected) in found.iter().zip(&expected) {

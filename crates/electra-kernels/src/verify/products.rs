@@ -5,8 +5,8 @@ use burn::tensor::Device;
 use super::{Arrays, Case, Extent, TOLERANCE, differentiate, host, matrix, sizes};
 use crate::gpu::{
     self,
-    product::{Epilogue, Form, Mode, product_in},
-    units::Units,
+    product::{Epilogue, Form, Mode, Tile, product_in},
+    units::{Shares, Units},
 };
 use crate::{DeviceFailure, Kernel, Precision, gelu, linear, with_precision};
 
@@ -17,10 +17,13 @@ pub(super) fn cases(device: &Device, extent: Extent) -> Vec<Case> {
     let mut cases = Vec::new();
     // A software adapter takes it for very long rows alone, and many seconds to compile it.
     if extent == Extent::Full || !gpu::is_software(&gpu::probe(device)) {
-        for size in sizes(extent, &[[128, 256, 256]], &[[67, 37, 100]]) {
+        let workgroup_bytes = gpu::adapter::of(&gpu::probe(device)).workgroup_bytes;
+        let tiles = Tile::ALL.into_iter().filter(|tile| tile.fits(workgroup_bytes));
+        let sizes = sizes(extent, &[[128, 256, 256]], &[[67, 37, 100]]);
+        for (tile, size) in tiles.flat_map(|tile| sizes.iter().map(move |&size| (tile, size))) {
             let [m, n, k] = size;
-            let name = format!("products staged in workgroup memory, {m} x {n} x {k}");
-            cases.push(Case::new(Kernel::Linear, name, move |device| dense(device, size)));
+            let name = format!("products in tiles of {} x {}, {m} x {n} x {k}", tile.rows, tile.columns);
+            cases.push(Case::new(Kernel::Linear, name, move |device| dense(device, size, tile)));
         }
     }
     if !gpu::has_f16(device) {
@@ -40,26 +43,36 @@ pub(super) fn cases(device: &Device, extent: Extent) -> Vec<Case> {
     }
     let Some(units) = gpu::adapter::of(&gpu::probe(device)).units else { return cases };
     let more = [[1, 1, 1], [128, 64, 256], [700, 130, 37], [65, 64, 1100]];
-    for size in sizes(extent, &[[67, 132, 100]], &more) {
+    let sizes = sizes(extent, &[[67, 132, 100]], &more);
+    let all = Shares::ALL.into_iter().filter(|shares| units.have_room_for(shares));
+    for (shares, size) in all.flat_map(|shares| sizes.iter().map(move |&size| (shares, size))) {
         let [m, n, k] = size;
         // Both round alike, and differ by the order of their sums.
         cases.push(Case {
             kernel: Kernel::MatrixUnits,
-            name: format!("products on matrix units of {0} x {0}, {m} x {n} x {k}", units.size),
+            name: format!(
+                "products on matrix units of {0} x {0}, in tiles of {1} x {2}, {m} x {n} x {k}",
+                units.size, shares.rows, shares.columns
+            ),
             tolerance: TOLERANCE,
-            body: Box::new(move |device| on_units(device, size, units)),
+            body: Box::new(move |device| on_units(device, size, units, shares)),
             twin: Some(Box::new(move |device| staged_in_half(device, size))),
         });
     }
     cases
 }
 
-pub(super) fn on_units(device: &Device, size: [usize; 3], units: Units) -> Result<Arrays, DeviceFailure> {
-    with_precision(Precision::F16, || products(device, size, &|parts| Form::Matrix { units, parts }))
+pub(super) fn on_units(
+    device: &Device,
+    size: [usize; 3],
+    units: Units,
+    shares: Shares,
+) -> Result<Arrays, DeviceFailure> {
+    with_precision(Precision::F16, || products(device, size, &|parts| Form::Matrix { units, shares, parts }))
 }
 
 pub(super) fn staged_in_half(device: &Device, size: [usize; 3]) -> Result<Arrays, DeviceFailure> {
-    with_precision(Precision::F16, || products(device, size, &Form::Staged))
+    with_precision(Precision::F16, || products(device, size, &Form::staged))
 }
 
 /// What a dense layer with GELU makes of products in `form`: its results, the values before GELU, and the gradients of
@@ -78,10 +91,10 @@ fn products(device: &Device, [m, n, k]: [usize; 3], form: &dyn Fn(usize) -> Form
     host(&found.into_iter().chain([z, of_bias]).map(gpu::tensor::<2>).collect::<Vec<_>>())
 }
 
-/// The same on the CPU in primitives, and staged elsewhere.
-fn dense(device: &Device, [m, n, k]: [usize; 3]) -> Result<Arrays, DeviceFailure> {
+/// The same on the CPU in primitives, and staged in `tile`s elsewhere.
+fn dense(device: &Device, [m, n, k]: [usize; 3], tile: Tile) -> Result<Arrays, DeviceFailure> {
     if gpu::is_gpu(&matrix(1, [1, 1], device)) {
-        return products(device, [m, n, k], &Form::Staged);
+        return products(device, [m, n, k], &|parts| Form::Staged { tile, parts });
     }
     let operand = |seed, shape| matrix(seed, shape, device);
     let (x, weight, bias, dy) =
