@@ -264,10 +264,10 @@ fn a_model_card_says_which_text_it_was_and_not_where_it_lay() {
     let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
     let number = |value: &serde_json::Value| value.as_u64().unwrap();
     let sizes = format!(
-        "{} bytes of text, {} tokens, sha256 of the text {}",
+        "{} bytes of text, {} tokens, sha256 of the tokens {}",
         number(&manifest["text_bytes"]),
         number(&manifest["train"]["tokens"]) + number(&manifest["validation"]["tokens"]),
-        manifest["text_sha256"].as_str().unwrap()
+        manifest["tokens_sha256"].as_str().unwrap()
     );
     let root = small.path("").canonicalize().unwrap();
     for (folder, corpus) in [

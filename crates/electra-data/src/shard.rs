@@ -35,6 +35,11 @@ pub struct ShardRecord {
     pub tokens: u64,
 }
 
+/// Whether ids take 4 bytes instead of 2.
+pub(crate) fn is_wide(vocab_size: usize) -> bool {
+    vocab_size > 1 << 16
+}
+
 /// Whether a file of this name may be a shard.
 pub(crate) fn is_shard_name(name: &str) -> bool {
     let split = name.strip_suffix(".safetensors").and_then(|name| name.rsplit_once('-'));
@@ -60,7 +65,7 @@ impl ShardWriter {
         Self {
             folder: folder.to_owned(),
             split,
-            wide: vocab_size > 1 << 16,
+            wide: is_wide(vocab_size),
             shard_tokens,
             tokens: Vec::new(),
             line_offsets: vec![0],
