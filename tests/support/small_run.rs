@@ -11,7 +11,7 @@ use electra_train::{RunConfig, RunFolder, TrainEvent, training_data};
 use tempfile::TempDir;
 
 use super::program::{Run, run};
-use super::small_network::SMALL_NETWORK;
+use super::soak::SMALL_NETWORK;
 
 /// A temporary folder with `text.txt`, `tokenizer/` and `data/`.
 pub struct SmallRun {

@@ -6,20 +6,30 @@
 //! full after so many bytes. Every run must end with the same rows and weights as the undisturbed one, byte for byte, and no
 //! checkpoint that was there may ever be gone.
 //!
-//! `cargo xtask soak` runs this for as long as one likes, the tests (tests/train/soak.rs, which includes this file) shortly. So it
+//! `cargo xtask soak` runs this for as long as one likes, the tests (tests/train/soak.rs) shortly. So it
 //! is std alone.
-
-#[path = "../../tests/support/small_network.rs"]
-mod small_network;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use small_network::SMALL_NETWORK;
-
-/// Beside the small network's: a checkpoint every third step.
+/// A network that takes milliseconds a step, over the preset nano; a batch is two micro-batches of unequal size. The tests have
+/// it from here.
+pub const SMALL_NETWORK: [&str; 11] = [
+    "seed=7",
+    "model.hidden_size=32",
+    "model.embedding_size=16",
+    "model.num_hidden_layers=1",
+    "model.num_attention_heads=2",
+    "model.intermediate_size=64",
+    "model.max_position_embeddings=32",
+    "train.sequence_length=32",
+    "train.batch_size=4",
+    "train.micro_batch=3",
+    "train.warmup_steps=4",
+];
+/// Beside these: a checkpoint every third step.
 const SETTINGS: [&str; 4] =
     ["train.steps=60", "train.log_every=2", "train.validate_every=20", "train.checkpoint_every=3"];
 const LAST: &str = "step_000060";
