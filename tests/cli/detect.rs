@@ -118,6 +118,34 @@ fn a_run_is_exported_and_used() {
     run(["detect", "--model", &small.shown("data"), "the"]).expect_bad_input(&["config.json", "electra export"]);
 }
 
+/// Networks of before tokenizer.json was common.
+#[test]
+fn a_vocabulary_beside_the_network_is_enough_and_alone_is_no_network() {
+    let small = SmallRun::new();
+    small.pretrain("run", &["train.steps=1", "train.warmup_steps=1"]).expect_success();
+    let model = small.shown("run/discriminator");
+    let file = |name: &str| small.path("run/discriminator").join(name);
+    let detect = || run(["detect", "--model", &model, "--json", "The old dog, qüx."]);
+    let whole = detect().expect_success().stdout;
+    std::fs::remove_file(file("tokenizer.json")).unwrap();
+    assert_eq!(detect().expect_success().stdout, whole);
+    std::fs::remove_file(file("vocab.txt")).unwrap();
+    detect().expect_bad_input(&["run/discriminator", "no tokenizer.json and no vocab.txt"]);
+    // What a class of transformers does beyond its files is said.
+    std::fs::copy(small.path("run/tokenizer/tokenizer.json"), file("tokenizer.json")).unwrap();
+    std::fs::write(file("tokenizer_config.json"), r#"{"do_basic_tokenize": false}"#).unwrap();
+    assert!(detect().expect_success().stderr.contains("do_basic_tokenize"));
+
+    std::fs::create_dir(small.path("words")).unwrap();
+    std::fs::copy(small.path("run/tokenizer/vocab.txt"), small.path("words/vocab.txt")).unwrap();
+    let words = ["detect", "--model", &small.shown("words"), "the dog"];
+    run(words).expect_bad_input(&[
+        "it holds a tokenizer (vocab.txt) but no network",
+        "config.json",
+        "model.safetensors",
+    ]);
+}
+
 #[test]
 fn detect_reads_lines_and_takes_any_text() {
     let small = SmallRun::new();

@@ -72,9 +72,7 @@ fn a_parameter_beyond_the_largest_binding_is_refused() {
 
 /// Trains on the graphics adapter into `out`, as the environment says; exit code and standard error.
 fn train_on_gpu(small: &SmallRun, out: &str, more: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String) {
-    let mut arguments = small.arguments(out, more);
-    let cpu = arguments.iter().position(|argument| argument == "cpu").expect("a device is named");
-    arguments[cpu] = "gpu".to_owned();
+    let arguments = small.arguments_on("gpu", out, more);
     let output = electra(arguments).envs(environment.iter().copied()).output().expect("the program starts");
     (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
 }
@@ -130,12 +128,11 @@ fn a_device_that_fails_says_where_the_run_stands() {
     fails("full", "memory=1000", &full);
     let resumed = small.resume("lost").expect_success();
     assert!(resumed.stderr.contains("Resuming after step"), "{resumed:?}");
-    let read = |run: &str| std::fs::read_to_string(small.path(run).join("metrics.jsonl")).unwrap();
-    assert_eq!(read("lost"), read("whole"));
+    assert_eq!(small.metrics_text("lost"), small.metrics_text("whole"));
 }
 
 /// `--micro-batch auto` where the device has less than it says: half, and half again, until it fits; the numbers are those of a
-/// run that was told so.
+/// run that was told so. A resume with `auto` keeps the run's size unless there is no longer memory for it.
 #[test]
 fn micro_batches_are_halved_where_the_device_has_no_memory_for_them() {
     if gpu().is_none() {
@@ -167,6 +164,25 @@ fn micro_batches_are_halved_where_the_device_has_no_memory_for_them() {
     assert_eq!(code, Some(0), "{told}");
     assert!(told.contains("beginning again with micro-batches of 32 examples"), "{told}");
     assert!(told.contains("beginning again with micro-batches of 16 examples"), "{told}");
-    let read = |run: &str| std::fs::read_to_string(small.path(run).join("metrics.jsonl")).unwrap();
-    assert_eq!(read("halved"), read("told"));
+    assert_eq!(small.metrics_text("halved"), small.metrics_text("told"));
+
+    // After a checkpoint the run goes on from there, as one does that is told so then.
+    for out in ["later", "expected"] {
+        assert_eq!(train(out, "32", "").0, Some(0));
+    }
+    let resume = |out: &str, micro_batch: &str, fault: &str| {
+        let out = small.shown(out);
+        let line = ["pretrain", "--resume", "--out", &out, "--set", "train.steps=8", "--micro-batch", micro_batch];
+        let ended = electra(line).env("ELECTRA_TEST_DEVICE", fault).output().expect("the program starts");
+        let told = String::from_utf8(ended.stderr).expect("UTF-8");
+        assert_eq!(ended.status.code(), Some(0), "{told}");
+        told
+    };
+    resume("expected", "16", "");
+    let told = resume("later", "auto", &format!("memory={most}"));
+    assert!(told.contains("going on from step 4 with micro-batches of 16 examples"), "{told}");
+    assert!(told.contains("train.micro_batch is 16 from here on; it was 32"), "{told}");
+    let state = |run: &str| std::fs::read(small.path(run).join("step_000008/state.json")).unwrap();
+    assert!(state("later") == state("expected"), "the change is recorded");
+    assert_eq!(small.metrics_text("later"), small.metrics_text("expected"));
 }

@@ -221,6 +221,12 @@ fn an_export_never_mixes_two_runs() {
     let early = files(&small.path("exported"));
     assert!(early.keys().eq(before.keys()) && early != before);
 
+    // A run that was begun with more steps is another one; this run with more is not.
+    small.pretrain("longer", &["train.steps=16"]).expect_success();
+    run(["export", &small.shown("longer"), "--out", &out]).expect_bad_input(&["exported", "--overwrite"]);
+    run(["pretrain", "--resume", "--out", &pair, "--set", "train.steps=16"]).expect_success();
+    run(["export", &pair, "--out", &out]).expect_success();
+
     fs::write(small.path("exported/discriminator/notes.txt"), "mine").unwrap();
     run(["export", &single, "--out", &out, "--overwrite"]).expect_success();
     let after = files(&small.path("exported"));
@@ -256,18 +262,36 @@ fn a_model_card_says_which_text_it_was_and_not_where_it_lay() {
     small.pretrain("named", &["train.steps=4"]).expect_success();
     let exported = small.shown("exported");
     run(["export", &small.shown("named"), "--out", &exported]).expect_success();
-    let (discriminator, generator) = (small.shown("run/discriminator"), small.shown("run/generator"));
+    // As other programs leave them: the path that somebody loaded the network from.
+    for network in ["discriminator", "generator"] {
+        let exported = |name: &str| small.path(&format!("named/{network}/{name}"));
+        for (file, key) in [
+            ("config.json", "_name_or_path"),
+            ("tokenizer_config.json", "name_or_path"),
+            ("tokenizer_config.json", "tokenizer_file"),
+        ] {
+            let mut json: serde_json::Value = serde_json::from_slice(&fs::read(exported(file)).unwrap()).unwrap();
+            json[key] = format!("/home/{secret}/model").into();
+            fs::write(exported(file), json.to_string()).unwrap();
+        }
+    }
+    let (discriminator, generator) = (small.shown("named/discriminator"), small.shown("named/generator"));
     let imported = small.shown("imported");
-    run(["import", "--discriminator", &discriminator, "--generator", &generator, "--out", &imported]).expect_success();
+    run(["tokenizer", "import", &discriminator, "--out", &small.shown("imported/discriminator/tokenizer")])
+        .expect_success();
+    let import = ["import", "--discriminator", &discriminator, "--generator", &generator, "--out", &imported];
+    run(import.iter().chain(&["--overwrite"])).expect_success();
+    // Exported again, the run says what it did before.
+    run(["export", &small.shown("named")]).expect_success();
 
     let manifest = fs::read_to_string(small.path("data/manifest.json")).unwrap();
     let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
     let number = |value: &serde_json::Value| value.as_u64().unwrap();
     let sizes = format!(
-        "{} bytes of text, {} tokens, sha256 of the text {}",
+        "{} bytes of text, {} tokens, sha256 of the tokens {}",
         number(&manifest["text_bytes"]),
         number(&manifest["train"]["tokens"]) + number(&manifest["validation"]["tokens"]),
-        manifest["text_sha256"].as_str().unwrap()
+        manifest["tokens_sha256"].as_str().unwrap()
     );
     let root = small.path("").canonicalize().unwrap();
     for (folder, corpus) in [

@@ -8,6 +8,7 @@ mod faults;
 mod folders;
 mod inputs;
 mod pretrain;
+mod read_only;
 mod signals;
 mod terminal;
 mod tokenizer_and_data;

@@ -11,28 +11,18 @@ use electra_train::{RunConfig, RunFolder, TrainEvent, training_data};
 use tempfile::TempDir;
 
 use super::program::{Run, run};
+use super::soak::SMALL_NETWORK;
 
 /// A temporary folder with `text.txt`, `tokenizer/` and `data/`.
 pub struct SmallRun {
     folder: TempDir,
 }
 
-/// Settings of every run here; later `--set`s count. Dropout is on, and a batch is two micro-batches of unequal size.
+/// Settings of every run here, beside the small network's; later `--set`s count. Dropout is on.
 const SETTINGS: &[&str] = &[
-    "seed=7",
-    "model.hidden_size=32",
-    "model.embedding_size=16",
-    "model.num_hidden_layers=1",
-    "model.num_attention_heads=2",
-    "model.intermediate_size=64",
-    "model.max_position_embeddings=32",
     "model.hidden_dropout_prob=0.1",
     "model.attention_probs_dropout_prob=0.1",
-    "train.sequence_length=32",
-    "train.batch_size=4",
-    "train.micro_batch=3",
     "train.steps=12",
-    "train.warmup_steps=4",
     "train.log_every=3",
     "train.validate_every=5",
     "train.validation_batches=2",
@@ -68,11 +58,21 @@ impl SmallRun {
 
     /// The command line that trains into `out`, with `sets` laid over the settings of all runs here.
     pub fn arguments(&self, out: &str, sets: &[&str]) -> Vec<String> {
-        let mut arguments = vec!["pretrain", "--preset", "nano", "--device", "cpu", "--data"];
+        self.arguments_on("cpu", out, sets)
+    }
+
+    /// As [`SmallRun::arguments`], on another device.
+    pub fn arguments_on(&self, device: &str, out: &str, sets: &[&str]) -> Vec<String> {
+        let mut arguments = vec!["pretrain", "--preset", "nano", "--device", device, "--data"];
         let (data, out) = (self.shown("data"), self.shown(out));
         arguments.extend([&*data, "--out", &*out]);
-        arguments.extend(SETTINGS.iter().chain(sets).flat_map(|set| ["--set", set]));
+        arguments.extend(SMALL_NETWORK.iter().chain(SETTINGS).chain(sets).flat_map(|set| ["--set", set]));
         arguments.into_iter().map(str::to_owned).collect()
+    }
+
+    /// metrics.jsonl of the run in `out`: equal for equal runs.
+    pub fn metrics_text(&self, out: &str) -> String {
+        std::fs::read_to_string(self.path(out).join("metrics.jsonl")).expect("metrics.jsonl is there")
     }
 
     /// Trains into `out`.
@@ -87,7 +87,7 @@ impl SmallRun {
 
     /// The configuration that [`SmallRun::pretrain`] resolves, for runs within the test's process.
     pub fn config(&self, sets: &[&str]) -> electra_train::RunConfig {
-        let sets: Vec<String> = SETTINGS.iter().chain(sets).map(|set| (*set).to_owned()).collect();
+        let sets: Vec<String> = SMALL_NETWORK.iter().chain(SETTINGS).chain(sets).map(|set| (*set).to_owned()).collect();
         let mut config = electra_train::run_config::resolve(Some("nano"), None, &sets).expect("good settings");
         config.device = "cpu".to_owned();
         config.data.dir = self.path("data");

@@ -37,8 +37,7 @@ fn two_runs_are_equal_in_every_bit() {
     // Resumed from the middle it is the same run, too: nothing lives on the device alone.
     std::fs::remove_dir_all(small.path("second/step_000050")).unwrap();
     run(&config, &small.path("second"), device, true);
-    let read = |run: &str| std::fs::read_to_string(small.path(run).join("metrics.jsonl")).unwrap();
-    assert_eq!(read("first"), read("second"), "the resumed run differs");
+    assert_eq!(small.metrics_text("first"), small.metrics_text("second"), "the resumed run differs");
 }
 
 #[test]
@@ -72,9 +71,8 @@ fn half_precision_learns_as_full_precision_does() {
     run(&half, &small.path("again"), device.clone(), false);
     std::fs::remove_dir_all(small.path("again/step_000040")).unwrap();
     run(&half, &small.path("again"), device, true);
-    let read = |run: &str| std::fs::read_to_string(small.path(run).join("metrics.jsonl")).unwrap();
-    assert_eq!(read("half"), read("again"), "a resumed run differs");
-    assert_ne!(read("half"), read("full"), "nothing was rounded");
+    assert_eq!(small.metrics_text("half"), small.metrics_text("again"), "a resumed run differs");
+    assert_ne!(small.metrics_text("half"), small.metrics_text("full"), "nothing was rounded");
     let (found, expected) = (metrics(&small.path("half")), metrics(&small.path("full")));
     assert_eq!(found.len(), expected.len());
     for (found, expected) in found.iter().zip(&expected) {
@@ -195,8 +193,7 @@ fn a_lost_device_is_an_error_and_the_run_goes_on_from_its_checkpoint() {
     assert!(error.to_string().contains("step 8: the device was lost"), "{error}");
     let again = reopen(&alone).unwrap();
     run(&config, &small.path("lost"), again.device, true);
-    let read = |run: &str| std::fs::read_to_string(small.path(run).join("metrics.jsonl")).unwrap();
-    assert_eq!(read("lost"), read("whole"));
+    assert_eq!(small.metrics_text("lost"), small.metrics_text("whole"));
 }
 
 #[test]
@@ -220,9 +217,7 @@ fn a_run_says_where_its_time_goes() {
         return;
     }
     let small = SmallRun::new();
-    let mut arguments = small.arguments("profiled", &["train.steps=4"]);
-    let cpu = arguments.iter().position(|argument| argument == "cpu").unwrap();
-    arguments[cpu] = "gpu".to_owned();
+    let mut arguments = small.arguments_on("gpu", "profiled", &["train.steps=4"]);
     arguments.push("--profile".to_owned());
     let stderr = program::run(arguments).expect_success().stderr;
     let told = stderr.lines().find(|line| line.contains("profile.json")).expect("where the profile lies");

@@ -1,7 +1,6 @@
-//! What to do about a device that fails: begin again with smaller micro-batches where nothing is lost by it, else say where the
+//! What to do about a device that fails: go on with smaller micro-batches where they are ours to choose, else say where the
 //! run stands and how it goes on.
 
-use std::fmt;
 use std::path::Path;
 
 use electra_kernels::DeviceFailure;
@@ -11,56 +10,50 @@ use electra_train::{Error, checkpoint};
 
 use crate::terminal::Terminal;
 
-/// A device that failed while it worked on good input; the process ends with exit code 4.
-#[derive(Debug)]
-pub struct DeviceFailed(pub String);
-
-impl fmt::Display for DeviceFailed {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for DeviceFailed {}
-
-/// Half of a micro-batch that was too large, where a run may begin again with it: it ran out of memory before anything was
-/// saved. `None`: it may not.
-pub fn halved(error: &Error, config: &RunConfig, folder: &Path) -> Option<usize> {
+/// Half of a micro-batch for which there was no memory; `None` where the run ended otherwise, or there is no half.
+pub fn halved(error: &Error, config: &RunConfig) -> Option<usize> {
     let Error::Device { source: DeviceFailure::OutOfMemory(_), .. } = error else { return None };
     let MicroBatch::Size(size) = config.train.micro_batch else { return None };
-    let is_unsaved = checkpoint::list(folder).is_ok_and(|checkpoints| checkpoints.is_empty());
-    (size > 1 && is_unsaved).then(|| size.min(config.train.batch_size).div_ceil(2))
+    (size > 1).then(|| size.min(config.train.batch_size).div_ceil(2))
 }
 
-/// Opens the device again, whose memory is given back, for micro-batches of `size`, and says so.
+/// Opens the device again, whose memory is given back, for micro-batches of `size`, and says so. The run in `folder` goes on
+/// from its newest checkpoint, which names the change from there on, or begins again where it has none; that is returned
+/// too.
 ///
 /// # Errors
 /// The device does not open again.
-pub fn begin_again(
+pub fn with_smaller(
     config: &mut RunConfig,
     size: usize,
+    folder: &Path,
     failed: &OpenDevice,
     error: &Error,
     terminal: &Terminal,
-) -> anyhow::Result<OpenDevice> {
-    terminal.warn(format_args!("{error}; beginning again with micro-batches of {size} examples"));
+) -> anyhow::Result<(OpenDevice, bool)> {
+    let saved = last_checkpoint(folder);
+    let how = saved.map_or_else(|| "beginning again".to_owned(), |step| format!("going on from step {step}"));
+    terminal.warn(format_args!("{error}; {how} with micro-batches of {size} examples"));
     config.train.micro_batch = MicroBatch::Size(size);
-    Ok(reopen(failed)?)
+    Ok((reopen(failed)?, saved.is_some()))
 }
 
-/// The error of a run in `folder` whose device failed: the failure, where the run stands, and what helps.
-pub fn of_run(error: Error, folder: &Path, config: &RunConfig) -> anyhow::Error {
-    let Error::Device { source, .. } = &error else { return error.into() };
-    let saved = checkpoint::list(folder).ok().and_then(|checkpoints| checkpoints.last().map(|(step, _)| *step));
-    let stands = match saved {
+fn last_checkpoint(folder: &Path) -> Option<u64> {
+    checkpoint::list(folder).ok()?.last().map(|(step, _)| *step)
+}
+
+/// What to say of a run in `folder` that a device's failure ended: the failure, where the run stands, and what helps. `None`
+/// where it ended otherwise.
+pub fn explained(error: &Error, folder: &Path, config: &RunConfig) -> Option<String> {
+    let Error::Device { source, .. } = error else { return None };
+    let stands = match last_checkpoint(folder) {
         Some(step) => format!(
             "the last checkpoint stands at step {step}; go on from it with: electra pretrain --resume --out {}",
             folder.display()
         ),
         None => "no checkpoint was written yet: start again".to_owned(),
     };
-    let text = format!("{error}\n{stands}\n{}", remedy(source, Some(config)));
-    anyhow::Error::new(error).context(DeviceFailed(text))
+    Some(format!("{error}\n{stands}\n{}", remedy(source, Some(config))))
 }
 
 /// What helps against a failure.

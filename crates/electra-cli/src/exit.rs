@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use electra_kernels::DeviceFailure;
 
-use crate::device_failure::{DeviceFailed, remedy};
+use crate::device_failure::remedy;
 use crate::terminal::{ERROR_STYLE, say};
 
 /// How a command ended that did not fail.
@@ -30,10 +30,12 @@ pub enum End {
     Stopped,
 }
 
-/// A run that began with good input and could not go on, for example because its loss stayed non-finite.
+/// What began with good input and could not go on, for example a run whose loss stayed non-finite. The text is all that there
+/// is to say: nothing is added to it.
 ///
 /// Put it into the error chain (`anyhow::Error::context(RunFailed)`, or as the error itself) and the process ends
-/// with exit code 1 in place of 2, so that a script can tell "fix the input" from "look at the run".
+/// with exit code 1 in place of 2, so that a script can tell "fix the input" from "look at the run"; with 4 where a
+/// device's failure is behind it.
 #[derive(Debug)]
 pub struct RunFailed(pub String);
 
@@ -60,14 +62,14 @@ pub(crate) fn report(result: anyhow::Result<End>) -> ExitCode {
     };
     let mut text = message(&error);
     let failure = device_failure(&error);
-    if let Some(failure) = failure.filter(|_| error.downcast_ref::<DeviceFailed>().is_none()) {
+    let has_failed = error.downcast_ref::<RunFailed>().is_some();
+    if let Some(failure) = failure.filter(|_| !has_failed) {
         text = format!("{text}\n  {}", remedy(failure, None));
     }
     say(format_args!("{ERROR_STYLE}error:{ERROR_STYLE:#} {text}"));
-    let failed_on_its_way = error.downcast_ref::<RunFailed>().is_some();
     ExitCode::from(match failure {
         Some(_) => 4,
-        None if failed_on_its_way => 1,
+        None if has_failed => 1,
         None => 2,
     })
 }

@@ -36,9 +36,14 @@ pub fn find(model: Option<&Path>, kind: &str) -> anyhow::Result<PathBuf> {
         if !model.is_dir() {
             bail!("{}: no such folder; --model takes a run's folder or an exported one", model.display());
         }
+        let what = match ["tokenizer.json", "vocab.txt"].into_iter().find(|name| model.join(name).is_file()) {
+            Some(name) => format!("it holds a tokenizer ({name}) but no network: "),
+            None => String::new(),
+        };
         bail!(
-            "{}: neither config.json nor {kind}/config.json is in there; \
-             --model takes a run's folder or an exported one (\"electra export\" writes it)",
+            "{}: {what}neither config.json nor {kind}/config.json is in there\n\
+             --model takes a run's folder, or one of a network (config.json, model.safetensors, tokenizer.json or vocab.txt), as \
+             \"electra export\" writes it",
             model.display()
         );
     }

@@ -5,16 +5,17 @@
 //! split, whatever the corpus; the result depends on the text, the tokenizer, the seed and the fraction, not on the number of jobs.
 
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use crate::corpus_record::TextDigest;
+use crate::corpus_record::{TokensDigest, push_line};
 use crate::cut_cache;
 use crate::error::{DataError, Result, io_error, shown};
 use crate::input::TextSource;
 use crate::manifest::{FORMAT_VERSION, MANIFEST_FILE, Manifest, SplitRecord, TOKENIZER_FOLDER};
 use crate::out_folder::OutFolder;
 use crate::pipeline::{LineBlock, OnProgress, Progress, Stage, for_each_block, report, worker_count};
-use crate::shard::{SHARD_TOKENS, is_shard_name};
+use crate::shard::{SHARD_TOKENS, is_shard_name, is_wide};
 use crate::split::SplitWriter;
 use crate::tokenizer::{LineEncoder, Tokenizer, UnknownWords};
 
@@ -77,11 +78,12 @@ pub fn build(
         options.seed,
         options.shard_tokens.max(1),
     );
-    let mut digest = TextDigest::default();
+    let mut digest = TokensDigest::default();
     let mut progress = Progress { input_total_bytes: source.input_bytes(), ..Progress::default() };
     let make_worker = || {
         let mut encoder = LineEncoder::new(tokenizer);
-        move |block| EncodedBlock::new(block, &mut encoder, tokenizer.special().unknown)
+        let wide = is_wide(tokenizer.vocab_size());
+        move |block: LineBlock| EncodedBlock::new(&block, &mut encoder, tokenizer.special().unknown, wide)
     };
     let (mut unknown_count, mut unknown_words) = (0, UnknownWords::default());
     for_each_block(source, worker_count(options.jobs), make_worker, |block: EncodedBlock, input_bytes| {
@@ -89,7 +91,7 @@ pub fn build(
         unknown_count += block.unknown_count;
         unknown_words.merge(&block.unknown_words);
         progress.input_bytes = input_bytes;
-        progress.text_bytes += block.text.text_bytes();
+        progress.text_bytes += block.text_bytes;
         progress.tokens += block.tokens.len() as u64;
         progress.lines = split.lines();
         progress.documents = split.documents();
@@ -119,12 +121,12 @@ pub fn build(
         name: options.name.clone(),
         sources: source.names(),
         text_bytes: progress.text_bytes,
-        text_sha256: Some(digest.finish()),
+        tokens_sha256: Some(digest.finish()),
         validation_fraction: options.validation_fraction,
         seed: options.seed,
         held_out_by: written.held_out_by,
-        left_out: source.found().left_out.iter().cloned().chain(read.left_out).collect(),
-        skipped: read.skipped,
+        left_out: source.found().left_out.iter().chain(&read.left_out).cloned().collect(),
+        skipped: read.skipped.clone(),
         train: SplitRecord::of(written.train),
         validation: SplitRecord::of(written.validation),
         unknown: Some(unknown),
@@ -137,54 +139,78 @@ pub fn build(
     Ok(manifest)
 }
 
-/// A block and the ids of its lines.
+/// The ids of a block's lines.
 struct EncodedBlock {
-    text: LineBlock,
     tokens: Vec<u32>,
     /// One past each line's last token.
     token_ends: Vec<usize>,
+    /// The lines as the digest takes them, and one past each.
+    digested: Vec<u8>,
+    digested_ends: Vec<usize>,
+    document_ends: Vec<u32>,
+    text_bytes: u64,
     /// Tokens that are [UNK], and the words behind them.
     unknown_count: u64,
     unknown_words: UnknownWords,
 }
 
 impl EncodedBlock {
-    fn new(text: LineBlock, encoder: &mut LineEncoder, unknown: u32) -> Self {
-        let mut tokens = Vec::with_capacity(text.text_bytes() as usize / 4);
-        let token_ends = text
+    fn new(block: &LineBlock, encoder: &mut LineEncoder, unknown: u32, wide: bool) -> Self {
+        let mut tokens = Vec::with_capacity(block.text_bytes() as usize / 4);
+        let token_ends: Vec<usize> = block
             .lines()
             .map(|line| {
                 encoder.encode_into(line, &mut tokens);
                 tokens.len()
             })
             .collect();
+        let mut digested = Vec::with_capacity(tokens.len() * if wide { 4 } else { 2 } + token_ends.len() * 4);
+        let mut start = 0;
+        let digested_ends = token_ends
+            .iter()
+            .map(|&end| {
+                push_line(&tokens[start..end], wide, &mut digested);
+                start = end;
+                digested.len()
+            })
+            .collect();
         Self {
             unknown_count: tokens.iter().filter(|&&token| token == unknown).count() as u64,
             unknown_words: encoder.take_unknown(),
-            text,
             tokens,
             token_ends,
+            digested,
+            digested_ends,
+            document_ends: block.document_ends.clone(),
+            text_bytes: block.text_bytes(),
         }
     }
 
-    fn write(&self, split: &mut SplitWriter, digest: &mut TextDigest) -> Result<()> {
-        let mut document_ends = self.text.document_ends.iter().peekable();
-        let mut start = 0;
-        for (number, (line, &end)) in self.text.lines().zip(&self.token_ends).enumerate() {
-            while document_ends.next_if(|&&at| at as usize == number).is_some() {
+    fn write(&self, split: &mut SplitWriter, digest: &mut TokensDigest) -> Result<()> {
+        let mut line = 0;
+        for &end in self.document_ends.iter().chain([&(self.token_ends.len() as u32)]) {
+            self.write_lines(line..end as usize, split, digest)?;
+            line = end as usize;
+            if self.document_ends.binary_search(&end).is_ok() {
                 split.end_document()?;
                 digest.end_document();
             }
-            digest.line(line);
+        }
+        Ok(())
+    }
+
+    /// Lines of one document.
+    fn write_lines(&self, lines: Range<usize>, split: &mut SplitWriter, digest: &mut TokensDigest) -> Result<()> {
+        let start_of = |ends: &[usize], line: usize| if line == 0 { 0 } else { ends[line - 1] };
+        let bytes = start_of(&self.digested_ends, lines.start)..start_of(&self.digested_ends, lines.end);
+        digest.lines(&self.digested[bytes]);
+        let mut start = start_of(&self.token_ends, lines.start);
+        for &end in &self.token_ends[lines] {
             // A line of control characters alone has no token.
             if end > start {
                 split.line(&self.tokens[start..end])?;
             }
             start = end;
-        }
-        if document_ends.next().is_some() {
-            split.end_document()?;
-            digest.end_document();
         }
         Ok(())
     }

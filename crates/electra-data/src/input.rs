@@ -78,9 +78,6 @@ pub struct InputOptions {
     pub max_window_log: u32,
 }
 
-/// What `zstd -d` grants without being asked: 128 MiB.
-const MAX_WINDOW_LOG: u32 = 27;
-
 impl Default for InputOptions {
     fn default() -> Self {
         Self {
@@ -88,7 +85,8 @@ impl Default for InputOptions {
             text_key: "text".into(),
             format: None,
             on_error: OnError::Stop,
-            max_window_log: MAX_WINDOW_LOG,
+            // 128 MiB: what `zstd -d` grants without being asked.
+            max_window_log: 27,
         }
     }
 }
@@ -99,7 +97,7 @@ pub struct TextSource {
     content: Content,
     found: Arc<InputReport>,
     /// What the last reading had to tell; clones share it.
-    reading: Arc<Mutex<InputReport>>,
+    reading: Arc<Mutex<Arc<InputReport>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -169,7 +167,7 @@ impl TextSource {
     }
 
     /// What the last [`read`](Self::read) skipped, left out of archives, and noticed; empty before.
-    pub fn last_reading(&self) -> InputReport {
+    pub fn last_reading(&self) -> Arc<InputReport> {
         self.reading.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -182,7 +180,7 @@ impl TextSource {
             Content::Files { files, options } => {
                 let reading = Reading::new(options, bytes_read.clone());
                 let result = files.iter().try_for_each(|file| read_file(file, &reading, sink, bytes_read));
-                *self.reading.lock().unwrap_or_else(PoisonError::into_inner) = reading.into_report();
+                *self.reading.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(reading.into_report());
                 result
             }
             Content::Memory { documents, .. } => {

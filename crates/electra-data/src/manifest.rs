@@ -85,9 +85,9 @@ pub struct Manifest {
     /// The input files, or a description: for this machine alone, so never for a model card.
     pub sources: Vec<String>,
     pub text_bytes: u64,
-    /// See [`CorpusRecord::text_sha256`]. Absent in datasets of older versions.
+    /// See [`CorpusRecord::tokens_sha256`]. Absent in datasets of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub text_sha256: Option<String>,
+    pub tokens_sha256: Option<String>,
     pub validation_fraction: f64,
     pub seed: u64,
     pub held_out_by: HeldOutBy,
@@ -134,7 +134,7 @@ impl Manifest {
             name: self.name.clone().or_else(folder_name).unwrap_or_else(|| "unnamed".into()),
             text_bytes: self.text_bytes,
             tokens: self.train.tokens + self.validation.tokens,
-            text_sha256: self.text_sha256.clone(),
+            tokens_sha256: self.tokens_sha256.clone(),
         }
     }
 
@@ -257,7 +257,7 @@ mod tests {
             name: None,
             sources: vec!["/home/me/text.txt".into()],
             text_bytes: 12,
-            text_sha256: None,
+            tokens_sha256: None,
             validation_fraction: 0.02,
             seed: 0,
             held_out_by: HeldOutBy::Lines,
@@ -270,12 +270,12 @@ mod tests {
         };
         manifest.save(folder.path()).expect("saved");
         let text = std::fs::read_to_string(folder.path().join(MANIFEST_FILE)).expect("read");
-        for field in ["\"name\"", "text_sha256", "unknown"] {
+        for field in ["\"name\"", "tokens_sha256", "unknown"] {
             assert!(!text.contains(field), "{text}");
         }
         let corpus = Manifest::load(folder.path()).expect("whole").corpus(folder.path());
         let name = folder.path().file_name().expect("a name").to_string_lossy().into_owned();
-        assert_eq!(corpus, CorpusRecord { name, text_bytes: 12, tokens: 4, text_sha256: None });
+        assert_eq!(corpus, CorpusRecord { name, text_bytes: 12, tokens: 4, tokens_sha256: None });
     }
 
     #[test]

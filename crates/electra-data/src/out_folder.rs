@@ -163,7 +163,7 @@ pub fn finish_interrupted(folder: &Path) -> Result<()> {
     // Moving files takes moments; this is for a slow disk.
     const PATIENCE: Duration = Duration::from_secs(10);
     let started = Instant::now();
-    while is_own_folder(&folder.join(PUBLISHING)) {
+    while is_unfinished(folder) {
         match FolderLock::acquire(folder, LOCK).and_then(|_held| finish(folder, Origin::Found)) {
             Ok(()) => {}
             Err(DataError::Busy { .. }) if started.elapsed() < PATIENCE => sleep(Duration::from_millis(20)),
@@ -176,6 +176,13 @@ pub fn finish_interrupted(folder: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether files are not yet in their places. The list goes when all are; what is left of the hidden folder then is for the next
+/// writer to clear, since a reader may have no right to.
+fn is_unfinished(folder: &Path) -> bool {
+    let publishing = folder.join(PUBLISHING);
+    is_own_folder(&publishing) && !matches!(publishing.join(JOURNAL).try_exists(), Ok(false))
 }
 
 /// Who wrote a list of what to do.

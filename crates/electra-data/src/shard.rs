@@ -35,6 +35,11 @@ pub struct ShardRecord {
     pub tokens: u64,
 }
 
+/// Whether ids take 4 bytes instead of 2.
+pub(crate) fn is_wide(vocab_size: usize) -> bool {
+    vocab_size > 1 << 16
+}
+
 /// Whether a file of this name may be a shard.
 pub(crate) fn is_shard_name(name: &str) -> bool {
     let split = name.strip_suffix(".safetensors").and_then(|name| name.rsplit_once('-'));
@@ -43,13 +48,52 @@ pub(crate) fn is_shard_name(name: &str) -> bool {
     })
 }
 
+/// Ids at the width that the shard has.
+enum Ids {
+    Narrow(Vec<u16>),
+    Wide(Vec<u32>),
+}
+
+impl Ids {
+    fn new(vocab_size: usize) -> Self {
+        if is_wide(vocab_size) { Self::Wide(Vec::new()) } else { Self::Narrow(Vec::new()) }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Narrow(ids) => ids.len(),
+            Self::Wide(ids) => ids.len(),
+        }
+    }
+
+    fn extend(&mut self, tokens: &[u32]) {
+        match self {
+            Self::Narrow(ids) => ids.extend(tokens.iter().map(|&id| id as u16)),
+            Self::Wide(ids) => ids.extend_from_slice(tokens),
+        }
+    }
+
+    fn bytes(&self) -> (Dtype, &[u8]) {
+        match self {
+            Self::Narrow(ids) => (Dtype::U16, bytemuck::cast_slice(ids)),
+            Self::Wide(ids) => (Dtype::U32, bytemuck::cast_slice(ids)),
+        }
+    }
+
+    fn clear(&mut self) {
+        match self {
+            Self::Narrow(ids) => ids.clear(),
+            Self::Wide(ids) => ids.clear(),
+        }
+    }
+}
+
 /// Gathers lines and writes shard after shard of one split.
 pub(crate) struct ShardWriter {
     folder: PathBuf,
     split: &'static str,
-    wide: bool,
     shard_tokens: usize,
-    tokens: Vec<u32>,
+    tokens: Ids,
     line_offsets: Vec<u64>,
     document_offsets: Vec<u64>,
     records: Vec<ShardRecord>,
@@ -60,9 +104,8 @@ impl ShardWriter {
         Self {
             folder: folder.to_owned(),
             split,
-            wide: vocab_size > 1 << 16,
             shard_tokens,
-            tokens: Vec::new(),
+            tokens: Ids::new(vocab_size),
             line_offsets: vec![0],
             document_offsets: vec![0],
             records: Vec::new(),
@@ -72,10 +115,10 @@ impl ShardWriter {
     /// Adds a line, not empty, to the current document.
     pub(crate) fn line(&mut self, tokens: &[u32]) -> Result<()> {
         debug_assert!(!tokens.is_empty());
-        if !self.tokens.is_empty() && self.tokens.len() + tokens.len() > self.shard_tokens {
+        if self.tokens.len() > 0 && self.tokens.len() + tokens.len() > self.shard_tokens {
             self.flush()?;
         }
-        self.tokens.extend_from_slice(tokens);
+        self.tokens.extend(tokens);
         self.line_offsets.push(self.tokens.len() as u64);
         Ok(())
     }
@@ -96,17 +139,12 @@ impl ShardWriter {
 
     fn flush(&mut self) -> Result<()> {
         self.end_document();
-        if self.tokens.is_empty() {
+        if self.tokens.len() == 0 {
             return Ok(());
         }
         let file = format!("{}-{:05}.safetensors", self.split, self.records.len());
         let path = self.folder.join(&file);
-        let narrow: Vec<u16> = if self.wide { Vec::new() } else { self.tokens.iter().map(|&id| id as u16).collect() };
-        let (dtype, data): (_, &[u8]) = if self.wide {
-            (Dtype::U32, bytemuck::cast_slice(&self.tokens))
-        } else {
-            (Dtype::U16, bytemuck::cast_slice(&narrow))
-        };
+        let (dtype, data) = self.tokens.bytes();
         let view = |dtype, length, data| {
             TensorView::new(dtype, vec![length], data).map_err(|error| damaged(&path, error.to_string()))
         };

@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use electra_data::Tokenizer;
+use electra_data::{ImportOptions, Imported, Tokenizer};
 use electra_kernels::read;
 use electra_model::{Alias, Discriminator, ElectraConfig, EncoderInput, Generator, Layout, Parameters};
 
@@ -32,19 +32,21 @@ pub struct TokenScore {
 /// A discriminator with its tokenizer, ready to score texts.
 pub struct Detector {
     tokenizer: Tokenizer,
+    /// What its user should know of the tokenizer.
+    pub notices: Vec<String>,
     discriminator: Discriminator,
     device: Device,
 }
 
 /// The weights of an exported folder on a device.
-fn load(folder: &Path, architecture: Architecture, device: &Device) -> Result<(ElectraConfig, Parameters, Tokenizer)> {
+fn load(folder: &Path, architecture: Architecture, device: &Device) -> Result<(ElectraConfig, Parameters, Imported)> {
     let network = hugging_face::import_as(folder, architecture.class_name())?;
-    let tokenizer = Tokenizer::load(folder)
-        .map_err(|error| Error::invalid(folder, error.to_string(), "export the model again, with its tokenizer"))?;
-    hugging_face::check_tokenizer_fits(&tokenizer, &network.config, folder)?;
+    // Folders of others may have a vocab.txt alone.
+    let imported = Tokenizer::import(folder, &ImportOptions::default())?;
+    hugging_face::check_tokenizer_fits(&imported.tokenizer, &network.config, folder)?;
     let layout = Layout::new(architecture.specs(&network.config), Vec::<Alias>::new());
     let parameters = host::parameters_from_host(&layout, network.tensors, folder, device)?;
-    Ok((network.config, parameters, tokenizer))
+    Ok((network.config, parameters, imported))
 }
 
 impl Detector {
@@ -53,12 +55,13 @@ impl Detector {
     /// # Errors
     /// The folder is not a discriminator with its tokenizer.
     pub fn load(folder: &Path, device: &Device) -> Result<Self> {
-        let (config, parameters, tokenizer) = load(folder, Architecture::PreTraining, device)?;
+        let (config, parameters, Imported { tokenizer, notices }) = load(folder, Architecture::PreTraining, device)?;
         if config.max_position_embeddings < 3 {
             let problem = format!("max_position_embeddings is {}", config.max_position_embeddings);
             return Err(Error::invalid(folder, problem, "a token needs 3, [CLS] and [SEP] included"));
         }
-        Ok(Self { tokenizer, discriminator: Discriminator::bind(&config, &parameters, ""), device: device.clone() })
+        let discriminator = Discriminator::bind(&config, &parameters, "");
+        Ok(Self { tokenizer, notices, discriminator, device: device.clone() })
     }
 
     /// Scores every token of `text`, in order.
@@ -149,6 +152,8 @@ pub struct Guess {
 /// A generator with its tokenizer, ready to fill masks.
 pub struct Filler {
     tokenizer: Tokenizer,
+    /// What its user should know of the tokenizer.
+    pub notices: Vec<String>,
     generator: Generator,
     device: Device,
 }
@@ -159,8 +164,9 @@ impl Filler {
     /// # Errors
     /// The folder is not a generator with its tokenizer.
     pub fn load(folder: &Path, device: &Device) -> Result<Self> {
-        let (config, parameters, tokenizer) = load(folder, Architecture::MaskedLm, device)?;
-        Ok(Self { tokenizer, generator: Generator::bind(&config, &parameters, ""), device: device.clone() })
+        let (config, parameters, Imported { tokenizer, notices }) = load(folder, Architecture::MaskedLm, device)?;
+        let generator = Generator::bind(&config, &parameters, "");
+        Ok(Self { tokenizer, notices, generator, device: device.clone() })
     }
 
     /// The `top` likeliest tokens for each [MASK] in `text`, best first.

@@ -4,6 +4,7 @@
 //! get to their places together ([`OutFolder`]), and the folder's earlier ones go with them, those that have no successor
 //! too. Networks that somebody else made are not replaced unasked.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use electra_data::OutFolder;
@@ -13,11 +14,12 @@ use electra_model::objective::NetworkKind;
 use electra_model::pretraining::{DISCRIMINATOR, GENERATOR};
 use sha2::{Digest, Sha256};
 
+use crate::checkpoint::Change;
 use crate::error::{During, Error, Result};
 use crate::host;
 use crate::hugging_face::{self, Architecture, Network};
 use crate::model_card::ModelCard;
-use crate::run_config::RunConfig;
+use crate::run_config::{RunConfig, settings};
 
 /// Folders of the networks, the one to keep first.
 pub const NETWORKS: [&str; 2] = ["discriminator", "generator"];
@@ -32,9 +34,11 @@ pub enum Replace<'a> {
     Nothing,
 }
 
-/// Tells a run from any other: equal for two that train the same on the same data, however far they have come.
-pub fn run_id(config_digest: &str, data_fingerprint: &str) -> String {
-    let digest = Sha256::digest(format!("{config_digest}\0{data_fingerprint}"));
+/// Tells a run from any other: equal for two that began to train the same on the same data, however far they have come and
+/// whatever was changed when they were resumed. It is made of what they began with and not drawn, so that equal runs give
+/// equal files.
+pub fn run_id(settings: &BTreeMap<String, String>, changes: &[Change], data_fingerprint: &str) -> String {
+    let digest = Sha256::digest(format!("{}\0{data_fingerprint}", settings::digest_at_start(settings, changes)));
     crate::hex(&digest)[..16].to_owned()
 }
 

@@ -29,7 +29,7 @@ use crate::optimizer::AdamConfig;
 use crate::record::{Record, TimingsRow};
 use crate::resume;
 pub use crate::run_config::RUN_CONFIG;
-use crate::run_config::{MicroBatch, PositionInitializer, RunConfig, TrainConfig, settings};
+use crate::run_config::{MicroBatch, PositionInitializer, RunConfig, TrainConfig};
 use crate::run_folder::RunFolder;
 use crate::schedule::lr_at;
 use crate::tensorboard::TensorBoard;
@@ -333,7 +333,7 @@ pub fn pretrain(
     }
     let card = ModelCard {
         license: options.license.clone(),
-        run: Some(run_id(&config.digest(), &run.state.data_fingerprint)),
+        run: Some(run_id(&run.state.settings, &progress.changes, &run.state.data_fingerprint)),
         corpus: run.state.corpus.as_ref().map(ToString::to_string),
         tokenizer: Some(data.tokenizer_description),
         ..card_of_steps(
@@ -553,7 +553,7 @@ pub fn card_of_checkpoint(run: &Path, config: &RunConfig, state: &TrainState) ->
         .filter_map(|line| serde_json::from_str::<MetricsRow>(line).ok())
         .find(|row| row.split == "validation" && row.step == state.step);
     ModelCard {
-        run: Some(run_id(&settings::digest(&state.settings), &state.data_fingerprint)),
+        run: Some(run_id(&state.settings, &state.changes, &state.data_fingerprint)),
         corpus: state.corpus.as_ref().map(ToString::to_string),
         ..card_of_steps(run, config, state.step, state.tokens_seen, &state.changes, row.as_ref())
     }

@@ -20,9 +20,8 @@ use electra_train::validate::JudgedToken;
 use electra_train::{RunFolder, training_data};
 
 use super::detect::{LEGEND, marked_token};
-use super::input_args::{ReadingArgs, tell_found, tell_read};
+use super::input_args::{ReadingArgs, tell_found, tell_left_out_characters, tell_read};
 use super::pretrain::{Start, check_memory, open_device, settle_micro_batch, train};
-use super::tokenizer::say_left_out;
 use crate::exit::End;
 use crate::seconds_per_step;
 use crate::terminal::{FAINT_STYLE, HEADING_STYLE, Terminal, Unit};
@@ -158,7 +157,7 @@ fn prepare(args: &Args, config: &RunConfig, dataset: &Path, terminal: &Terminal)
     })?;
     bar.finish(format_args!("{HEADING_STYLE}Vocabulary{HEADING_STYLE:#} {} entries", tokenizer.vocab_size()));
     if let Some(left_out) = &left_out {
-        say_left_out(left_out, terminal);
+        tell_left_out_characters(left_out, terminal);
     }
     let mut bar = terminal.progress("tokenizing", source.input_bytes(), Unit::Bytes);
     let options =

@@ -42,6 +42,7 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     let device = open_checked(args.device, terminal)?;
     terminal.detail(format_args!("{} on {}", folder.display(), device.description));
     let detector = Detector::load(&folder, &device.device)?;
+    detector.notices.iter().for_each(|notice| terminal.warn(notice));
     if !args.json {
         terminal.note(LEGEND);
     }

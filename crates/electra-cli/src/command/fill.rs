@@ -44,6 +44,7 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     let device = open_checked(args.device, terminal)?;
     terminal.detail(format_args!("{} on {}", folder.display(), device.description));
     let filler = Filler::load(&folder, &device.device)?;
+    filler.notices.iter().for_each(|notice| terminal.warn(notice));
     let is_single = args.texts.len() == 1;
     texts::for_each(&args.texts, |text| {
         let masks = filler.fill(text, args.top_k as usize).with_context(|| quoted(text))?;

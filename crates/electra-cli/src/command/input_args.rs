@@ -1,9 +1,10 @@
 //! Where text comes from and how it is read: the same options in `tokenizer train`, `data build` and the default job.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use electra_data::input::Format;
-use electra_data::{InputOptions, OnError, TextSource};
+use electra_data::{InputOptions, LeftOutCharacters, OnError, TextSource};
 
 use crate::terminal::Terminal;
 
@@ -48,8 +49,8 @@ pub struct ReadingArgs {
     #[arg(long, value_name = "WHAT", default_value = "stop", help_heading = "Input")]
     on_error: OnErrorArg,
     /// Memory that a zstd archive may ask for, such as 2GiB, or its logarithm as in zstd --long=31
-    #[arg(long, value_name = "SIZE", default_value = "128MiB", value_parser = window_log, help_heading = "Input")]
-    max_window: u32,
+    #[arg(long, value_name = "SIZE", default_value_t, value_parser = window, help_heading = "Input")]
+    max_window: Window,
 }
 
 /// [`Format`] on the command line.
@@ -94,7 +95,7 @@ impl ReadingArgs {
                 OnErrorArg::Skip => OnError::Skip,
                 OnErrorArg::Replace => OnError::Replace,
             },
-            max_window_log: self.max_window,
+            max_window_log: self.max_window.log,
         };
         TextSource::find(input, options)
     }
@@ -130,8 +131,39 @@ pub fn tell_read(source: &TextSource, terminal: &Terminal) {
     }
 }
 
-/// The binary logarithm of a window's size, rounded up: "31", "2GiB", "2g" and "2147483648" are all 31.
-fn window_log(text: &str) -> Result<u32, String> {
+/// Says which characters a vocabulary of the text leaves out. A ten-thousandth of a text is names and noise; more is worth a
+/// warning.
+pub fn tell_left_out_characters(left_out: &LeftOutCharacters, terminal: &Terminal) {
+    let LeftOutCharacters { characters, kept, share, examples } = left_out;
+    let examples: String = examples.iter().collect();
+    let line = format!(
+        "the alphabet has {kept} characters; {characters} rarer ones ({:.3} % of the text, such as {examples}) are left out, \
+         and words with them become [UNK]: --alphabet-limit or a larger --vocab-size takes more",
+        100.0 * share
+    );
+    if *share > 1e-4 { terminal.warn(line) } else { terminal.note(line) }
+}
+
+/// A size that is a power of two.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Window {
+    log: u32,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self { log: InputOptions::default().max_window_log }
+    }
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}MiB", (1u64 << self.log) >> 20)
+    }
+}
+
+/// A window's size, rounded up: "31", "2GiB", "2g" and "2147483648" all have the logarithm 31.
+fn window(text: &str) -> Result<Window, String> {
     const ALLOWED: std::ops::RangeInclusive<u32> = 10..=31;
     let refused =
         || format!("a size of 1KiB to 2GiB is needed, or its logarithm, {} to {}", ALLOWED.start(), ALLOWED.end());
@@ -152,7 +184,7 @@ fn window_log(text: &str) -> Result<u32, String> {
         let bytes = number.checked_mul(1 << unit).ok_or_else(refused)?;
         bytes.checked_next_power_of_two().ok_or_else(refused)?.trailing_zeros()
     };
-    if ALLOWED.contains(&log) { Ok(log) } else { Err(refused()) }
+    if ALLOWED.contains(&log) { Ok(Window { log }) } else { Err(refused()) }
 }
 
 #[cfg(test)]
@@ -162,12 +194,12 @@ mod tests {
     #[test]
     fn windows_are_sizes_or_logarithms() {
         for text in ["31", "2147483648", "2GiB", "2GB", "2g", "1.5g", "1025m", "2048M"] {
-            let expected = if text.contains('.') { None } else { Some(31) };
-            assert_eq!(window_log(text).ok(), expected, "{text}");
+            let expected = if text.contains('.') { None } else { Some(Window { log: 31 }) };
+            assert_eq!(window(text).ok(), expected, "{text}");
         }
-        assert_eq!(window_log("128MiB").ok(), Some(27));
+        assert_eq!(window(&Window::default().to_string()).ok(), Some(Window::default()));
         for text in ["", "g", "9", "3GiB", "99999999999999999999", "18446744073709551615g", "-1", "2TiB"] {
-            assert!(window_log(text).is_err(), "{text}");
+            assert!(window(text).is_err(), "{text}");
         }
     }
 }

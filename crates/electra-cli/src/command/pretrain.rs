@@ -95,7 +95,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<End> {
-    let mut config = resolve(&args)?;
+    let (mut config, may_halve) = resolve(&args)?;
     let folder = args.out.clone().unwrap_or_else(|| Path::new(RUNS).join(&config.preset));
     if config.data.dir.as_os_str().is_empty() {
         bail!(
@@ -128,7 +128,6 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<End> {
     let opened = open_device(&config, terminal)?;
     check_precision(&config, &opened)?;
     check_memory(&config, &opened, terminal)?;
-    let may_halve = config.train.micro_batch == MicroBatch::Auto;
     settle_micro_batch(&mut config, &opened);
     check_arrays(&config, &opened)?;
     if args.dry_run {
@@ -159,7 +158,8 @@ fn asked_rows(args: &Args, config: &RunConfig, folder: &Path) -> Option<usize> {
     Some(saved.model.vocab_size)
 }
 
-fn resolve(args: &Args) -> anyhow::Result<RunConfig> {
+/// The configuration, and whether micro-batches are ours to choose.
+fn resolve(args: &Args) -> anyhow::Result<(RunConfig, bool)> {
     let mut sets = args.sets.clone();
     sets.extend(args.micro_batch.as_ref().map(|size| format!("train.micro_batch={size}")));
     sets.extend(args.recompute.then(|| "train.recompute=true".to_owned()));
@@ -174,8 +174,9 @@ fn resolve(args: &Args) -> anyhow::Result<RunConfig> {
         }
         _ => run_config::resolve_with_file(args.preset.as_deref(), args.config.as_deref(), &sets)?,
     };
+    let is_auto = config.train.micro_batch == MicroBatch::Auto;
     if let Some((run, saved)) = saved {
-        if config.train.micro_batch == MicroBatch::Auto {
+        if is_auto {
             // Found once, for the whole run: what is free now may be less.
             config.train.micro_batch = saved.train.micro_batch;
         }
@@ -197,7 +198,7 @@ fn resolve(args: &Args) -> anyhow::Result<RunConfig> {
     if let Some(device) = args.device {
         config.device = device.to_string();
     }
-    Ok(config)
+    Ok((config, is_auto))
 }
 
 /// Folder and configuration of the run to resume; `None` for a run that never came to write one.
@@ -405,16 +406,19 @@ pub fn train(
         };
         drop(display);
         let folder = options.folder.path();
-        if let Some(size) = device_failure::halved(&error, &config, folder).filter(|_| start.may_halve) {
-            opened = device_failure::begin_again(&mut config, size, &opened, &error, terminal)?;
+        if let Some(size) = device_failure::halved(&error, &config).filter(|_| start.may_halve) {
+            (opened, options.resume) =
+                device_failure::with_smaller(&mut config, size, folder, &opened, &error, terminal)?;
             options.device = opened.device.clone();
             continue;
         }
-        // Nothing was wrong with the input of a run that had begun: a script should look at it. A device says itself what it is.
-        let failed = RunFailed(error.to_string());
-        let is_of_run = has_begun && !matches!(error, electra_train::Error::Device { .. });
-        let error = device_failure::of_run(error, folder, &config);
-        return Err(if is_of_run { error.context(failed) } else { error });
+        // Nothing was wrong with the input of a run that had begun: a script should look at it.
+        let text = device_failure::explained(&error, folder, &config).or_else(|| has_begun.then(|| error.to_string()));
+        let error = anyhow::Error::new(error);
+        return Err(match text {
+            Some(text) => error.context(RunFailed(text)),
+            None => error,
+        });
     }
 }
 

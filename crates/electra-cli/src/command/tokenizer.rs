@@ -5,11 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use electra_data::tokenizer::files::TOKENIZER_FILE;
-use electra_data::{
-    ImportOptions, LeftOutCharacters, OutFolder, Stage, StripAccents, Tokenizer, TrainOptions, Trained,
-};
+use electra_data::{ImportOptions, OutFolder, Stage, StripAccents, Tokenizer, TrainOptions, Trained};
 
-use super::input_args::{InputArgs, tell_read};
+use super::input_args::{InputArgs, tell_left_out_characters, tell_read};
 use crate::terminal::{HEADING_STYLE, Terminal, Unit};
 
 /// Train a vocabulary, or import one
@@ -134,7 +132,7 @@ fn train(args: TrainArgs, terminal: &Terminal) -> anyhow::Result<()> {
         ));
     }
     if let Some(left_out) = &left_out {
-        say_left_out(left_out, terminal);
+        tell_left_out_characters(left_out, terminal);
     }
     if unknown.is_refused() && !args.allow_unknown {
         bail!("{}; nothing was written\n--allow-unknown writes it all the same", unknown.explained(&tokenizer));
@@ -143,18 +141,6 @@ fn train(args: TrainArgs, terminal: &Terminal) -> anyhow::Result<()> {
         terminal.warn(unknown.explained(&tokenizer));
     }
     save(&tokenizer, out, terminal)
-}
-
-/// A ten-thousandth of a text is names and noise; more is worth a warning.
-pub fn say_left_out(left_out: &LeftOutCharacters, terminal: &Terminal) {
-    let LeftOutCharacters { characters, kept, share, examples } = left_out;
-    let examples: String = examples.iter().collect();
-    let line = format!(
-        "the alphabet has {kept} characters; {characters} rarer ones ({:.3} % of the text, such as {examples}) are left out, \
-         and words with them become [UNK]: --alphabet-limit or a larger --vocab-size takes more",
-        100.0 * share
-    );
-    if *share > 1e-4 { terminal.warn(line) } else { terminal.note(line) }
 }
 
 fn parse_strip_accents(word: &str) -> Result<StripAccents, String> {

@@ -74,6 +74,20 @@ fn killed_at_any_moment_it_is_the_old_or_the_new_and_never_a_mixture() {
     assert!(killed > 8, "only {killed} moments");
 }
 
+/// Killed when all files were in their places, it leaves nothing for a reader to do, who may have no right to write.
+#[test]
+fn a_reader_writes_nothing_where_only_an_empty_hidden_folder_is_left() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write(folder.path(), &OLD, "new");
+    fs::create_dir(folder.path().join(PUBLISHING)).expect("made");
+    let modified = || fs::metadata(folder.path()).and_then(|data| data.modified()).expect("there");
+    let before = modified();
+    finish_interrupted(folder.path()).expect("nothing to do");
+    assert!(folder.path().join(PUBLISHING).is_dir() && modified() == before, "it is the next writer's");
+    publish(folder.path(), "newer").expect("published");
+    assert!(!folder.path().join(PUBLISHING).exists());
+}
+
 #[test]
 fn a_second_writer_is_refused_and_a_failed_one_leaves_nothing() {
     let root = tempfile::tempdir().expect("a temporary folder");

@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
-use tokenizers::AddedToken;
+use tokenizers::{AddedToken, Model, ModelWrapper, PreTokenizerWrapper};
 
 use super::files::CONFIG_FILE;
 use super::{SPECIAL_NAMES, Tokenizer};
@@ -119,13 +119,13 @@ impl Tokenizer {
 
     /// Lowercasing, stripping of accents and cutting of Chinese, where these make exactly this tokenizer out of BERT's class.
     fn bert_settings(&self) -> Option<(bool, Option<bool>, bool)> {
-        let description = serde_json::to_value(&self.inner).ok()?;
-        let (normalizer, model) = (&description["normalizer"], &description["model"]);
+        let normalizer = serde_json::to_value(self.inner.get_normalizer()?).ok()?;
+        let ModelWrapper::WordPiece(model) = self.inner.get_model() else { return None };
         let rules = normalizer["type"] == "BertNormalizer"
             && normalizer["clean_text"] == true
-            && description["pre_tokenizer"]["type"] == "BertPreTokenizer"
-            && model["continuing_subword_prefix"] == "##"
-            && model["max_input_chars_per_word"] == 100;
+            && matches!(self.inner.get_pre_tokenizer()?, PreTokenizerWrapper::BertPreTokenizer(_))
+            && model.continuing_subword_prefix == "##"
+            && model.max_input_chars_per_word == 100;
         let added = self.inner.get_added_tokens_decoder();
         let special = added.len() == SPECIAL_NAMES.len()
             && added.values().all(|token| {
@@ -133,7 +133,7 @@ impl Tokenizer {
                 let is_plain = *special && !(*single_word || *lstrip || *rstrip || *normalized);
                 is_plain && SPECIAL_NAMES.contains(&token.content.as_str())
             })
-            && SPECIAL_NAMES.iter().all(|name| model["vocab"].get(name).is_some());
+            && SPECIAL_NAMES.iter().all(|name| model.token_to_id(name).is_some());
         if !(rules && special && self.frames_as_bert()) {
             return None;
         }

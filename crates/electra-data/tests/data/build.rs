@@ -319,7 +319,7 @@ fn overwriting_removes_the_files_of_the_old_dataset_and_no_others() {
 }
 
 #[test]
-fn the_digest_of_a_text_is_its_own_whatever_files_jobs_and_shards() {
+fn the_digest_of_tokens_is_their_own_whatever_files_jobs_and_shards() {
     let tokenizer = tokenizer(true);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let documents = numbered_documents(260, 40);
@@ -346,10 +346,21 @@ fn the_digest_of_a_text_is_its_own_whatever_files_jobs_and_shards() {
         built.push(build(&source, &tokenizer, &out, &options, &mut quiet).expect("built").corpus(&out));
     }
     use sha2::Digest;
-    let expected: String = sha2::Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut bytes: Vec<u8> = Vec::new();
+    for document in text.split("\n\n") {
+        if !bytes.is_empty() {
+            bytes.extend([0; 4]);
+        }
+        for line in document.lines() {
+            let ids = tokenizer.encode(line);
+            bytes.extend((ids.len() as u32).to_le_bytes());
+            bytes.extend(ids.iter().flat_map(|&id| (id as u16).to_le_bytes()));
+        }
+    }
+    let expected: String = sha2::Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     for (number, corpus) in built.iter().enumerate() {
         assert_eq!(corpus.name, format!("data{number}"));
-        assert_eq!(corpus.text_sha256.as_deref(), Some(&*expected), "{number}");
+        assert_eq!(corpus.tokens_sha256.as_deref(), Some(&*expected), "{number}");
         assert_eq!(corpus.tokens, built[0].tokens);
     }
 }

@@ -43,13 +43,13 @@ fn read_with(path: &Path, options: InputOptions) -> Result<Vec<Vec<String>>> {
 }
 
 /// The text of one file of this content, and what reading it reported.
-fn read_file(name: &str, content: &[u8], options: &InputOptions) -> (Result<Vec<Vec<String>>>, InputReport) {
+fn read_file(name: &str, content: &[u8], options: &InputOptions) -> (Result<Vec<Vec<String>>>, Arc<InputReport>) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join(name);
     std::fs::write(&path, content).expect("written");
     match TextSource::find(&[&path], options.clone()) {
         Ok(source) => (read_source(&source), source.last_reading()),
-        Err(error) => (Err(error), InputReport::default()),
+        Err(error) => (Err(error), Arc::default()),
     }
 }
 

@@ -12,6 +12,7 @@ use toml::{Table, Value};
 
 use super::RunConfig;
 use super::resolve::leaf;
+use crate::checkpoint::Change;
 
 /// Keys that a run keeps from its first step to its last.
 pub const FIXED: &[&str] = &[
@@ -72,10 +73,19 @@ pub const FREE: &[&str] = &[
 /// Free keys that say nothing of a run: a name, and where the dataset lies today.
 const NOT_RECORDED: [&str; 2] = ["preset", "data.dir"];
 
-/// SHA-256 of what decides the numbers of a run, in hex: the fixed keys among `settings`.
-pub fn digest(settings: &BTreeMap<String, String>) -> String {
-    let fixed = settings.iter().filter(|(key, _)| FIXED.contains(&key.as_str()));
-    crate::hex(&Sha256::digest(fixed.map(|(key, value)| format!("{key} = {value}\n")).collect::<String>()))
+/// Free keys that change numbers all the same.
+const FREE_BUT_FELT: [&str; 2] = ["train.steps", "train.micro_batch"];
+
+/// SHA-256 of what decides the numbers of a run, in hex: keys of a checkpoint's `settings`, with the values from before its
+/// `changes`. A run keeps it when it is resumed with other steps; one that has had them from the start is another run.
+pub fn digest_at_start(settings: &BTreeMap<String, String>, changes: &[Change]) -> String {
+    let mut settings = settings.clone();
+    settings.extend(changes.iter().rev().map(|change| (change.key.clone(), change.from.clone())));
+    let defaults = all(&RunConfig::default());
+    let decides = |key: &str| FIXED.contains(&key) || FREE_BUT_FELT.contains(&key);
+    settings.retain(|key, value| decides(key) && defaults.get(key) != Some(value));
+    let lines: String = settings.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+    crate::hex(&Sha256::digest(lines))
 }
 
 /// A key whose value is another one than a checkpoint has, both as TOML writes them.
@@ -100,11 +110,6 @@ impl RunConfig {
         let defaults = all(&Self::default());
         settings.retain(|key, value| defaults[key] != *value);
         settings
-    }
-
-    /// [`digest`] of [`RunConfig::settings`].
-    pub fn digest(&self) -> String {
-        digest(&self.settings())
     }
 
     /// Where this configuration differs from the [`RunConfig::settings`] that a checkpoint holds.
@@ -166,15 +171,28 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_is_of_the_fixed_keys_alone() {
-        let of = |set: &str| resolve(Some("nano"), None, &[set.to_owned()]).unwrap().digest();
+    fn the_digest_is_of_what_decides_the_numbers_as_a_run_began() {
+        let settings = |set: &str| resolve(Some("nano"), None, &[set.to_owned()]).unwrap().settings();
+        let of = |set: &str| digest_at_start(&settings(set), &[]);
         let nano = of("device=auto");
-        for free in ["device=cpu", "train.keep=9", "train.micro_batch=8", "train.log_every=3", "data.dir=elsewhere"] {
+        for free in ["device=cpu", "train.keep=9", "train.recompute=true", "train.log_every=3", "data.dir=elsewhere"] {
             assert_eq!(of(free), nano, "{free}");
         }
-        for fixed in ["seed=9", "train.learning_rate=2e-3", "model.type_vocab_size=1", "train.batch_size=8"] {
-            assert_ne!(of(fixed), nano, "{fixed}");
+        let deciding = ["seed=9", "train.learning_rate=2e-3", "model.type_vocab_size=1", "train.batch_size=8"];
+        for set in deciding.into_iter().chain(["train.steps=3000", "train.micro_batch=8"]) {
+            assert_ne!(of(set), nano, "{set}");
         }
+        // Twice changed on the way, at last back to the schema's default, which settings leave out.
+        let default = RunConfig::default().train.steps.to_string();
+        let change = |step, from: &str, to: &str| {
+            let (key, from, to) = ("train.steps".to_owned(), from.to_owned(), to.to_owned());
+            Change { step, key, from, to }
+        };
+        let changes = [change(1, "2000", "3000"), change(2, "3000", &default)];
+        assert_eq!(digest_at_start(&settings(&format!("train.steps={default}")), &changes), nano);
+        // Begun with the default.
+        let changes = [change(1, &default, "2000")];
+        assert_eq!(digest_at_start(&settings("device=auto"), &changes), of(&format!("train.steps={default}")));
     }
 
     #[test]
