@@ -101,6 +101,13 @@ impl Tokenizer {
                 path.display()
             ));
         }
+        if !is_json && settings.class.as_deref() == Some("PreTrainedTokenizerFast") {
+            imported.notices.push(format!(
+                "{CONFIG_FILE} beside {} names PreTrainedTokenizerFast, whose rules stand in a {TOKENIZER_FILE}, which is not there: \
+                 BERT's are taken, so that ids may differ",
+                path.display()
+            ));
+        }
         if let Some(unreachable) = imported.tokenizer.unreachable().filter(super::Unreachable::is_notable) {
             imported.notices.push(format!("{}: {unreachable}", path.display()));
         }

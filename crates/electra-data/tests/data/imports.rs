@@ -65,6 +65,14 @@ fn every_setting_beside_a_vocab_txt_is_read() {
 }
 
 #[test]
+fn a_vocab_txt_whose_rules_stood_in_a_missing_tokenizer_json_is_said() {
+    let said = |class: &str| import(folder(&["a"], Some(json!({"tokenizer_class": class}))).path()).notices;
+    assert_eq!(said("BertTokenizer"), [] as [&str; 0]);
+    let [notice] = &said("PreTrainedTokenizerFast")[..] else { panic!("one notice") };
+    assert!(notice.contains("tokenizer.json, which is not there") && notice.contains("ids may differ"), "{notice}");
+}
+
+#[test]
 fn settings_that_cannot_be_read_or_followed_are_said() {
     let with = |config: Value| folder(&["a"], Some(config));
     let message = refusal(with(json!({"do_lower_case": "yes"})).path());
