@@ -5,6 +5,7 @@ mod default_job;
 mod detect;
 mod devices;
 mod faults;
+mod flops;
 mod folders;
 mod inputs;
 mod pretrain;

@@ -29,7 +29,7 @@ const OUTPUT_TOLERANCE: f64 = 2e-5;
 const GRADIENT_TOLERANCE: f64 = 2e-5;
 const PARAMETER_TOLERANCE: f64 = 2e-5;
 /// The total is about 44.
-const LOSS_TOLERANCE: f64 = 1e-4;
+pub(super) const LOSS_TOLERANCE: f64 = 1e-4;
 
 // ------------------------------------------------------------------------------------------------ devices
 
@@ -59,9 +59,10 @@ macro_rules! on_both {
 }
 
 /// What every forward pass of an encoder launches.
-const ENCODER: [&str; 4] = ["embeddings_fwd", "layer_norm_fwd", "product_direct|product_staged", "attention_fwd"];
+pub(super) const ENCODER: [&str; 4] =
+    ["embeddings_fwd", "layer_norm_fwd", "product_direct|product_staged", "attention_fwd"];
 /// What its backward pass launches.
-const ENCODER_BACKWARD: [&str; 5] =
+pub(super) const ENCODER_BACKWARD: [&str; 5] =
     ["layer_norm_bwd", "layer_norm_bwd_parameters", "attention_bwd_query", "attention_bwd_key", "embedding_bwd_words"];
 
 on_both! {
@@ -79,7 +80,7 @@ on_both! {
         [&ENCODER[..], &ENCODER_BACKWARD, &["mlm_rows", "rtd_bwd", "adam_norm", "adam_decide", "adam_update"]];
 }
 
-fn on_adapter(check: fn(&Device), shaders: &[&[&str]]) {
+pub(super) fn on_adapter(check: fn(&Device), shaders: &[&[&str]]) {
     let Some(opened) = gpu() else { return };
     SLACK.set(ADAPTER_SLACK);
     let ((), launched) = launches::record(|| check(&opened.device));
@@ -112,7 +113,7 @@ fn folders(has: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
 }
 
 /// The folders among `candidates` that have `part`; names the others; fails where there is none.
-fn with_part(what: &str, candidates: Vec<PathBuf>, part: &str) -> Vec<PathBuf> {
+pub(super) fn with_part(what: &str, candidates: Vec<PathBuf>, part: &str) -> Vec<PathBuf> {
     let (with, without): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|folder| folder.join(part).exists());
     for folder in without {
         eprintln!("golden: {} has no {part}: {what} not checked there", folder.display());
@@ -124,14 +125,14 @@ fn with_part(what: &str, candidates: Vec<PathBuf>, part: &str) -> Vec<PathBuf> {
     with
 }
 
-fn pair_folders() -> Vec<PathBuf> {
+pub(super) fn pair_folders() -> Vec<PathBuf> {
     folders(|folder| folder.join("discriminator/config.json").exists() && folder.join("generator/config.json").exists())
 }
 
 // ------------------------------------------------------------------------------------------------ comparison
 
 #[track_caller]
-fn assert_close(what: &str, found: &[f32], expected: &[f32], absolute: f64, relative: f64) {
+pub(super) fn assert_close(what: &str, found: &[f32], expected: &[f32], absolute: f64, relative: f64) {
     assert_eq!(found.len(), expected.len(), "{what}: number of values");
     let mut worst = (0.0, 0);
     for (i, (&a, &b)) in found.iter().zip(expected).enumerate() {
@@ -152,26 +153,26 @@ fn assert_close(what: &str, found: &[f32], expected: &[f32], absolute: f64, rela
 }
 
 #[track_caller]
-fn assert_gradient_close(what: &str, found: &[f32], expected: &[f32]) {
+pub(super) fn assert_gradient_close(what: &str, found: &[f32], expected: &[f32]) {
     let scale = expected.iter().fold(0.0f64, |scale, &x| scale.max(f64::from(x).abs()));
     // 1e-6 for tensors that are numerically zero, such as key.bias.
     assert_close(what, found, expected, GRADIENT_TOLERANCE * scale + 1e-6, 0.0);
 }
 
-fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+pub(super) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_to_vec().unwrap()
 }
 
 // ------------------------------------------------------------------------------------------------ pairs
 
 /// A generator and a discriminator as a fixture folder holds them, joined in one set of parameters.
-struct Pair {
-    networks: PretrainingConfig,
-    parameters: Parameters,
+pub(super) struct Pair {
+    pub(super) networks: PretrainingConfig,
+    pub(super) parameters: Parameters,
 }
 
 impl Pair {
-    fn load(folder: &Path, device: &Device) -> Self {
+    pub(super) fn load(folder: &Path, device: &Device) -> Self {
         let read = |name: &str| hugging_face::import(&folder.join(name)).unwrap();
         let (discriminator, generator) = (read("discriminator"), read("generator"));
         let same = |prefix: &str| {
@@ -211,7 +212,7 @@ fn flat(values: Vec<f32>, device: &Device) -> Tensor<1> {
 }
 
 /// The fixtures' short names: `disc.` and `gen.`.
-fn fixture_name(name: &str) -> String {
+pub(super) fn fixture_name(name: &str) -> String {
     match name.strip_prefix(DISCRIMINATOR) {
         Some(rest) => format!("disc.{rest}"),
         None => format!("gen.{}", name.strip_prefix(GENERATOR).unwrap()),
@@ -219,7 +220,7 @@ fn fixture_name(name: &str) -> String {
 }
 
 /// The `in.*` arrays as a batch; `step` picks one where they hold several.
-fn batch_of(tensors: &Tensors, step: Option<usize>) -> (Batch, Vec<i32>) {
+pub(super) fn batch_of(tensors: &Tensors, step: Option<usize>) -> (Batch, Vec<i32>) {
     let ints = |name: &str| tensors.ints_at(name, step);
     let ids = tensors.shape_at("in.input_ids", step);
     let slots = tensors.shape_at("in.masked_lm_positions", step);
@@ -240,7 +241,7 @@ fn batch_of(tensors: &Tensors, step: Option<usize>) -> (Batch, Vec<i32>) {
     (batch, ints("in.sampled_ids"))
 }
 
-fn context(batch: &Batch, samples: &[i32], device: &Device) -> StepContext {
+pub(super) fn context(batch: &Batch, samples: &[i32], device: &Device) -> StepContext {
     StepContext {
         key: NoiseKey::new(0),
         // Fixtures were made without dropout.

@@ -1,3 +1,4 @@
 //! Networks, losses and optimizer against numbers from elsewhere.
 
 mod golden;
+mod golden_objectives;

@@ -33,6 +33,12 @@ impl Tensors {
         SafeTensors::deserialize(&self.bytes).unwrap().tensor(name).is_ok()
     }
 
+    /// Those that begin with `prefix`.
+    pub fn names(&self, prefix: &str) -> Vec<String> {
+        let file = SafeTensors::deserialize(&self.bytes).unwrap();
+        file.names().into_iter().filter(|name| name.starts_with(prefix)).map(|name| name.to_string()).collect()
+    }
+
     /// The shape of `name`, without the first dimension where `step` picks one.
     pub fn shape_at(&self, name: &str, step: Option<usize>) -> Vec<usize> {
         self.view(name, step).1

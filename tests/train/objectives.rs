@@ -1,6 +1,9 @@
 //! Objectives and ways to share weights, each from run.toml to its exported folders.
 
-use crate::support::program::run;
+use std::process::Stdio;
+
+use super::resume::{assert_same_run, kill_when};
+use crate::support::program::{electra, run};
 use crate::support::small_run::{SmallRun, metrics, tensors};
 
 #[test]
@@ -48,4 +51,45 @@ fn every_sharing_trains_and_exports_what_it_shares() {
     small
         .pretrain("unequal", &["model.sharing=all", "model.generator_size=0.5"])
         .expect_bad_input(&["model.sharing", "generator_size = 1.0"]);
+}
+
+#[test]
+fn objectives_of_two_networks_resume_bit_exactly_and_export_what_they_keep() {
+    let small = SmallRun::new();
+    for (objective, kept) in [
+        ("electra_15", "ElectraForPreTraining"),
+        ("replace_mlm", "ElectraForMaskedLM"),
+        ("adversarial", "ElectraForPreTraining"),
+    ] {
+        let name = format!("objective.name={objective}");
+        let sets = [&*name, "train.steps=20", "train.log_every=1", "train.checkpoint_every=3"];
+        let (whole, killed) = (format!("{objective}-whole"), format!("{objective}-killed"));
+        small.pretrain(&whole, &sets).expect_success();
+        let folder = small.path(&killed);
+        let rows = || std::fs::read(folder.join("metrics.jsonl")).map_or(0, |text| text.split(|b| *b == b'\n').count());
+        let mut start = electra(small.arguments(&killed, &sets));
+        let child = start.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        assert!(kill_when(child, || rows() >= 8), "{objective}: killed before its end");
+        small.resume(&killed).expect_success();
+        assert_same_run(&folder, &small.path(&whole), 20);
+
+        let read = |network: &str| {
+            let path = folder.join(network).join("config.json");
+            let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            serde_json::from_str::<serde_json::Value>(&text).expect("JSON")["architectures"][0].clone()
+        };
+        assert_eq!(read("discriminator"), kept, "{objective}");
+        assert_eq!(read("generator"), "ElectraForMaskedLM", "{objective}");
+        let names: Vec<String> =
+            tensors(&folder.join("generator/model.safetensors")).into_iter().map(|tensor| tensor.0).collect();
+        assert!(names.iter().all(|name| !name.contains("baseline")), "{names:?}");
+        let discriminator = small.shown(&format!("{killed}/discriminator"));
+        match kept {
+            "ElectraForMaskedLM" => {
+                run(["fill", "--model", &discriminator, "the [MASK] dog"]).expect_success();
+                run(["detect", "--model", &discriminator, "the dog"]).expect_bad_input(&[kept]);
+            }
+            _ => drop(run(["detect", "--model", &discriminator, "the dog"]).expect_success()),
+        }
+    }
 }

@@ -16,7 +16,7 @@ use crate::support::small_run::{SmallRun, run_in_this_process};
 
 /// Fails unless two finished runs have the same rows, weights and moments, bit for bit.
 #[track_caller]
-fn assert_same_run(found: &Path, expected: &Path, steps: u64) {
+pub(super) fn assert_same_run(found: &Path, expected: &Path, steps: u64) {
     let checkpoint = |name: &str| format!("step_{steps:06}/{name}");
     for name in [
         "metrics.jsonl",
@@ -78,7 +78,7 @@ fn has_unfinished_checkpoint(run: &Path) -> bool {
 }
 
 /// Waits until `ready`, and kills `child` with SIGKILL. False if it ended by itself before.
-fn kill_when(mut child: Child, ready: impl Fn() -> bool) -> bool {
+pub(super) fn kill_when(mut child: Child, ready: impl Fn() -> bool) -> bool {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !ready() {
         if let Some(status) = child.try_wait().unwrap() {

@@ -10,8 +10,6 @@ use std::path::{Path, PathBuf};
 use electra_data::OutFolder;
 use electra_model::Objective;
 use electra_model::Parameters;
-use electra_model::objective::NetworkKind;
-use electra_model::pretraining::{DISCRIMINATOR, GENERATOR};
 use sha2::{Digest, Sha256};
 
 use crate::checkpoint::Change;
@@ -119,26 +117,16 @@ pub fn export_networks(
     tokenizer: &Path,
     card: &ModelCard,
 ) -> Result<Vec<PathBuf>> {
-    let networks = config.model.networks();
-    let single = objective.networks().len() == 1;
-    for kind in objective.networks() {
-        let (name, prefix, architecture, network) = match kind {
-            NetworkKind::Discriminator => {
-                (NETWORKS[0], DISCRIMINATOR, Architecture::PreTraining, &networks.discriminator)
-            }
-            // An objective's only network has the discriminator's size, whatever its head.
-            NetworkKind::Generator if single => {
-                (NETWORKS[1], GENERATOR, Architecture::MaskedLm, &networks.discriminator)
-            }
-            NetworkKind::Generator => (NETWORKS[1], GENERATOR, Architecture::MaskedLm, &networks.generator),
-        };
+    for plan in objective.networks() {
+        let architecture = Architecture::of(plan.head);
+        let tensors = host::network_to_host(parameters, plan.prefix, &architecture.specs(&plan.config));
         let network = Network {
             architecture,
-            config: network.clone(),
+            config: plan.config,
             classifier_dropout: None,
-            tensors: host::network_to_host(parameters, prefix, &architecture.specs(network)).during("the export")?,
+            tensors: tensors.during("the export")?,
         };
-        folders.add(name, &network, Some(tokenizer), card)?;
+        folders.add(plan.role, &network, Some(tokenizer), card)?;
     }
     folders.publish()
 }

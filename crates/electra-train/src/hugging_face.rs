@@ -9,6 +9,7 @@ use std::path::Path;
 
 use electra_data::{ImportOptions, Tokenizer};
 use electra_model::head::{QuestionAnswering, SequenceClassifier, TokenClassifier};
+use electra_model::objective::PretrainedHead;
 use electra_model::{Discriminator, ElectraConfig, Generator, ParameterSpec};
 use serde_json::{Map, Value, json};
 
@@ -43,6 +44,14 @@ pub enum Architecture {
 }
 
 impl Architecture {
+    /// That of a pre-trained network with `head`.
+    pub fn of(head: PretrainedHead) -> Self {
+        match head {
+            PretrainedHead::ReplacedTokenDetection => Self::PreTraining,
+            PretrainedHead::MaskedLanguageModeling => Self::MaskedLm,
+        }
+    }
+
     /// The class's name in `config.json`.
     pub fn class_name(self) -> &'static str {
         match self {

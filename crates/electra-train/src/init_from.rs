@@ -8,7 +8,6 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use electra_data::{ImportOptions, Tokenizer};
-use electra_model::pretraining::{DISCRIMINATOR, GENERATOR};
 use electra_model::{ElectraConfig, Parameters};
 
 use crate::error::{During, Error, Result};
@@ -34,27 +33,18 @@ pub(crate) fn parameters(
     device: &Device,
     events: &mut EventSink<'_>,
 ) -> Result<Parameters> {
-    let networks = config.model.networks();
-    let trains = |prefix: &str| fresh.specs().iter().any(|spec| spec.name.starts_with(prefix));
     let tokenizer = Tokenizer::load(&data.tokenizer)?;
-    // An objective's only network has the discriminator's size, whatever its head.
-    let generator = if trains(DISCRIMINATOR) { &networks.generator } else { &networks.discriminator };
+    let plans = config.trained_networks();
     let mut values: HashMap<String, Vec<f32>> = HashMap::new();
     let mut tables_differ = false;
-    for (prefix, name, class, wanted) in [
-        (GENERATOR, "generator", Architecture::MaskedLm, generator),
-        // The discriminator comes second: where tables are shared, its copy counts.
-        (DISCRIMINATOR, "discriminator", Architecture::PreTraining, &networks.discriminator),
-    ] {
-        if !trains(prefix) {
-            continue;
-        }
-        let path = source.join(name);
-        let network = hugging_face::import_as(&path, class.class_name())?;
-        check_configuration(&network, wanted, &path, config)?;
+    // The one to keep comes last: where tables are shared, its copy counts.
+    for plan in plans.iter().rev() {
+        let path = source.join(plan.role);
+        let network = hugging_face::import_as(&path, Architecture::of(plan.head).class_name())?;
+        check_configuration(&network, &plan.config, &path, config)?;
         check_tokenizer(&path, &tokenizer, events)?;
         for tensor in network.tensors {
-            let stored = fresh.layout().resolve(&format!("{prefix}{}", tensor.name));
+            let stored = fresh.layout().resolve(&format!("{}{}", plan.prefix, tensor.name));
             if let Some(other) = values.insert(stored, tensor.values.clone()) {
                 tables_differ |= other != tensor.values;
             }
@@ -104,7 +94,7 @@ fn check_configuration(network: &Network, wanted: &ElectraConfig, path: &Path, c
     let is_scaled = ["hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"].contains(first);
     let remedy = if *first == "vocab_size" {
         "build the dataset with the tokenizer of this network".to_owned()
-    } else if network.architecture == Architecture::MaskedLm && is_scaled && config.objective.name != "mlm" {
+    } else if *wanted == config.model.networks().generator && is_scaled && config.trained_networks().len() > 1 {
         format!(
             "a generator's sizes follow from model.generator_size (now {}) and model.generator_depth (now {})",
             config.model.generator_size, config.model.generator_depth

@@ -20,6 +20,7 @@ pub mod host;
 pub mod hugging_face;
 #[cfg(feature = "native")]
 mod init_from;
+pub mod ledger;
 pub mod memory;
 pub mod metrics;
 #[cfg(feature = "native")]

@@ -5,6 +5,7 @@
 //! a lower bound (one example at a time), and nothing of it makes a list whose length is one of the sizes.
 
 use electra_data::MaskingConfig;
+use electra_model::ElectraConfig;
 
 use crate::flops;
 use crate::run_config::{RunConfig, RunConfigError};
@@ -26,10 +27,9 @@ pub struct Least {
 impl Least {
     /// For a run of `config`. `on_host`: whether it is trained on the CPU, rather than on an adapter with memory of its own.
     pub fn of(config: &RunConfig, on_host: bool) -> Self {
-        let networks = config.model.networks();
-        let (generator, discriminator) = (&networks.generator, &networks.discriminator);
-        let trained = if config.objective.name == "mlm" { vec![discriminator] } else { vec![generator, discriminator] };
-        let parameter_count = flops::parameter_count(&networks);
+        let plans = config.trained_networks();
+        let trained: Vec<&ElectraConfig> = plans.iter().rev().map(|plan| &plan.config).collect();
+        let parameter_count = flops::parameter_count(&config.model.networks());
         let layers: f64 = trained.iter().map(|network| network.num_hidden_layers as f64).sum();
         let (seq, masked) = (config.train.sequence_length, config.data.masking_probability);
         let step = flops::training_memory(&trained, parameter_count, 1, seq, masked);

@@ -13,9 +13,8 @@ use std::time::Instant;
 use burn::tensor::Device;
 use electra_data::{Batch, BatchSource, CorpusRecord, Prefetcher, SpecialTokens};
 use electra_kernels::launches::{self, KernelTime};
-use electra_model::objective::{self, NetworkKind};
-use electra_model::pretraining::{DISCRIMINATOR, GENERATOR};
-use electra_model::{Initializer, Layout, Neighbours, Objective, ObjectiveConfig};
+use electra_model::objective::{self, NetworkPlan};
+use electra_model::{ElectraConfig, Initializer, Layout, Neighbours, Objective, ObjectiveConfig};
 use serde_json::json;
 
 use crate::baseline::FrequencyDetector;
@@ -129,12 +128,9 @@ pub fn layout_of(config: &RunConfig, objective: &dyn Objective) -> Layout {
         ),
         PositionInitializer::Neighbours => {
             // The network to keep. A generator looks at the same positions, but has to find out where.
-            let prefix = match objective.networks().first() {
-                Some(NetworkKind::Generator) => GENERATOR,
-                _ => DISCRIMINATOR,
-            };
-            let neighbours = Neighbours::new(&config.model.discriminator()).expect("checked with the configuration");
-            neighbours.initialize(layout, prefix)
+            let kept = objective.networks().swap_remove(0);
+            let neighbours = Neighbours::new(&kept.config).expect("checked with the configuration");
+            neighbours.initialize(layout, kept.prefix)
         }
     }
 }
@@ -168,7 +164,7 @@ pub fn pretrain(
 
     let layout = layout_of(config, objective.as_ref());
     let parameter_count = layout.parameter_count();
-    let description = describe(config, objective.as_ref());
+    let description = describe(objective.as_ref());
     let (mut trainer, mut progress) = match resumed {
         Some((path, saved)) => {
             let (trainer, progress) = resume::restore(&path, saved, objective, &layout, &data, config, options)?;
@@ -455,19 +451,17 @@ impl Speed {
     }
 }
 
-fn describe(config: &RunConfig, objective: &dyn Objective) -> String {
-    let networks = config.model.networks();
-    let size = |network: &electra_model::ElectraConfig| {
-        format!("{} layers of {}", network.num_hidden_layers, network.hidden_size)
+fn describe(objective: &dyn Objective) -> String {
+    let size = |network: &NetworkPlan| {
+        format!("{} layers of {}", network.config.num_hidden_layers, network.config.hidden_size)
     };
     match objective.networks().as_slice() {
-        [_] => format!("{}: {}", objective.name(), size(&networks.discriminator)),
-        _ => format!(
-            "{}: discriminator {}, generator {}",
-            objective.name(),
-            size(&networks.discriminator),
-            size(&networks.generator)
-        ),
+        [only] => format!("{}: {}", objective.name(), size(only)),
+        several => {
+            let each: Vec<String> =
+                several.iter().map(|network| format!("{} {}", network.role, size(network))).collect();
+            format!("{}: {}", objective.name(), each.join(", "))
+        }
     }
 }
 
@@ -622,10 +616,10 @@ pub fn resolve_micro_batch(config: &RunConfig, memory_bytes: f64, width: usize, 
 /// Memory of a step with `micro_batch` examples per forward pass. `on_kernels`: where every kernel of a graphics adapter
 /// runs ([`electra_kernels::all_enabled`] of the device).
 pub fn memory_estimate(config: &RunConfig, micro_batch: usize, on_kernels: bool) -> flops::MemoryEstimate {
-    let networks = config.model.networks();
-    let (generator, discriminator) = (&networks.generator, &networks.discriminator);
-    let trained = if config.objective.name == "mlm" { vec![discriminator] } else { vec![generator, discriminator] };
-    let parameters = flops::parameter_count(&networks);
+    let plans = config.trained_networks();
+    // The one with logits of a vocabulary, whose samples others read, comes first in a step.
+    let trained: Vec<&ElectraConfig> = plans.iter().rev().map(|plan| &plan.config).collect();
+    let parameters = flops::parameter_count(&config.model.networks());
     let TrainConfig { sequence_length, recompute, .. } = config.train;
     let masked = config.data.masking_probability;
     if on_kernels {
@@ -649,13 +643,14 @@ pub fn largest_activation_bytes(config: &RunConfig, micro_batch: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use electra_model::ParameterSpec;
+    use electra_model::pretraining::{DISCRIMINATOR, GENERATOR};
 
     use super::*;
     use crate::run_config::resolve;
 
     #[test]
     fn neighbours_are_looked_at_by_the_network_to_keep() {
-        for (objective, kept) in [("rtd", DISCRIMINATOR), ("mlm", GENERATOR)] {
+        for (objective, kept) in [("rtd", DISCRIMINATOR), ("replace_mlm", DISCRIMINATOR), ("mlm", GENERATOR)] {
             let sets = [
                 format!("objective.name={objective}"),
                 "model.position_initializer=neighbours".to_owned(),

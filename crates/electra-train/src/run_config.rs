@@ -13,7 +13,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use electra_kernels::Precision;
-use electra_model::objective::{self, ObjectiveConfig};
+use electra_model::objective::{self, NetworkPlan, ObjectiveConfig};
 use electra_model::{ConfigError, ElectraConfig, Neighbours, PretrainingConfig, Sharing};
 use serde::de::Unexpected;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -275,6 +275,15 @@ impl ModelConfig {
 const POSITIVE: &str = "above 0 and finite (1e-38 to 3e38)";
 
 impl RunConfig {
+    /// The networks that the run trains, the one to keep first.
+    ///
+    /// # Panics
+    /// If no objective has this name, which checked configurations do not.
+    pub fn trained_networks(&self) -> Vec<NetworkPlan> {
+        let objective = objective::from_config(&self.objective, &self.model.networks());
+        objective.expect("checked with the configuration").networks()
+    }
+
     /// The first key out of range, its value and what it must be.
     fn out_of_range(&self) -> Option<(String, String, String)> {
         let Self { model, data, train, objective, .. } = self;

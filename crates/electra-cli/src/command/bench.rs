@@ -10,7 +10,7 @@ use electra_kernels::{Precision, benchmark, launches};
 use electra_train::part_clock::{PartClock, PartSeconds};
 use electra_train::pretrain::{layout_of, objective_of};
 use electra_train::run_config::{self, MicroBatch};
-use electra_train::{AdamConfig, During, flops, trainer::Trainer};
+use electra_train::{AdamConfig, During, ledger, trainer::Trainer};
 use serde_json::json;
 
 use crate::terminal::Terminal;
@@ -261,15 +261,7 @@ fn step(args: Step, terminal: &Terminal) -> anyhow::Result<()> {
         Vec::new()
     };
     let tokens = (train.batch_size * train.sequence_length) as f64;
-    let networks = config.model.networks();
-    let (generator, discriminator) = match config.objective.name.as_str() {
-        // An objective's only network has the discriminator's size, whatever its head.
-        "mlm" => (Some(&networks.discriminator), None),
-        _ => (Some(&networks.generator), Some(&networks.discriminator)),
-    };
-    let masked = config.data.masking_probability;
-    let flops_per_step =
-        flops::training_step_flops(generator, discriminator, train.batch_size, train.sequence_length, masked);
+    let flops_per_step = ledger::reference(&config);
     if args.json {
         terminal.result(json!({
             "backend": if opened.is_gpu { "wgpu" } else { "flex" },

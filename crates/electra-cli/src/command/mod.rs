@@ -11,6 +11,7 @@ mod detect;
 mod devices;
 mod export;
 mod fill;
+mod flops;
 mod import;
 mod input_args;
 mod pretrain;
@@ -80,6 +81,7 @@ pub enum Command {
     Import(import::Args),
     Detect(detect::Args),
     Fill(fill::Args),
+    Flops(flops::Args),
     Bench(bench::Args),
     Devices(devices::Args),
 }
@@ -122,6 +124,7 @@ pub fn run(cli: Cli, terminal: &Terminal) -> anyhow::Result<End> {
         Some(Command::Import(args)) => import::run(args, terminal),
         Some(Command::Detect(args)) => detect::run(args, terminal),
         Some(Command::Fill(args)) => fill::run(args, terminal),
+        Some(Command::Flops(args)) => flops::run(args, terminal),
         Some(Command::Bench(args)) => bench::run(args, terminal),
         Some(Command::Devices(args)) => devices::run(args, terminal),
     }

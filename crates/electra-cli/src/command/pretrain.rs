@@ -11,7 +11,7 @@ use electra_train::pretrain::{
 };
 use electra_train::run_config::{self, MicroBatch, RunConfig};
 use electra_train::run_folder::LOCK;
-use electra_train::{RunFolder, TrainEvent, checkpoint, flops, memory, training_data};
+use electra_train::{RunFolder, TrainEvent, checkpoint, ledger, memory, training_data};
 
 use crate::RunFailed;
 use crate::device_failure;
@@ -430,18 +430,9 @@ fn dry_run(
 ) -> anyhow::Result<()> {
     let objective = objective_of(config, &config.objective)?;
     let layout = objective.layout();
-    let networks = config.model.networks();
     let MicroBatch::Size(micro_batch) = config.train.micro_batch else { unreachable!("settled before") };
     let train = &config.train;
-    let trains = |prefix| layout.specs().iter().any(|spec| spec.name.starts_with(prefix));
-    let (generator, discriminator) = match (trains(GENERATOR), trains(DISCRIMINATOR)) {
-        // An objective's only network has the discriminator's size, whatever its head.
-        (true, false) => (Some(&networks.discriminator), None),
-        _ => (Some(&networks.generator), Some(&networks.discriminator)),
-    };
-    let masked = config.data.masking_probability;
-    let flops_per_step =
-        flops::training_step_flops(generator, discriminator, train.batch_size, train.sequence_length, masked);
+    let flops_per_step = ledger::reference(config);
     let memory = memory_estimate(config, micro_batch, runs_kernels(opened));
     let at_a_time = train.batch_size.div_ceil(micro_batch).min(side_by_side::width(&opened.device));
     let activations_bytes = at_a_time as f64 * memory.activations_bytes;

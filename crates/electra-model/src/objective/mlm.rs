@@ -4,14 +4,14 @@
 //! 15 % the original, never a random word; masks are drawn anew every epoch. The network is exported as a
 //! generator (`ElectraForMaskedLM`).
 
+use super::corruption::{masked_loss, masked_states, noise};
 use super::{
-    NetworkKind, Objective, ObjectiveConfig, Observations, ParameterGroup, StepContext, StepOutput, noise_site,
-    rtd::generate,
+    NetworkPlan, Objective, ObjectiveConfig, Observations, ParameterGroup, PretrainedHead, StepContext, StepOutput,
+    noise_site,
 };
 use crate::{
     batch::DeviceBatch,
     config::ElectraConfig,
-    encoder::EncoderNoise,
     network::Generator,
     parameters::{Layout, Parameters},
     pretraining::{GENERATOR, PretrainingConfig},
@@ -39,17 +39,22 @@ impl Objective for MaskedLanguageModeling {
         Layout::new(Generator::specs(&self.network, GENERATOR), Vec::new())
     }
 
-    fn networks(&self) -> Vec<NetworkKind> {
-        vec![NetworkKind::Generator]
+    fn networks(&self) -> Vec<NetworkPlan> {
+        vec![NetworkPlan {
+            role: "generator",
+            prefix: GENERATOR,
+            head: PretrainedHead::MaskedLanguageModeling,
+            is_sampled: false,
+            config: self.network.clone(),
+        }]
     }
 
     fn step(&self, parameters: &Parameters, batch: &DeviceBatch, context: &StepContext) -> StepOutput {
         let mut network = Generator::bind(&self.network, parameters, GENERATOR);
         network.encoder.recompute = context.recompute;
-        let noise = context
-            .training
-            .then(|| EncoderNoise { key: context.key.child(noise_site::GENERATOR), examples: &batch.example_numbers });
-        let output = generate(&network, batch, context.total_masked, noise, None);
+        let (_, rows) = masked_states(&network, batch, noise(context, batch, noise_site::GENERATOR));
+        let (table, bias) = network.output();
+        let output = masked_loss(rows, table, bias, batch, context.total_masked, None);
         let loss = output.loss.clone() * self.loss_weight;
         StepOutput {
             observations: Observations {

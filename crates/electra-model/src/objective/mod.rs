@@ -4,7 +4,11 @@
 //! networks are worth exporting. It keeps no state: everything it needs of the past is in the parameters, and
 //! all its randomness comes from `StepContext::key`. ARCHITECTURE.md sketches how further objectives fit.
 
+mod adversarial;
+mod corruption;
+mod electra_15;
 mod mlm;
+mod replace_mlm;
 mod rtd;
 
 use burn::tensor::{Int, Tensor};
@@ -13,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     batch::DeviceBatch,
+    config::ElectraConfig,
     parameters::{Layout, Parameters},
     pretraining::PretrainingConfig,
 };
@@ -97,6 +102,8 @@ pub struct Observations {
     pub generator_loss: Option<Tensor<1>>,
     /// This micro-batch's share of the batch's RTD loss, unweighted, `[1]`.
     pub discriminator_loss: Option<Tensor<1>>,
+    /// Further parts of the total by name, unweighted shares of the batch's, `[1]` each.
+    pub parts: Vec<(&'static str, Tensor<1>)>,
     /// Most probable id at each masked slot, `[batch, max_masked]`.
     pub predicted_ids: Option<Tensor<2, Int>>,
     /// Drawn id at each masked slot, `[batch, max_masked]`.
@@ -109,13 +116,26 @@ pub struct Observations {
     pub discriminator_logits: Option<Tensor<2>>,
 }
 
-/// A network that an objective trains, for export.
+/// What a pre-trained network says of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NetworkKind {
-    /// Exported as `ElectraForPreTraining`.
-    Discriminator,
-    /// Exported as `ElectraForMaskedLM`.
-    Generator,
+pub enum PretrainedHead {
+    /// Whether it was replaced: `ElectraForPreTraining`.
+    ReplacedTokenDetection,
+    /// What stood there: `ElectraForMaskedLM`.
+    MaskedLanguageModeling,
+}
+
+/// A network that an objective trains, as data: export, model cards, counts of operations and memory, and benchmarks go by it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NetworkPlan {
+    /// What it is to the objective, and the name of the folder that it is exported to.
+    pub role: &'static str,
+    /// What the names of its parameters begin with.
+    pub prefix: &'static str,
+    pub head: PretrainedHead,
+    /// Whether samples are drawn from it, for another network to read.
+    pub is_sampled: bool,
+    pub config: ElectraConfig,
 }
 
 /// A pre-training objective.
@@ -130,7 +150,7 @@ pub trait Objective: Send + Sync {
     fn step(&self, parameters: &Parameters, batch: &DeviceBatch, context: &StepContext) -> StepOutput;
 
     /// The networks it trains; the first is the one that the user keeps.
-    fn networks(&self) -> Vec<NetworkKind>;
+    fn networks(&self) -> Vec<NetworkPlan>;
 
     /// Which phase `step` belongs to; a change of phase is written to the log. Most have one only.
     fn phase(&self, _step: u64) -> &'static str {
@@ -150,6 +170,9 @@ type Constructor = fn(&ObjectiveConfig, &PretrainingConfig) -> Box<dyn Objective
 /// Every objective: one line each.
 const OBJECTIVES: &[(&str, Constructor)] = &[
     (rtd::NAME, |objective, networks| Box::new(rtd::ReplacedTokenDetection::new(objective, networks))),
+    (electra_15::NAME, |objective, networks| Box::new(electra_15::Electra15::new(objective, networks))),
+    (replace_mlm::NAME, |objective, networks| Box::new(replace_mlm::ReplaceMlm::new(objective, networks))),
+    (adversarial::NAME, |objective, networks| Box::new(adversarial::Adversarial::new(objective, networks))),
     (mlm::NAME, |objective, networks| Box::new(mlm::MaskedLanguageModeling::new(objective, networks))),
 ];
 

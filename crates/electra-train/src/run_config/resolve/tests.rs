@@ -81,7 +81,7 @@ fn a_value_out_of_range_names_its_place() {
         ("train.beta2=1", "below 1"),
         ("device=tpu", "\"gpu:N\""),
         ("device=gpu:x", "\"gpu:N\""),
-        ("objective.name=clm", "\"rtd\" or \"mlm\""),
+        ("objective.name=clm", "\"rtd\" or \"electra_15\" or"),
         ("model.num_attention_heads=3", "a divisor of hidden_size"),
         ("model.hidden_size=0", "1 to 2147483647"),
         ("model.sharing=all", "generator_size = 1.0"),

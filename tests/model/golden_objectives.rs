@@ -1,0 +1,109 @@
+//! Golden losses and gradients of the objectives beside RTD, on the CPU and on an adapter: `FOLDER/objectives/NAME.safetensors`
+//! beside the pairs of networks that golden.rs reads. `param.*`: parameters that the pair has not; `out.*`: parts of the loss;
+//! `grad.*`: gradients of `out.total_loss`, of which one that is absent is exactly 0.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor};
+use electra_model::objective::{self, NetworkPlan};
+use electra_model::{DeviceBatch, Objective, ObjectiveConfig, Observations, Parameters};
+use electra_train::trainer::gradients_of;
+
+use super::golden::{
+    ENCODER, ENCODER_BACKWARD, LOSS_TOLERANCE, Pair, assert_close, assert_gradient_close, batch_of, context,
+    fixture_name, on_adapter, pair_folders, values, with_part,
+};
+use crate::support::tensors::Tensors;
+
+/// Objectives that golden.rs checks, or that are another's with other masks.
+const ELSEWHERE: [&str; 2] = ["rtd", "mlm"];
+
+#[test]
+fn golden_objectives() {
+    check(&Device::flex());
+}
+
+#[test]
+fn golden_objectives_on_adapter() {
+    on_adapter(check, &[&ENCODER[..], &ENCODER_BACKWARD, &["mlm_rows", "rtd_fwd", "rtd_bwd", "corrupt", "gather"]]);
+}
+
+fn objective_of(name: &str, pair: &Pair) -> Box<dyn Objective> {
+    let config = ObjectiveConfig { name: name.to_owned(), ..ObjectiveConfig::default() };
+    objective::from_config(&config, &pair.networks).expect("a name of the list")
+}
+
+fn check(device: &Device) {
+    let device = device.clone().autodiff();
+    let folders = with_part("objectives", pair_folders(), "objectives");
+    for name in objective::names().into_iter().filter(|name| !ELSEWHERE.contains(name)) {
+        let file = format!("objectives/{name}.safetensors");
+        for folder in with_part(name, folders.clone(), &file) {
+            check_one(name, &folder, &Tensors::read(&folder.join(&file)), &device);
+        }
+    }
+}
+
+/// The pair's parameters, and the file's where it has some.
+fn parameters_of(objective: &dyn Objective, pair: &Pair, golden: &Tensors, device: &Device) -> Parameters {
+    let of_pair: HashMap<&str, &Tensor<1>> =
+        pair.parameters.iter().map(|(spec, value)| (spec.name.as_str(), value)).collect();
+    Parameters::from_values(&objective.layout(), device, |spec| {
+        let name = format!("param.{}", fixture_name(&spec.name));
+        match of_pair.get(spec.name.as_str()) {
+            _ if golden.has(&name) => golden.floats_at(&name, None),
+            Some(value) => values((*value).clone()),
+            None => panic!("neither the pair nor the golden file has {}", spec.name),
+        }
+    })
+}
+
+fn check_one(name: &str, folder: &Path, golden: &Tensors, device: &Device) {
+    let pair = Pair::load(folder, device);
+    let objective = objective_of(name, &pair);
+    let parameters = parameters_of(objective.as_ref(), &pair, golden, device);
+    let parameters = parameters.map(|_, _, value| value.clone().require_grad());
+    let (batch, samples) = batch_of(&Tensors::read(&folder.join("joint_step.safetensors")), None);
+    let context = context(&batch, &samples, device);
+    let output = objective.step(&parameters, &DeviceBatch::new(&batch, device), &context);
+
+    let mut compared = 0;
+    for (part, found) in parts_of(name, &output.observations) {
+        if golden.has(&format!("out.{part}")) {
+            let what = format!("{} {name} out.{part}", folder.display());
+            assert_close(&what, &values(found), &golden.floats_at(&format!("out.{part}"), None), LOSS_TOLERANCE, 0.0);
+            compared += 1;
+        }
+    }
+    assert!(compared >= 2, "{name}: {compared} parts of the loss were compared");
+    let gradients = gradients_of(&parameters, &output.losses);
+    let mut given = 0;
+    for (spec, gradient) in parameters.specs().iter().zip(gradients) {
+        let key = format!("grad.{}", fixture_name(&spec.name));
+        let found = gradient.map_or_else(|| vec![0.0; spec.len()], values);
+        let expected = if golden.has(&key) { golden.floats_at(&key, None) } else { vec![0.0; spec.len()] };
+        given += usize::from(golden.has(&key));
+        assert_gradient_close(&format!("{} {name} {key}", folder.display()), &found, &expected);
+    }
+    assert_eq!(given, golden.names("grad.").len(), "{name}: every golden gradient is of a parameter");
+    let kept: &NetworkPlan = &objective.networks()[0];
+    assert!(parameters.specs().iter().any(|spec| spec.name.starts_with(kept.prefix)), "{}", kept.role);
+}
+
+/// The parts of the loss by the golden files' names.
+fn parts_of(name: &str, seen: &Observations) -> Vec<(String, Tensor<1>)> {
+    let mut parts = vec![("total_loss".to_owned(), seen.loss.clone().expect("every objective has a loss"))];
+    parts.extend(seen.discriminator_loss.clone().map(|loss| ("discriminator_loss".to_owned(), loss)));
+    // What the generator minimises; where that is not its MLM loss, it is a part of its own.
+    let generator = match name {
+        "adversarial" => None,
+        _ => seen.generator_loss.clone(),
+    };
+    parts.extend(generator.map(|loss| ("generator_loss".to_owned(), loss)));
+    for (part, loss) in &seen.parts {
+        let part = if *part == "policy_loss" { "generator_loss" } else { part };
+        parts.push((part.to_owned(), loss.clone()));
+    }
+    parts
+}
