@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
-use electra_train::pretrain::{Outcome, RunOptions, pretrain};
-use electra_train::{RunConfig, RunFolder, TrainEvent, training_data};
+use electra_train::run::{Outcome, RunOptions, pretrain};
+use electra_train::{RunConfig, RunFolder, TrainEvent, data};
 use tempfile::TempDir;
 
 use super::program::{Run, run};
@@ -88,7 +88,7 @@ impl SmallRun {
     /// The configuration that [`SmallRun::pretrain`] resolves, for runs within the test's process.
     pub fn config(&self, sets: &[&str]) -> electra_train::RunConfig {
         let sets: Vec<String> = SMALL_NETWORK.iter().chain(SETTINGS).chain(sets).map(|set| (*set).to_owned()).collect();
-        let mut config = electra_train::run_config::resolve(Some("nano"), None, &sets).expect("good settings");
+        let mut config = electra_train::config::resolve(Some("nano"), None, &sets).expect("good settings");
         config.device = "cpu".to_owned();
         config.data.dir = self.path("data");
         config
@@ -157,7 +157,7 @@ pub fn try_in_this_process(
     watch: &mut dyn FnMut(&TrainEvent, &AtomicBool),
 ) -> electra_train::Result<Outcome> {
     let mut config = config.clone();
-    let data = training_data::open(&mut config).unwrap();
+    let data = data::open(&mut config).unwrap();
     let stop = AtomicBool::new(false);
     let options = RunOptions {
         folder: RunFolder::open(folder).unwrap(),

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use electra_kernels::DeviceFailure;
 use electra_kernels::device::{OpenDevice, reopen};
-use electra_train::run_config::{MicroBatch, RunConfig};
-use electra_train::{Error, checkpoint};
+use electra_train::Error;
+use electra_train::config::{MicroBatch, RunConfig};
+use electra_train::run::folder::checkpoints;
 
 use crate::terminal::Terminal;
 
@@ -39,7 +40,7 @@ pub fn with_smaller(
 }
 
 fn last_checkpoint(folder: &Path) -> Option<u64> {
-    checkpoint::list(folder).ok()?.last().map(|(step, _)| *step)
+    checkpoints::list(folder).ok()?.last().map(|(step, _)| *step)
 }
 
 /// What to say of a run in `folder` that a device's failure ended: the failure, where the run stands, and what helps. `None`

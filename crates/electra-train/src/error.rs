@@ -29,7 +29,7 @@ pub enum Error {
     #[error("{doing}: {source}")]
     Device { doing: String, source: DeviceFailure },
     #[error(transparent)]
-    Config(#[from] crate::run_config::RunConfigError),
+    Config(#[from] crate::config::RunConfigError),
     #[error(transparent)]
     Data(#[from] electra_data::DataError),
 }

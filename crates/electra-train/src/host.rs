@@ -1,4 +1,4 @@
-//! Between parameters on a device and named tensors on the host, which files hold.
+//! Named tensors on the host, which files hold, and the way between them and parameters on a device.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -10,7 +10,24 @@ use electra_model::parameters::to_device;
 use electra_model::{Layout, ParameterSpec, Parameters};
 
 use crate::error::{Error, Result};
-use crate::tensor_file::HostTensor;
+
+/// One named tensor on the host, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HostTensor {
+    pub name: String,
+    pub shape: Vec<usize>,
+    pub values: Vec<f32>,
+}
+
+impl HostTensor {
+    /// # Panics
+    /// If the number of values is not the shape's.
+    pub fn new(name: impl Into<String>, shape: impl Into<Vec<usize>>, values: Vec<f32>) -> Self {
+        let (name, shape) = (name.into(), shape.into());
+        assert_eq!(shape.iter().product::<usize>(), values.len(), "{name}: {shape:?} values expected");
+        Self { name, shape, values }
+    }
+}
 
 /// All parameters, read back, in the layout's order.
 ///

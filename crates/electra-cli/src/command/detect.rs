@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Color, Effects, RgbColor, Style};
 use electra_kernels::device::DeviceChoice;
-use electra_train::detect::{Detector, TokenScore};
+use electra_train::inference::{Detector, TokenScore};
 use serde_json::json;
 
 use super::texts;

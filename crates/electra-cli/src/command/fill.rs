@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use electra_kernels::device::DeviceChoice;
-use electra_train::detect::Filler;
+use electra_train::inference::Filler;
 use serde_json::json;
 
 use super::texts;

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use electra_data::{ImportOptions, Tokenizer};
-use electra_train::export::{NETWORKS, NetworkFolders, Replace};
-use electra_train::hugging_face::{Architecture, import_as};
-use electra_train::model_card::ModelCard;
+use electra_train::exchange::export::{NETWORKS, NetworkFolders, Replace};
+use electra_train::exchange::hugging_face::{Architecture, import_as};
+use electra_train::exchange::model_card::ModelCard;
 
 use crate::terminal::Terminal;
 

@@ -6,19 +6,21 @@ use anyhow::{Context, bail};
 use electra_kernels::device::{DeviceChoice, OpenDevice};
 use electra_kernels::{Precision, side_by_side};
 use electra_model::pretraining::{DISCRIMINATOR, GENERATOR};
-use electra_train::pretrain::{
-    self, Outcome, RUN_CONFIG, RunOptions, largest_activation_bytes, memory_estimate, objective_of, resolve_micro_batch,
+use electra_train::config::{self, MicroBatch, RUN_CONFIG, RunConfig};
+use electra_train::data::{self, TrainingData};
+use electra_train::estimate::{
+    flops, largest_activation_bytes, memory, memory_estimate, resolve_micro_batch, seconds_per_step,
 };
-use electra_train::run_config::{self, MicroBatch, RunConfig};
-use electra_train::run_folder::LOCK;
-use electra_train::{RunFolder, TrainEvent, checkpoint, flops, memory, training_data};
+use electra_train::file::lock::LOCK;
+use electra_train::run::folder::checkpoints;
+use electra_train::run::{Outcome, RunOptions, pretrain};
+use electra_train::{Plan, RunFolder, TrainEvent, objective_of};
 
 use crate::RunFailed;
 use crate::device_failure;
 use crate::exit::End;
 use crate::host_memory;
 use crate::model_folder::RUNS;
-use crate::seconds_per_step;
 use crate::signals::stop_switch;
 use crate::terminal::{HEADING_STYLE, Terminal};
 use crate::training_display::TrainingDisplay;
@@ -116,8 +118,8 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<End> {
         );
     }
     let rows = asked_rows(&args, &config, &folder);
-    let data = training_data::open(&mut config)?;
-    training_data::pad_word_table(&mut config, rows, args.init_from.as_deref())?;
+    let data = data::open(&mut config)?;
+    data::pad_word_table(&mut config, rows, args.init_from.as_deref())?;
     if data.is_mostly_unknown && !args.allow_unknown {
         bail!(
             "{}: {}\nbuild the dataset with a tokenizer that was made for this text, or give --allow-unknown",
@@ -170,9 +172,9 @@ fn resolve(args: &Args) -> anyhow::Result<(RunConfig, bool)> {
         Some((run, saved))
             if args.config.is_none() && args.preset.as_ref().is_none_or(|name| *name == saved.preset) =>
         {
-            run_config::resolve_with_file(None, Some(&run.join(RUN_CONFIG)), &sets)?
+            config::resolve_with_file(None, Some(&run.join(RUN_CONFIG)), &sets)?
         }
-        _ => run_config::resolve_with_file(args.preset.as_deref(), args.config.as_deref(), &sets)?,
+        _ => config::resolve_with_file(args.preset.as_deref(), args.config.as_deref(), &sets)?,
     };
     let is_auto = config.train.micro_batch == MicroBatch::Auto;
     if let Some((run, saved)) = saved {
@@ -205,7 +207,7 @@ fn resolve(args: &Args) -> anyhow::Result<(RunConfig, bool)> {
 fn saved_run(args: &Args) -> anyhow::Result<Option<(PathBuf, RunConfig)>> {
     let folder = match &args.out {
         Some(out) => out.clone(),
-        None => Path::new(RUNS).join(args.preset.as_deref().unwrap_or(run_config::DEFAULT_PRESET)),
+        None => Path::new(RUNS).join(args.preset.as_deref().unwrap_or(config::DEFAULT_PRESET)),
     };
     let saved = folder.join(RUN_CONFIG);
     if saved.exists() {
@@ -213,7 +215,7 @@ fn saved_run(args: &Args) -> anyhow::Result<Option<(PathBuf, RunConfig)>> {
         return Ok(Some((folder, config)));
     }
     let described = args.preset.is_some() || args.config.is_some();
-    if folder.is_dir() && !described && !checkpoint::list(&folder)?.is_empty() {
+    if folder.is_dir() && !described && !checkpoints::list(&folder)?.is_empty() {
         bail!(
             "{}: it is gone, but there are checkpoints beside it\n\
              give --preset, --config and --set as when the run was started, and --data",
@@ -375,7 +377,7 @@ pub struct Start {
 /// Runs the training so that signals save and stop it, with its events on the terminal.
 pub fn train(
     config: &RunConfig,
-    data: pretrain::TrainingData,
+    data: TrainingData,
     folder: RunFolder,
     start: Start,
     opened: &OpenDevice,
@@ -399,7 +401,7 @@ pub fn train(
             has_begun |= matches!(event, TrainEvent::Started { .. });
             display.show(event);
         };
-        let ended = pretrain::pretrain(&config, data.clone(), &options, &mut watch);
+        let ended = pretrain(&config, data.clone(), &options, &mut watch);
         let error = match ended {
             Ok(outcome) => return Ok(outcome),
             Err(error) => error,
@@ -422,16 +424,10 @@ pub fn train(
     }
 }
 
-fn dry_run(
-    config: &RunConfig,
-    opened: &OpenDevice,
-    data: &pretrain::TrainingData,
-    terminal: &Terminal,
-) -> anyhow::Result<()> {
-    let objective = objective_of(config, &config.objective)?;
-    let layout = objective.layout();
+fn dry_run(config: &RunConfig, opened: &OpenDevice, data: &TrainingData, terminal: &Terminal) -> anyhow::Result<()> {
+    let plan = Plan::new(config, data.special, &opened.device)?;
+    let (layout, micro_batch) = (plan.layout(), plan.micro_batch());
     let networks = config.model.networks();
-    let MicroBatch::Size(micro_batch) = config.train.micro_batch else { unreachable!("settled before") };
     let train = &config.train;
     let trains = |prefix| layout.specs().iter().any(|spec| spec.name.starts_with(prefix));
     let (generator, discriminator) = match (trains(GENERATOR), trains(DISCRIMINATOR)) {
@@ -445,7 +441,7 @@ fn dry_run(
     let memory = memory_estimate(config, micro_batch, runs_kernels(opened));
     let at_a_time = train.batch_size.div_ceil(micro_batch).min(side_by_side::width(&opened.device));
     let activations_bytes = at_a_time as f64 * memory.activations_bytes;
-    let seconds_per_step = seconds_per_step::measure(config, data, &opened.device)?;
+    let seconds_per_step = seconds_per_step::measure(&plan, data)?;
     let hours = seconds_per_step * train.steps as f64 / 3600.0;
 
     let line =
