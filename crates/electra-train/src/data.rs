@@ -21,8 +21,11 @@ const BASELINE_TOKENS: u64 = 20_000_000;
 /// The text a run learns from and is judged on.
 #[derive(Clone)]
 pub struct TrainingData {
+    /// What is trained on.
     pub train: BatchSource,
+    /// What is held out.
     pub validation: BatchSource,
+    /// The tokenizer's.
     pub special: SpecialTokens,
     /// Entries of the tokenizer; a network's word table may have more.
     pub vocab_size: usize,
@@ -38,6 +41,7 @@ pub struct TrainingData {
     pub corpus: CorpusRecord,
     /// The tokenizer in words, for the model card.
     pub tokenizer_description: String,
+    /// Tells the tokenizer from any other.
     pub tokenizer_sha256: String,
     /// Tells the tokens of this dataset from any others, wherever and under whatever name it lies.
     pub fingerprint: String,
@@ -99,7 +103,7 @@ fn fingerprint(manifest: &Manifest) -> String {
 
 /// Gives the word table more rows than the tokenizer has entries: those of the network in `init_from`, else `asked`.
 ///
-/// Tables are padded to a multiple of 8 or 64 for some hardware. Rows without a token are closed ([`crate::run::pretrain`]).
+/// Tables are padded to a multiple of 8 or 64 for some hardware. Rows without a token are closed ([`crate::run::folder::pretrain`]).
 ///
 /// # Errors
 /// The network in `init_from` cannot be read.
@@ -144,18 +148,17 @@ fn frequencies(dataset: &Dataset, tokenizer: &Tokenizer) -> FrequencyDetector {
     FrequencyDetector::count(&lines, tokenizer.vocab_size(), BASELINE_TOKENS)
 }
 
-/// Keeps a copy of the data's tokenizer in the folder of a run, whose networks mean nothing without it. Returns the copy's
-/// folder.
+/// Keeps a copy of the data's tokenizer in the folder of a run, whose networks mean nothing without it.
 ///
 /// # Errors
 /// It cannot be read or written.
-pub(crate) fn keep_tokenizer(data: &TrainingData, run: &Path) -> Result<PathBuf> {
+pub(crate) fn keep_tokenizer(tokenizer: &Path, sha256: &str, run: &Path) -> Result<()> {
     let kept = run.join(TOKENIZER_FOLDER);
-    let is_there = Tokenizer::load(&kept).is_ok_and(|tokenizer| tokenizer.sha256() == data.tokenizer_sha256);
+    let is_there = Tokenizer::load(&kept).is_ok_and(|kept| kept.sha256() == sha256);
     if !is_there {
-        Tokenizer::load(&data.tokenizer)?.save(&kept)?;
+        Tokenizer::load(tokenizer)?.save(&kept)?;
     }
-    Ok(kept)
+    Ok(())
 }
 
 /// The folder of a run's tokenizer and what is in it: `given`, or the run's own copy, or the one beside its exported

@@ -3,6 +3,8 @@
 //! Nothing here prints: training emits [`TrainEvent`]s, and whoever runs it shows them. Files, clocks and
 //! TensorBoard stand behind the feature `native`, so that a page can train with the rest.
 
+#![warn(missing_docs)]
+
 mod baseline;
 pub mod config;
 #[cfg(feature = "native")]
@@ -15,7 +17,9 @@ pub mod file;
 pub mod host;
 #[cfg(feature = "native")]
 pub mod inference;
+#[cfg(feature = "native")]
 mod plan;
+#[cfg(feature = "native")]
 pub mod run;
 pub mod step;
 
@@ -30,7 +34,9 @@ pub use exchange::model_card::ModelCard;
 pub use file::lock::RunFolder;
 pub use file::tensor_file::TensorFile;
 pub use host::HostTensor;
+#[cfg(feature = "native")]
 pub use plan::{Plan, objective_of};
+#[cfg(feature = "native")]
 pub use run::event::{EventSink, TrainEvent};
 pub use step::metrics::{MetricsRow, StepMetrics};
 pub use step::optimizer::{Adam, AdamConfig, StepReport};

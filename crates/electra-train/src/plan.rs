@@ -24,6 +24,7 @@ pub struct Plan {
     layout: Layout,
     adam: AdamConfig,
     settings: StepSettings,
+    device_name: String,
 }
 
 impl Plan {
@@ -47,7 +48,13 @@ impl Plan {
             device: device.clone(),
         };
         let layout = layout_of(config, objective_of(config, &config.objective)?.as_ref());
-        Ok(Self { config: config.clone(), layout, adam: AdamConfig::from(&config.train), settings })
+        Ok(Self {
+            config: config.clone(),
+            layout,
+            adam: AdamConfig::from(&config.train),
+            settings,
+            device_name: String::new(),
+        })
     }
 
     /// The configuration, whose micro-batch is a number.
@@ -70,8 +77,20 @@ impl Plan {
         self.settings.micro_batch
     }
 
-    pub(crate) fn special(&self) -> SpecialTokens {
-        self.settings.special
+    /// Says what the device is called.
+    #[must_use]
+    pub fn on(mut self, device_name: &str) -> Self {
+        self.device_name = device_name.to_owned();
+        self
+    }
+
+    pub(crate) fn device_name(&self) -> &str {
+        &self.device_name
+    }
+
+    /// Tokens of a step, padding included.
+    pub(crate) fn tokens_per_step(&self) -> u64 {
+        (self.config.train.batch_size * self.config.train.sequence_length) as u64
     }
 
     fn objective(&self) -> Box<dyn Objective> {

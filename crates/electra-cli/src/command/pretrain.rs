@@ -13,7 +13,7 @@ use electra_train::estimate::{
 };
 use electra_train::file::lock::LOCK;
 use electra_train::run::folder::checkpoints;
-use electra_train::run::{Outcome, RunOptions, pretrain};
+use electra_train::run::folder::{Outcome, RunOptions, pretrain};
 use electra_train::{Plan, RunFolder, TrainEvent, objective_of};
 
 use crate::RunFailed;

@@ -39,8 +39,11 @@ pub struct RunConfig {
     /// Decides initial weights, masks, order, dropout and sampling.
     pub seed: u64,
     pub model: ModelConfig,
+    /// The text and its masks.
     pub data: DataConfig,
+    /// Steps and optimizer.
     pub train: TrainConfig,
+    /// What is learnt.
     pub objective: ObjectiveConfig,
 }
 
@@ -50,21 +53,33 @@ pub struct RunConfig {
 pub struct ModelConfig {
     /// Taken from the data's tokenizer when training starts; a preset's value is the vocabulary to build.
     pub vocab_size: usize,
+    /// Width of the word table.
     pub embedding_size: usize,
+    /// Width of a layer.
     pub hidden_size: usize,
+    /// Layers.
     pub num_hidden_layers: usize,
+    /// Heads of a layer, among which its width is divided.
     pub num_attention_heads: usize,
+    /// Width of the feed-forward part.
     pub intermediate_size: usize,
+    /// Rows of the position table: the longest sequence.
     pub max_position_embeddings: usize,
+    /// Segments that are told apart.
     pub type_vocab_size: usize,
+    /// Dropout behind embeddings, attention and feed-forward part.
     pub hidden_dropout_prob: f64,
+    /// Dropout of attention's weights.
     pub attention_probs_dropout_prob: f64,
+    /// Added to the variance.
     pub layer_norm_eps: f64,
+    /// Standard deviation of first values.
     pub initializer_range: f64,
     /// Width of the generator as a fraction of the discriminator's.
     pub generator_size: f64,
     /// Layers of the generator as a fraction of the discriminator's.
     pub generator_depth: f64,
+    /// What both networks have in common.
     pub sharing: Sharing,
     /// First values of the position tables, and of the attention that reads them.
     pub position_initializer: PositionInitializer,
@@ -85,6 +100,7 @@ pub enum PositionInitializer {
     Neighbours,
 }
 
+/// The text and its masks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataConfig {
@@ -97,9 +113,11 @@ pub struct DataConfig {
     pub paper_exact: bool,
 }
 
+/// Steps and optimizer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
+    /// Updates of the whole run.
     pub steps: u64,
     /// Sequences per update.
     pub batch_size: usize,
@@ -114,10 +132,15 @@ pub struct TrainConfig {
     pub sequence_length: usize,
     /// Peak of the schedule.
     pub learning_rate: f64,
+    /// Steps in which the rate rises to its peak.
     pub warmup_steps: u64,
+    /// Decoupled from the gradient; not applied to LayerNorm and biases.
     pub weight_decay: f64,
+    /// Of Adam's first moment.
     pub beta1: f64,
+    /// Of Adam's second moment.
     pub beta2: f64,
+    /// Added to the root of the second moment.
     pub epsilon: f64,
     /// Off in the reference: its Adam does not correct the moments' bias.
     pub bias_correction: bool,
@@ -129,6 +152,7 @@ pub struct TrainConfig {
     pub keep: usize,
     /// Steps between validations; 0: none.
     pub validate_every: u64,
+    /// Batches of held-out text at most.
     pub validation_batches: u64,
     /// Steps between rows of metrics.jsonl.
     pub log_every: u64,

@@ -91,8 +91,11 @@ pub fn digest_at_start(settings: &BTreeMap<String, String>, changes: &[Change]) 
 /// A key whose value is another one than a checkpoint has, both as TOML writes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
+    /// Dotted.
     pub key: String,
+    /// As the checkpoint has it.
     pub saved: String,
+    /// As it is given.
     pub now: String,
 }
 
@@ -101,8 +104,11 @@ pub struct Difference {
 pub struct Change {
     /// Steps done by then.
     pub step: u64,
+    /// Dotted.
     pub key: String,
+    /// Before.
     pub from: String,
+    /// From there on.
     pub to: String,
 }
 

@@ -95,6 +95,7 @@ pub struct MemoryEstimate {
 }
 
 impl MemoryEstimate {
+    /// Both together.
     pub fn total_bytes(&self) -> f64 {
         self.parameters_bytes + self.activations_bytes
     }

@@ -17,9 +17,13 @@ const NAME_BYTES: f64 = 1000.0;
 /// What a run needs at least of the host's memory, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Least {
+    /// Trainable values, shared ones once.
     pub parameter_count: f64,
+    /// Weights, moments and gradients.
     pub parameters_bytes: f64,
+    /// Of one example.
     pub activations_bytes: f64,
+    /// Batches that wait.
     pub batches_bytes: f64,
 }
 
@@ -45,6 +49,7 @@ impl Least {
         }
     }
 
+    /// All together.
     pub fn total_bytes(&self) -> f64 {
         self.parameters_bytes + self.activations_bytes + self.batches_bytes
     }

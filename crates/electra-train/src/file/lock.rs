@@ -32,6 +32,7 @@ impl RunFolder {
         Ok(Self { path: path.to_owned(), _lock: FolderLock::acquire(path, LOCK)? })
     }
 
+    /// Where it lies.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -129,6 +129,7 @@ impl TensorFile {
         Self::parse(path, super::read(path)?)
     }
 
+    /// Where it was read.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -138,6 +139,7 @@ impl TensorFile {
         self.entries.iter().map(|entry| entry.name.as_str())
     }
 
+    /// Whether it holds a tensor of this name.
     pub fn contains(&self, name: &str) -> bool {
         self.entry(name).is_some()
     }

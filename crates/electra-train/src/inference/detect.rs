@@ -17,10 +17,13 @@ use crate::exchange::hugging_face::Architecture;
 /// One token and what the discriminator says of it.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct TokenScore {
+    /// As the vocabulary has it.
     pub token: String,
+    /// Its number in the vocabulary.
     pub id: u32,
     /// Bytes of the text that the token covers, `start..end`.
     pub start: usize,
+    /// The byte after its last.
     pub end: usize,
     /// Above 0: replaced.
     pub logit: f32,
@@ -96,6 +99,7 @@ impl Detector {
         Ok(logits)
     }
 
+    /// The tokenizer that lies beside the network.
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer
     }

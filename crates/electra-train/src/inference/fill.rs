@@ -14,9 +14,13 @@ use crate::exchange::hugging_face::Architecture;
 /// One guess for a masked position.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Guess {
+    /// As the vocabulary has it.
     pub token: String,
+    /// Its number in the vocabulary.
     pub id: u32,
+    /// The generator's score.
     pub logit: f32,
+    /// Among all rows of the word table.
     pub probability: f32,
 }
 

@@ -50,7 +50,9 @@ pub struct TrainState {
 /// One checkpoint in memory. Tensors come back sorted by name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
+    /// All that is no tensor.
     pub state: TrainState,
+    /// Weights.
     pub parameters: Vec<HostTensor>,
     /// `m.NAME` and `v.NAME` for each parameter.
     pub optimizer: Vec<HostTensor>,

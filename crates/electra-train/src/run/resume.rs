@@ -1,53 +1,36 @@
-//! Going on with a run: its newest checkpoint, and what of its configuration may have changed meanwhile.
+//! Going on with a run: what must be as it was, and what of its configuration may have changed meanwhile.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::Progress;
 use super::checkpoint::Checkpoint;
-use super::event::{EventSink, TrainEvent};
-use super::folder::checkpoints;
 use crate::config::{Change, Difference, RunConfig};
 use crate::data::TrainingData;
 use crate::error::{Error, Result};
-use crate::plan::Plan;
-use crate::step::metrics::MetricWindow;
 use crate::step::schedule::lr_at;
-use crate::step::trainer::Trainer;
 
-/// The newest whole checkpoint in `folder`, whose changes are those of `config` too; `None` where there is none at all.
+/// Makes `saved` one of `config`, whose changes are written into it and returned in words.
 ///
 /// # Errors
-/// As [`checkpoints::latest_whole`]; or the checkpoint is of another run: its data, its tokenizer or its configuration.
-pub(crate) fn newest(
-    folder: &Path,
+/// The checkpoint is of another run: its data, its tokenizer or its configuration.
+pub(crate) fn take_over(
+    path: &Path,
+    saved: &mut Checkpoint,
     config: &RunConfig,
     data: &TrainingData,
-    events: &mut EventSink<'_>,
-) -> Result<Option<(PathBuf, Checkpoint)>> {
-    let latest = checkpoints::latest_whole(folder)?;
-    let Some((path, mut saved)) = latest.found else {
-        let message = format!("{}: there is no checkpoint to resume from; starting afresh", folder.display());
-        events(&TrainEvent::Warning { message });
-        return Ok(None);
-    };
+) -> Result<Vec<String>> {
     // First, since another tokenizer changes the configuration too.
-    check_data(&path, &saved, data)?;
+    check_data(path, saved, data)?;
     let differences = config.differences(&saved.state.settings);
-    check_settings(&path, &saved, config, &differences)?;
-    for damaged in latest.damaged {
-        events(&TrainEvent::Warning { message: format!("checkpoint passed over: {damaged}") });
-    }
-    for difference in &differences {
-        events(&TrainEvent::Notice { message: describe(difference, saved.state.step, config) });
-    }
+    check_settings(path, saved, config, &differences)?;
     let step = saved.state.step;
+    let notices = differences.iter().map(|difference| describe(difference, step, config)).collect();
     saved.state.changes.extend(differences.into_iter().map(|Difference { key, saved, now }| Change {
         step,
         key,
         from: saved,
         to: now,
     }));
-    Ok(Some((path, saved)))
+    Ok(notices)
 }
 
 /// A run is resumed with the data it was started with, or not at all.
@@ -101,25 +84,4 @@ fn describe(difference: &Difference, step: u64, config: &RunConfig) -> String {
         }
         _ => changed,
     }
-}
-
-/// Trainer and counters as they were when `saved` was written.
-///
-/// # Errors
-/// A tensor is missing or does not fit.
-pub(crate) fn restore(path: &Path, mut saved: Checkpoint, plan: &Plan) -> Result<(Trainer, Progress)> {
-    let trainer = plan.restored(&mut saved, path)?;
-    let state = saved.state;
-    let window = MetricWindow::restore(state.window, &saved.window_scores, path)?;
-    let progress = Progress {
-        step: state.step,
-        tokens_seen: state.tokens_seen,
-        nonfinite_steps: state.nonfinite_steps,
-        nonfinite_in_a_row: state.nonfinite_in_a_row,
-        rows: state.rows,
-        changes: state.changes,
-        corpus: state.corpus,
-        window,
-    };
-    Ok((trainer, progress))
 }

@@ -11,8 +11,9 @@ use electra_kernels::read::{self, Reads};
 use electra_model::{DeviceBatch, NoiseKey, Objective, Parameters, StepContext};
 
 use crate::baseline::FrequencyDetector;
+use crate::host::fetch;
 use crate::step::metrics::{MetricWindow, MetricsRow, StepMetrics, roc_auc};
-use crate::step::trainer::{judged_tokens, observe};
+use crate::step::trainer::{Asked, judged_tokens};
 
 /// What stays the same from validation to validation.
 pub struct Validation {
@@ -22,7 +23,9 @@ pub struct Validation {
     pub batches: u64,
     /// The run's objective at temperature 1.
     pub objective: Box<dyn Objective>,
+    /// The tokenizer's.
     pub special: SpecialTokens,
+    /// The run's.
     pub seed: u64,
     /// Counts of the training text.
     pub baseline: Option<FrequencyDetector>,
@@ -31,7 +34,9 @@ pub struct Validation {
 /// A held-out token as the discriminator read it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JudgedToken {
+    /// What the discriminator reads.
     pub id: u32,
+    /// What the text has there.
     pub original_id: u32,
     /// Probability that it was replaced, as the discriminator sees it.
     pub probability: f32,
@@ -43,7 +48,7 @@ impl Validation {
     ///
     /// # Errors
     /// The device failed.
-    pub fn examples(
+    pub async fn examples(
         &self,
         parameters: &Parameters,
         count: usize,
@@ -60,7 +65,7 @@ impl Validation {
         };
         let mut reads = Reads::default();
         let (corrupted, logits) = (reads.ints(&corrupted), reads.floats(&logits));
-        let found = reads.read()?;
+        let found = fetch(reads).await?;
         let (corrupted, logits) = (read::ints_of(&found[corrupted]), read::floats_of(&found[logits]));
         let mut examples = vec![Vec::new(); batch.batch];
         for i in judged_tokens(&batch, self.special) {
@@ -88,7 +93,7 @@ impl Validation {
     ///
     /// # Errors
     /// The device failed.
-    pub fn run(&self, parameters: &Parameters, step: u64, device: &Device) -> Result<MetricsRow, DeviceFailure> {
+    pub async fn run(&self, parameters: &Parameters, step: u64, device: &Device) -> Result<MetricsRow, DeviceFailure> {
         let mut window = MetricWindow::default();
         let (mut unigram, mut bigram, mut labels) = (Vec::new(), Vec::new(), Vec::new());
         for number in 0..self.batches {
@@ -98,8 +103,12 @@ impl Validation {
             }
             let context = self.context(&batch, number);
             let seen = self.objective.step(parameters, &DeviceBatch::new(&batch, device), &context).observations;
-            if let (Some(baseline), Some(corrupted)) = (&self.baseline, &seen.corrupted_ids) {
-                let corrupted = read::ints(corrupted)?;
+            let mut reads = Reads::default();
+            let asked = Asked::of(&seen, &mut reads);
+            let corrupted = seen.corrupted_ids.as_ref().map(|ids| reads.ints(ids));
+            let found = fetch(reads).await?;
+            if let (Some(baseline), Some(corrupted)) = (&self.baseline, corrupted) {
+                let corrupted = read::ints_of(&found[corrupted]);
                 for i in judged_tokens(&batch, self.special) {
                     let token = corrupted[i] as u32;
                     let previous = corrupted[i - 1] as u32;
@@ -110,7 +119,7 @@ impl Validation {
                 }
             }
             let mut metrics = StepMetrics::default();
-            observe(&mut metrics, &seen, &batch, self.special)?;
+            asked.observe(&mut metrics, &found, &batch, self.special);
             window.add(&metrics);
         }
         let mut row = window.row(step, "validation", None);

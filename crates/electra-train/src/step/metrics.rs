@@ -77,12 +77,19 @@ pub struct MetricsRow {
     pub step: u64,
     /// `train` or `validation`.
     pub split: String,
+    /// The joint loss, a mean over the window's steps.
     pub loss: Option<f64>,
+    /// Per masked position.
     pub generator_loss: Option<f64>,
+    /// Per token.
     pub discriminator_loss: Option<f64>,
+    /// Area under the ROC curve of replaced against original tokens.
     pub discriminator_auc: Option<f64>,
+    /// Share of tokens that are judged rightly.
     pub discriminator_accuracy: Option<f64>,
+    /// Share of replaced ones among those that are called so.
     pub discriminator_precision: Option<f64>,
+    /// Share of those that are called so among the replaced ones.
     pub discriminator_recall: Option<f64>,
     /// Share of masked positions where the generator's likeliest token is the original.
     pub generator_accuracy: Option<f64>,
@@ -90,6 +97,7 @@ pub struct MetricsRow {
     pub sampled_accuracy: Option<f64>,
     /// Share of the judged tokens that are replaced.
     pub replaced_rate: Option<f64>,
+    /// At the row's step; none where nothing is trained.
     pub learning_rate: Option<f64>,
     /// Mean global norm of the gradient before clipping.
     pub gradient_norm: Option<f64>,

@@ -13,6 +13,7 @@ use burn::tensor::Device;
 pub struct PartSeconds {
     /// Batch to the device, networks and losses. The kernels of the MLM loss make its gradients here.
     pub forward: f64,
+    /// All other gradients.
     pub backward: f64,
     /// Gradients of micro-batches added up, the norm, the update.
     pub optimizer: f64,
@@ -29,6 +30,7 @@ pub struct PartClock {
 pub(crate) type Part = fn(&mut PartSeconds) -> &mut f64;
 
 impl PartClock {
+    /// A clock at zero, for steps on `device`.
     pub fn new(device: &Device) -> Self {
         Self { device: device.clone(), seconds: Mutex::default() }
     }

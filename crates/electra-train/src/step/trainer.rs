@@ -14,6 +14,7 @@ use electra_model::{
     DeviceBatch, NoiseKey, Objective, Observations, Parameters, StepContext, objective::ParameterGroup,
 };
 
+use crate::host::fetch;
 use crate::step::metrics::StepMetrics;
 use crate::step::optimizer::{Adam, PendingReport, StepReport};
 use crate::step::part_clock::{PartClock, timed};
@@ -50,6 +51,7 @@ pub struct Trainer {
 /// What a step did.
 #[derive(Debug, Clone)]
 pub struct TrainStep {
+    /// Losses and counts.
     pub metrics: StepMetrics,
     /// Global norm of the gradient before clipping.
     pub gradient_norm: f64,
@@ -198,28 +200,57 @@ impl PendingStep {
         matches!(self, Self::OnDevice { .. })
     }
 
-    /// The step's numbers.
+    /// The step's numbers. Waits for the device, once.
     ///
     /// # Errors
     /// The device failed, in this step or in one submitted after it.
     pub fn resolve(self) -> Result<TrainStep, DeviceFailure> {
+        let (reads, asked) = self.ask();
+        Ok(self.told(&asked, &reads.read()?))
+    }
+
+    /// As [`PendingStep::resolve`], where waiting must not block (a browser).
+    ///
+    /// # Errors
+    /// As [`PendingStep::resolve`].
+    pub async fn resolve_async(self) -> Result<TrainStep, DeviceFailure> {
+        let (reads, asked) = self.ask();
+        Ok(self.told(&asked, &fetch(reads).await?))
+    }
+
+    /// All that is to be read from the device, in one.
+    fn ask(&self) -> (Reads, (Vec<Asked>, Option<usize>)) {
+        let mut reads = Reads::default();
+        let Self::OnDevice { seen, report, .. } = self else { return (reads, (Vec::new(), None)) };
+        let asked = seen.iter().map(|(observations, _)| Asked::of(observations, &mut reads)).collect();
+        let report = report.ask(&mut reads);
+        (reads, (asked, report))
+    }
+
+    fn told(self, (asked, number): &(Vec<Asked>, Option<usize>), found: &[TensorData]) -> TrainStep {
         match self {
-            Self::Ready(step) => Ok(step),
+            Self::Ready(step) => step,
             Self::OnDevice { seen, special, report } => {
-                let metrics = metrics_of(&seen, special)?;
-                let StepReport { gradient_norm, applied, loss_factor } = report.resolve()?;
+                let mut metrics = StepMetrics::default();
+                for (asked, (_, micro_batch)) in asked.iter().zip(&seen) {
+                    asked.observe(&mut metrics, found, micro_batch, special);
+                }
+                let StepReport { gradient_norm, applied, loss_factor } = report.told(*number, found);
                 // As where the loss is known before the update: its norm is not of interest.
                 let gradient_norm = if metrics.loss.is_finite() { gradient_norm } else { f64::NAN };
-                Ok(TrainStep { metrics, gradient_norm, applied, loss_factor })
+                TrainStep { metrics, gradient_norm, applied, loss_factor }
             }
         }
     }
 }
 
 fn metrics_of(seen: &[(Observations, Batch)], special: SpecialTokens) -> Result<StepMetrics, DeviceFailure> {
+    let mut reads = Reads::default();
+    let asked: Vec<Asked> = seen.iter().map(|(observations, _)| Asked::of(observations, &mut reads)).collect();
+    let found = reads.read()?;
     let mut metrics = StepMetrics::default();
-    for (observations, micro_batch) in seen {
-        observe(&mut metrics, observations, micro_batch, special)?;
+    for (asked, (_, micro_batch)) in asked.iter().zip(seen) {
+        asked.observe(&mut metrics, &found, micro_batch, special);
     }
     Ok(metrics)
 }
@@ -243,54 +274,67 @@ pub fn gradients_of(parameters: &Parameters, losses: &[(Tensor<1>, ParameterGrou
     sums
 }
 
-/// Adds what a micro-batch showed to the step's metrics. Waits for the device, once.
-///
-/// Tokens are judged except padding, [CLS] and [SEP]: those are never replaced, and would flatter every rate.
-///
-/// # Errors
-/// The device failed.
-pub fn observe(
-    metrics: &mut StepMetrics,
-    seen: &Observations,
-    batch: &Batch,
-    special: SpecialTokens,
-) -> Result<(), DeviceFailure> {
-    let mut reads = Reads::default();
-    let [loss, generator_loss, discriminator_loss] = [&seen.loss, &seen.generator_loss, &seen.discriminator_loss]
-        .map(|loss| loss.as_ref().map(|loss| reads.floats(loss)));
-    let [predicted, sampled] =
-        [&seen.predicted_ids, &seen.sampled_ids].map(|ids| ids.as_ref().map(|ids| reads.ints(ids)));
-    let [logits, is_replaced] = [&seen.discriminator_logits, &seen.is_replaced]
-        .map(|values| values.as_ref().map(|values| reads.floats(values)));
-    let found: Vec<TensorData> = reads.read()?;
-    let number = |at: usize| f64::from(read::floats_of(&found[at])[0]);
-    metrics.loss += loss.map_or(0.0, number);
-    if let Some(loss) = generator_loss {
-        *metrics.generator_loss.get_or_insert(0.0) += number(loss);
+/// What was asked of a micro-batch's observations: numbers among the results of a read.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    loss: Option<usize>,
+    generator_loss: Option<usize>,
+    discriminator_loss: Option<usize>,
+    predicted: Option<usize>,
+    sampled: Option<usize>,
+    logits: Option<usize>,
+    is_replaced: Option<usize>,
+}
+
+impl Asked {
+    pub(crate) fn of(seen: &Observations, reads: &mut Reads) -> Self {
+        let [loss, generator_loss, discriminator_loss] = [&seen.loss, &seen.generator_loss, &seen.discriminator_loss]
+            .map(|loss| loss.as_ref().map(|loss| reads.floats(loss)));
+        let [predicted, sampled] =
+            [&seen.predicted_ids, &seen.sampled_ids].map(|ids| ids.as_ref().map(|ids| reads.ints(ids)));
+        let [logits, is_replaced] = [&seen.discriminator_logits, &seen.is_replaced]
+            .map(|values| values.as_ref().map(|values| reads.floats(values)));
+        Self { loss, generator_loss, discriminator_loss, predicted, sampled, logits, is_replaced }
     }
-    if let Some(loss) = discriminator_loss {
-        *metrics.discriminator_loss.get_or_insert(0.0) += number(loss);
-    }
-    let correct = |at: usize| {
-        let ids = read::ints_of(&found[at]);
-        let slots = batch.mask_weights.iter().zip(&batch.masked_original_ids).zip(&ids);
-        slots.filter(|((weight, original), id)| **weight > 0.0 && original == id).count() as u64
-    };
-    metrics.masked += batch.masked_count() as u64;
-    metrics.generator_correct += predicted.map_or(0, correct);
-    metrics.sampled_correct += sampled.map_or(0, correct);
-    if let (Some(logits), Some(is_replaced)) = (logits, is_replaced) {
-        let (logits, is_replaced) = (read::floats_of(&found[logits]), read::floats_of(&found[is_replaced]));
-        for i in judged_tokens(batch, special) {
-            metrics.logits.push(logits[i]);
-            metrics.is_replaced.push(is_replaced[i] > 0.0);
+
+    /// Adds what a micro-batch showed to the step's metrics.
+    ///
+    /// Tokens are judged except padding, [CLS] and [SEP]: those are never replaced, and would flatter every rate.
+    pub(crate) fn observe(
+        &self,
+        metrics: &mut StepMetrics,
+        found: &[TensorData],
+        batch: &Batch,
+        special: SpecialTokens,
+    ) {
+        let number = |at: usize| f64::from(read::floats_of(&found[at])[0]);
+        metrics.loss += self.loss.map_or(0.0, number);
+        if let Some(loss) = self.generator_loss {
+            *metrics.generator_loss.get_or_insert(0.0) += number(loss);
+        }
+        if let Some(loss) = self.discriminator_loss {
+            *metrics.discriminator_loss.get_or_insert(0.0) += number(loss);
+        }
+        let correct = |at: usize| {
+            let ids = read::ints_of(&found[at]);
+            let slots = batch.mask_weights.iter().zip(&batch.masked_original_ids).zip(&ids);
+            slots.filter(|((weight, original), id)| **weight > 0.0 && original == id).count() as u64
+        };
+        metrics.masked += batch.masked_count() as u64;
+        metrics.generator_correct += self.predicted.map_or(0, correct);
+        metrics.sampled_correct += self.sampled.map_or(0, correct);
+        if let (Some(logits), Some(is_replaced)) = (self.logits, self.is_replaced) {
+            let (logits, is_replaced) = (read::floats_of(&found[logits]), read::floats_of(&found[is_replaced]));
+            for i in judged_tokens(batch, special) {
+                metrics.logits.push(logits[i]);
+                metrics.is_replaced.push(is_replaced[i] > 0.0);
+            }
         }
     }
-    Ok(())
 }
 
 /// Flat indices of the tokens that metrics judge: all but padding, [CLS] and [SEP].
-pub fn judged_tokens(batch: &Batch, special: SpecialTokens) -> impl Iterator<Item = usize> + '_ {
+pub(crate) fn judged_tokens(batch: &Batch, special: SpecialTokens) -> impl Iterator<Item = usize> + '_ {
     (0..batch.original_ids.len()).filter(move |&i| {
         let id = batch.original_ids[i] as u32;
         batch.attention_mask[i] != 0 && id != special.cls && id != special.sep

@@ -97,7 +97,9 @@ impl Architecture {
 /// A network as a folder holds it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Network {
+    /// Its class.
     pub architecture: Architecture,
+    /// Its sizes.
     pub config: ElectraConfig,
     /// Dropout before a classifier; the encoder's where `None`.
     pub classifier_dropout: Option<f64>,

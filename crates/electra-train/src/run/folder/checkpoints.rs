@@ -69,6 +69,7 @@ pub struct Checkpoints {
 /// What [`Checkpoints::save`] did.
 #[derive(Debug)]
 pub struct Saved {
+    /// Its folder.
     pub path: PathBuf,
     /// Why an older checkpoint is still there.
     pub not_removed: Option<Error>,

@@ -12,16 +12,6 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::file;
 
-/// A row of timings.jsonl: everything that differs between two equal runs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TimingsRow {
-    pub step: u64,
-    /// Since this process began to train.
-    pub seconds: f64,
-    pub steps_per_second: f64,
-    pub tokens_per_second: f64,
-}
-
 /// A file of rows, open for appending.
 #[derive(Debug)]
 pub struct Record {
@@ -110,6 +100,7 @@ fn truncate_to_step(path: &Path, step: u64) -> Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::sink::TimingsRow;
 
     fn row(step: u64) -> TimingsRow {
         TimingsRow { step, seconds: 0.1, steps_per_second: 1.0 / 3.0, tokens_per_second: 5.0 }

@@ -28,8 +28,11 @@ use crate::host::{self, HostTensor};
 /// Constants of the optimizer; the learning rate comes with each step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamConfig {
+    /// Of the first moment.
     pub beta1: f64,
+    /// Of the second moment.
     pub beta2: f64,
+    /// Added to the root of the second moment.
     pub epsilon: f64,
     /// Not applied to LayerNorm and biases ([`electra_model::ParameterSpec::decays`]).
     pub weight_decay: f64,

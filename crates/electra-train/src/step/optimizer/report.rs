@@ -1,6 +1,6 @@
 //! What an update says of itself, at once or when the device gets there.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 use electra_kernels::DeviceFailure;
 use electra_kernels::read::{self, Reads};
 
@@ -29,10 +29,9 @@ impl PendingReport {
     /// # Errors
     /// The device failed.
     pub fn resolve(self) -> Result<StepReport, DeviceFailure> {
-        match self {
-            Self::Ready(report) => Ok(report),
-            Self::OnDevice(report) => Ok(Self::read(&read::floats(&report)?)),
-        }
+        let mut reads = Reads::default();
+        let number = self.ask(&mut reads);
+        Ok(self.told(number, &reads.read()?))
     }
 
     /// As [`PendingReport::resolve`], where waiting must not block (a browser).
@@ -40,13 +39,24 @@ impl PendingReport {
     /// # Errors
     /// The device failed.
     pub async fn resolve_async(self) -> Result<StepReport, DeviceFailure> {
+        let mut reads = Reads::default();
+        let number = self.ask(&mut reads);
+        Ok(self.told(number, &reads.read_async().await?))
+    }
+
+    /// Its number among what is read, where there is something to read.
+    pub(crate) fn ask(&self, reads: &mut Reads) -> Option<usize> {
         match self {
-            Self::Ready(report) => Ok(report),
-            Self::OnDevice(report) => {
-                let mut reads = Reads::default();
-                let report = reads.floats(&report);
-                Ok(Self::read(&read::floats_of(&reads.read_async().await?[report])))
-            }
+            Self::Ready(_) => None,
+            Self::OnDevice(report) => Some(reads.floats(&**report)),
+        }
+    }
+
+    pub(crate) fn told(self, number: Option<usize>, found: &[TensorData]) -> StepReport {
+        match (self, number) {
+            (Self::Ready(report), _) => report,
+            (Self::OnDevice(_), Some(number)) => Self::read(&read::floats_of(&found[number])),
+            (Self::OnDevice(_), None) => unreachable!("it was asked for"),
         }
     }
 

@@ -1,0 +1,42 @@
+//! What a run says of its networks, of a step's kernels and of a batch that broke it.
+
+use electra_data::Batch;
+use electra_kernels::launches::KernelTime;
+use serde_json::{Value, json};
+
+use crate::plan::Plan;
+use crate::step::trainer::Trainer;
+
+/// All of a batch, to be looked at by hand.
+pub(super) fn batch_json(step: u64, batch: &Batch) -> Value {
+    json!({
+        "step": step, "batch": batch.batch, "seq": batch.seq, "max_masked": batch.max_masked,
+        "original_ids": batch.original_ids, "masked_ids": batch.masked_ids,
+        "token_type_ids": batch.token_type_ids, "attention_mask": batch.attention_mask,
+        "masked_positions": batch.masked_positions, "mask_weights": batch.mask_weights,
+    })
+}
+
+/// What profile.json holds: the kernels of one step, the dearest first. Empty on the CPU, which launches none.
+pub(super) fn profile_json(step: u64, times: &[KernelTime]) -> Value {
+    let launches: u64 = times.iter().map(|time| time.launches).sum();
+    let seconds: f64 = times.iter().map(|time| time.seconds).sum();
+    json!({ "step": step, "launches": launches, "seconds": seconds, "kernels": times })
+}
+
+/// Objective, networks and their sizes, in words.
+pub(super) fn describe(plan: &Plan, trainer: &Trainer) -> String {
+    let (networks, objective) = (plan.config().model.networks(), trainer.objective());
+    let size = |network: &electra_model::ElectraConfig| {
+        format!("{} layers of {}", network.num_hidden_layers, network.hidden_size)
+    };
+    match objective.networks().as_slice() {
+        [_] => format!("{}: {}", objective.name(), size(&networks.discriminator)),
+        _ => format!(
+            "{}: discriminator {}, generator {}",
+            objective.name(),
+            size(&networks.discriminator),
+            size(&networks.generator)
+        ),
+    }
+}
