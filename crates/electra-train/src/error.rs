@@ -6,6 +6,8 @@ use electra_kernels::DeviceFailure;
 
 /// An error of this crate. Its text is one message: what, where, why, and what to do.
 #[derive(Debug, thiserror::Error)]
+// The text of each says what it and its fields are.
+#[expect(missing_docs)]
 pub enum Error {
     /// The operating system refused.
     #[error("{}: cannot {action}: {source}{}", path.display(), remedy(source))]

@@ -37,7 +37,7 @@ norm, the update. What is missing to a whole step is the reading of its numbers.
 /// Measure the training step or its operations
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     what: What,
 }
@@ -113,7 +113,7 @@ struct Step {
     json: bool,
 }
 
-pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
+pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     match args.what {
         What::Step(args) => step(args, terminal),
         What::Kernels(args) => kernels(args, terminal),

@@ -33,7 +33,7 @@ const STEPS: std::ops::RangeInclusive<f64> = 100.0..=50_000.0;
 
 /// Options of the default job.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Text to learn from: files, folders or globs; - is standard input [default: the Rust documentation on this machine]
     #[arg(long, value_name = "PATH", num_args = 1.., help_heading = "Default job")]
     input: Vec<PathBuf>,
@@ -59,7 +59,7 @@ pub struct Args {
     steps: Option<u64>,
 }
 
-pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<End> {
+pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<End> {
     if !(args.minutes > 0.0 && args.minutes.is_finite()) {
         bail!("--minutes {}: a number above 0 is needed", args.minutes);
     }

@@ -25,7 +25,7 @@ ElectraForMaskedLM.from_pretrained(\"exported/generator\").";
 /// Write a run's networks in Hugging Face's layout
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(crate) struct Args {
     /// The run's folder [default: the newest under runs/]
     #[arg(value_name = "RUN")]
     run: Option<PathBuf>,
@@ -46,7 +46,7 @@ pub struct Args {
     license: Option<String>,
 }
 
-pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
+pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     let run = match args.run {
         Some(run) => run,
         None => newest_run()?,

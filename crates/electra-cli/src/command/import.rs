@@ -21,7 +21,7 @@ tokenizer's files. Weights in half precision become f32.";
 /// Check networks in Hugging Face's layout and copy them to where training can start from
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(crate) struct Args {
     /// Folder of an ElectraForPreTraining
     #[arg(long, value_name = "DIR")]
     discriminator: PathBuf,
@@ -36,7 +36,7 @@ pub struct Args {
     overwrite: bool,
 }
 
-pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
+pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     let mut folders = NetworkFolders::begin(&args.out)?;
     folders.check(if args.overwrite { Replace::Any } else { Replace::Nothing })?;
     // Both are read before anything is written.

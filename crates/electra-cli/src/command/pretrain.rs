@@ -47,7 +47,7 @@ ones: device, train.steps, train.micro_batch, train.log_every, train.validate_ev
 /// Pre-train a generator and a discriminator on a dataset
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(crate) struct Args {
     /// Sizes and hyperparameters to start from: first, nano, tiny, mini, small, small++, base or large [default: tiny]
     #[arg(long)]
     preset: Option<String>,
@@ -96,7 +96,7 @@ pub struct Args {
     dry_run: bool,
 }
 
-pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<End> {
+pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<End> {
     let (mut config, may_halve) = resolve(&args)?;
     let folder = args.out.clone().unwrap_or_else(|| Path::new(RUNS).join(&config.preset));
     if config.data.dir.as_os_str().is_empty() {
@@ -226,7 +226,7 @@ fn saved_run(args: &Args) -> anyhow::Result<Option<(PathBuf, RunConfig)>> {
 }
 
 /// A new run needs an empty folder: overwriting somebody's checkpoints is not for a default to decide.
-pub fn check_folder(folder: &Path, resume: bool) -> anyhow::Result<()> {
+pub(super) fn check_folder(folder: &Path, resume: bool) -> anyhow::Result<()> {
     let occupied = match std::fs::read_dir(folder) {
         // Who else is in there is for the lock to say; a new disk is empty but for a folder of its own.
         Ok(mut entries) => entries.any(|entry| {
@@ -249,12 +249,12 @@ pub fn check_folder(folder: &Path, resume: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub fn open_device(config: &RunConfig, terminal: &Terminal) -> anyhow::Result<OpenDevice> {
+pub(super) fn open_device(config: &RunConfig, terminal: &Terminal) -> anyhow::Result<OpenDevice> {
     verification::open_checked(config.device.parse()?, terminal)
 }
 
 /// The word after `--precision`.
-pub fn parse_precision(word: &str) -> Result<Precision, String> {
+pub(super) fn parse_precision(word: &str) -> Result<Precision, String> {
     [Precision::F32, Precision::F16]
         .into_iter()
         .find(|precision| precision.to_string() == word)
@@ -262,7 +262,7 @@ pub fn parse_precision(word: &str) -> Result<Precision, String> {
 }
 
 /// Refuses half precision on a device that has none.
-pub fn check_precision(config: &RunConfig, opened: &OpenDevice) -> anyhow::Result<()> {
+pub(super) fn check_precision(config: &RunConfig, opened: &OpenDevice) -> anyhow::Result<()> {
     if config.train.precision == Precision::F16 && !opened.has_f16 {
         bail!(
             "train.precision is \"f16\", but {} computes in f32 alone\n\
@@ -274,7 +274,7 @@ pub fn check_precision(config: &RunConfig, opened: &OpenDevice) -> anyhow::Resul
 }
 
 /// Refuses a run that this machine's memory cannot hold, by an estimate, before any of it is made.
-pub fn check_memory(config: &RunConfig, opened: &OpenDevice, terminal: &Terminal) -> anyhow::Result<()> {
+pub(super) fn check_memory(config: &RunConfig, opened: &OpenDevice, terminal: &Terminal) -> anyhow::Result<()> {
     // No processor addresses more, whatever the system says.
     const ADDRESSABLE: f64 = (1u64 << 47) as f64;
     let least = memory::check(config, !opened.is_gpu, host_memory::total().unwrap_or(ADDRESSABLE))?;
@@ -290,7 +290,7 @@ pub fn check_memory(config: &RunConfig, opened: &OpenDevice, terminal: &Terminal
 
 /// Refuses what no kernel of this adapter could take: a parameter that cannot be cut, or activations of one micro-batch.
 /// Word tables lie in pieces ([`electra_model::Layout::cut_for`]).
-pub fn check_arrays(config: &RunConfig, opened: &OpenDevice) -> anyhow::Result<()> {
+pub(super) fn check_arrays(config: &RunConfig, opened: &OpenDevice) -> anyhow::Result<()> {
     let limit = opened.max_binding_bytes;
     let layout = objective_of(config, &config.objective)?.layout();
     let whole = layout.specs().iter().filter(|spec| !spec.can_be_cut()).max_by_key(|spec| spec.len());
@@ -326,7 +326,7 @@ pub fn check_arrays(config: &RunConfig, opened: &OpenDevice) -> anyhow::Result<(
 }
 
 /// Replaces `"auto"` by what fits the device, by estimate.
-pub fn settle_micro_batch(config: &mut RunConfig, opened: &OpenDevice) {
+pub(super) fn settle_micro_batch(config: &mut RunConfig, opened: &OpenDevice) {
     if config.train.micro_batch != MicroBatch::Auto {
         return;
     }
@@ -365,7 +365,7 @@ fn cpu_bytes() -> f64 {
 
 /// What a user may ask of a run beside its configuration; the fields are [`RunOptions`]'.
 #[derive(Default)]
-pub struct Start {
+pub(super) struct Start {
     pub resume: bool,
     /// The micro-batch was ours to choose: where it is too large for the device, half of it is taken.
     pub may_halve: bool,
@@ -375,7 +375,7 @@ pub struct Start {
 }
 
 /// Runs the training so that signals save and stop it, with its events on the terminal.
-pub fn train(
+pub(super) fn train(
     config: &RunConfig,
     data: TrainingData,
     folder: RunFolder,

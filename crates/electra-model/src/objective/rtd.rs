@@ -91,7 +91,7 @@ impl Objective for ReplacedTokenDetection {
 }
 
 /// The generator's part: MLM loss, predictions and samples at the masked slots.
-pub fn generate(
+pub(super) fn generate(
     generator: &Generator,
     batch: &DeviceBatch,
     total_masked: f64,

@@ -38,6 +38,7 @@ pub struct RunConfig {
     pub device: String,
     /// Decides initial weights, masks, order, dropout and sampling.
     pub seed: u64,
+    /// The networks.
     pub model: ModelConfig,
     /// The text and its masks.
     pub data: DataConfig,
@@ -164,7 +165,9 @@ pub struct TrainConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MicroBatch {
     #[default]
+    /// What fits, by estimate.
     Auto,
+    /// So many.
     Size(usize),
 }
 

@@ -32,6 +32,8 @@ pub fn preset_names() -> impl Iterator<Item = &'static str> {
 
 /// A `run.toml`, preset name or `--set` that cannot be used.
 #[derive(Debug, thiserror::Error)]
+// The text of each says what it and its fields are.
+#[expect(missing_docs)]
 pub enum RunConfigError {
     #[error("{at}: {message}; a key needs a value: key = value, text in quotes, sections in [brackets]")]
     Syntax { at: String, message: String },

@@ -31,6 +31,7 @@ pub enum Replace<'a> {
     Any,
     /// Those of the run with this [`run_id`].
     OfRun(&'a str),
+    /// Those of nobody.
     Nothing,
 }
 

@@ -185,11 +185,15 @@ impl Trainer {
 /// A step whose numbers may still be on the device.
 #[derive(Debug)]
 pub enum PendingStep {
+    /// They are known.
     Ready(TrainStep),
+    /// They are yet to be read.
     OnDevice {
         /// What each micro-batch showed.
         seen: Vec<(Observations, Batch)>,
+        /// The tokenizer's.
         special: SpecialTokens,
+        /// What the optimizer did.
         report: PendingReport,
     },
 }

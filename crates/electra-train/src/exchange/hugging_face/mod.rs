@@ -42,12 +42,17 @@ pub enum Architecture {
     PreTraining,
     /// The generator.
     MaskedLm,
+    /// A label for a whole text.
     SequenceClassification {
+        /// How many there are to choose from.
         labels: usize,
     },
+    /// A label for each token.
     TokenClassification {
+        /// How many there are to choose from.
         labels: usize,
     },
+    /// Where in a text an answer begins and ends.
     QuestionAnswering,
 }
 

@@ -14,7 +14,7 @@ use crate::file;
 
 /// A file of rows, open for appending.
 #[derive(Debug)]
-pub struct Record {
+pub(super) struct Record {
     path: PathBuf,
     file: File,
     rows: u64,
@@ -25,7 +25,7 @@ impl Record {
     ///
     /// # Errors
     /// The file cannot be read or written, or a row up to `step` is damaged.
-    pub fn open(path: &Path, step: u64) -> Result<Self> {
+    pub(super) fn open(path: &Path, step: u64) -> Result<Self> {
         let rows = truncate_to_step(path, step)?;
         let file = OpenOptions::new()
             .create(true)
@@ -39,7 +39,7 @@ impl Record {
     ///
     /// # Errors
     /// The row cannot be written.
-    pub fn append(&mut self, row: &impl Serialize) -> Result<()> {
+    pub(super) fn append(&mut self, row: &impl Serialize) -> Result<()> {
         let mut line = serde_json::to_string(row).expect("rows are plain data");
         line.push('\n');
         self.file.write_all(line.as_bytes()).map_err(|source| Error::io(&self.path, "append a row", source))?;
@@ -48,7 +48,7 @@ impl Record {
     }
 
     /// Rows in the file.
-    pub fn rows(&self) -> u64 {
+    pub(super) fn rows(&self) -> u64 {
         self.rows
     }
 
@@ -56,7 +56,7 @@ impl Record {
     ///
     /// # Errors
     /// The disk refuses.
-    pub fn sync(&self) -> Result<()> {
+    pub(super) fn sync(&self) -> Result<()> {
         self.file.sync_data().map_err(|source| Error::io(&self.path, "sync", source))
     }
 }

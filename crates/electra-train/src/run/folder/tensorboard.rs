@@ -16,7 +16,7 @@ use crate::step::metrics::MetricsRow;
 
 /// Writes one event file.
 #[derive(Debug)]
-pub struct TensorBoard {
+pub(super) struct TensorBoard {
     path: PathBuf,
     file: File,
 }
@@ -26,7 +26,7 @@ impl TensorBoard {
     ///
     /// # Errors
     /// The folder or the file cannot be created.
-    pub fn create(folder: &Path, step: u64) -> Result<Self> {
+    pub(super) fn create(folder: &Path, step: u64) -> Result<Self> {
         file::create_folder(folder)?;
         let seconds = now().max(0.0) as u64;
         // The number keeps names apart, and in order, for processes started within one second.
@@ -48,7 +48,7 @@ impl TensorBoard {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn scalar(&mut self, step: u64, tag: &str, value: f64) -> Result<()> {
+    pub(super) fn scalar(&mut self, step: u64, tag: &str, value: f64) -> Result<()> {
         let mut point = Vec::new();
         field_bytes(&mut point, 1, tag.as_bytes());
         point.push(2 << 3 | 5);
@@ -64,7 +64,7 @@ impl TensorBoard {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn row(&mut self, row: &MetricsRow) -> Result<()> {
+    pub(super) fn row(&mut self, row: &MetricsRow) -> Result<()> {
         let serde_json::Value::Object(fields) = serde_json::to_value(row).expect("rows are plain data") else {
             unreachable!("a row is an object")
         };

@@ -18,6 +18,7 @@ pub struct StepReport {
 /// What a step did, or will have done when the device gets there.
 #[derive(Debug, Clone)]
 pub enum PendingReport {
+    /// It is known.
     Ready(StepReport),
     /// `[3]`: norm, 1 where the update was made, the loss's factor.
     OnDevice(Box<Tensor<1>>),
