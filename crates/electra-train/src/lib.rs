@@ -7,7 +7,6 @@
 
 mod baseline;
 pub mod config;
-#[cfg(feature = "native")]
 pub mod data;
 mod error;
 pub mod estimate;
@@ -17,9 +16,7 @@ pub mod file;
 pub mod host;
 #[cfg(feature = "native")]
 pub mod inference;
-#[cfg(feature = "native")]
 mod plan;
-#[cfg(feature = "native")]
 pub mod run;
 pub mod step;
 
@@ -34,15 +31,14 @@ pub use exchange::model_card::ModelCard;
 pub use file::lock::RunFolder;
 pub use file::tensor_file::TensorFile;
 pub use host::HostTensor;
-#[cfg(feature = "native")]
 pub use plan::{Plan, objective_of};
-#[cfg(feature = "native")]
 pub use run::event::{EventSink, TrainEvent};
 pub use step::metrics::{MetricsRow, StepMetrics};
 pub use step::optimizer::{Adam, AdamConfig, StepReport};
 pub use step::schedule::{LayerwiseExponent, layerwise_multiplier, lr_at};
 
 /// Lower-case hexadecimal digits of `bytes`.
+#[cfg(feature = "native")]
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -8,7 +8,7 @@ mod files;
 mod path_text;
 mod range;
 mod resolve;
-pub mod settings;
+pub(crate) mod settings;
 
 use std::path::PathBuf;
 

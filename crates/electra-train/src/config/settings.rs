@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+#[cfg(feature = "native")]
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
@@ -15,7 +16,7 @@ use super::RunConfig;
 use super::resolve::leaf;
 
 /// Keys that a run keeps from its first step to its last.
-pub const FIXED: &[&str] = &[
+pub(crate) const FIXED: &[&str] = &[
     "seed",
     "model.vocab_size",
     "model.embedding_size",
@@ -55,7 +56,7 @@ pub const FIXED: &[&str] = &[
 
 /// Keys that may change: where and how a step is computed, how often something is done beside it, and how many steps there
 /// are. `train.micro_batch` changes the order of sums, and so last digits; `train.steps` the learning rate from there on.
-pub const FREE: &[&str] = &[
+pub(crate) const FREE: &[&str] = &[
     "preset",
     "device",
     "data.dir",
@@ -74,11 +75,13 @@ pub const FREE: &[&str] = &[
 const NOT_RECORDED: [&str; 2] = ["preset", "data.dir"];
 
 /// Free keys that change numbers all the same.
+#[cfg(feature = "native")]
 const FREE_BUT_FELT: [&str; 2] = ["train.steps", "train.micro_batch"];
 
 /// SHA-256 of what decides the numbers of a run, in hex: keys of a checkpoint's `settings`, with the values from before its
 /// `changes`. A run keeps it when it is resumed with other steps; one that has had them from the start is another run.
-pub fn digest_at_start(settings: &BTreeMap<String, String>, changes: &[Change]) -> String {
+#[cfg(feature = "native")]
+pub(crate) fn digest_at_start(settings: &BTreeMap<String, String>, changes: &[Change]) -> String {
     let mut settings = settings.clone();
     settings.extend(changes.iter().rev().map(|change| (change.key.clone(), change.from.clone())));
     let defaults = all(&RunConfig::default());

@@ -13,14 +13,9 @@ use electra_model::{ElectraConfig, Parameters};
 
 use crate::config::RunConfig;
 use crate::data::TrainingData;
-use crate::error::{During, Error, Result};
+use crate::error::{Error, Result};
 use crate::exchange::hugging_face::{self, Architecture, Network};
-use crate::host;
 use crate::run::event::{EventSink, TrainEvent};
-
-/// The output bias of word-table rows that no token has. Their probability is then exactly 0 in f32: they are never drawn, take
-/// nothing from other tokens, and get no gradient, so that it stays. Half precision holds it too.
-const CLOSED: f32 = -1e4;
 
 /// The parameters of `fresh` with every tensor that the networks in `source` hold.
 ///
@@ -192,23 +187,4 @@ fn difference(theirs: &Tokenizer, ours: &Tokenizer) -> Difference {
         None if their_tokens != our_tokens => Difference::Unused,
         None => Difference::Rules,
     }
-}
-
-/// Closes the rows of the generator's output beyond the tokenizer's `tokens` entries ([`CLOSED`]).
-///
-/// # Errors
-/// The device fails.
-pub(crate) fn close_unused_rows(parameters: Parameters, tokens: usize, device: &Device) -> Result<Parameters> {
-    let is_output = |name: &str| name.ends_with("generator_lm_head.bias");
-    if !parameters.specs().iter().any(|spec| is_output(&spec.name) && spec.len() > tokens) {
-        return Ok(parameters);
-    }
-    let mut read = host::parameters_to_host(&parameters).during("closing rows without a token")?.into_iter();
-    Ok(Parameters::from_values(parameters.layout(), device, |spec| {
-        let mut values = read.next().expect("one per parameter").values;
-        if is_output(&spec.name) {
-            values[tokens..].fill(CLOSED);
-        }
-        values
-    }))
 }

@@ -4,6 +4,7 @@
 //! without building a network.
 
 use std::borrow::Cow;
+#[cfg(feature = "native")]
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -38,7 +39,8 @@ impl View for &HostTensor {
 ///
 /// # Panics
 /// If two tensors have one name: a mistake in the caller's list.
-pub fn encode<'m>(tensors: &[HostTensor], metadata: impl IntoIterator<Item = (&'m str, &'m str)>) -> Vec<u8> {
+#[cfg(feature = "native")]
+pub(crate) fn encode<'m>(tensors: &[HostTensor], metadata: impl IntoIterator<Item = (&'m str, &'m str)>) -> Vec<u8> {
     let metadata: BTreeMap<&str, &str> = metadata.into_iter().collect();
     let mut bytes = safetensors::serialize(tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)), None)
         .expect("shapes fit their values, and names are distinct");
@@ -57,15 +59,17 @@ pub fn encode<'m>(tensors: &[HostTensor], metadata: impl IntoIterator<Item = (&'
 }
 
 /// Bytes of the number at the start of a file, which is the length of its header.
+#[cfg(feature = "native")]
 const LENGTH_BYTES: usize = 8;
 
+#[cfg(feature = "native")]
 fn header_length(bytes: &[u8]) -> Option<usize> {
     usize::try_from(u64::from_le_bytes(*bytes.first_chunk()?)).ok()
 }
 
 /// One entry of a file's metadata, without reading its tensors; `None` where it has none of this name or is no such file.
 #[cfg(feature = "native")]
-pub fn metadata_of(path: &Path, key: &str) -> Option<String> {
+pub(crate) fn metadata_of(path: &Path, key: &str) -> Option<String> {
     use std::io::Read;
     // What the format allows for a header.
     const MAX_HEADER_BYTES: usize = 100_000_000;

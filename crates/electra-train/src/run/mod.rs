@@ -4,39 +4,41 @@
 //! several things: rows, validation, checkpoint. So a checkpoint vouches for every row up to its step, and a resumed run
 //! writes the rest as it would have been.
 
-pub mod checkpoint;
-pub mod event;
+mod batches;
+pub(crate) mod checkpoint;
+pub(crate) mod event;
+#[cfg(feature = "native")]
 pub mod folder;
-pub mod memory;
+mod memory;
 mod progress;
 mod report;
 mod resume;
-pub mod sink;
-pub mod validate;
+pub(crate) mod sink;
+mod unused_rows;
+pub(crate) mod validate;
 
 use std::collections::VecDeque;
 use std::path::Path;
 
-use electra_data::{Batch, Prefetcher};
-use electra_kernels::launches;
+use electra_data::Batch;
 
+use self::batches::Batches;
 use self::checkpoint::{Checkpoint, TrainState};
 use self::event::TrainEvent;
+pub use self::memory::MemorySink;
 use self::progress::{Progress, Speed};
-use self::report::{batch_json, describe, profile_json};
-use self::sink::{Sink, TimingsRow};
-use self::validate::{JudgedToken, Validation};
+use self::report::{batch_json, describe, profiled};
+pub use self::sink::{Sink, TimingsRow};
+use self::unused_rows::close_unused_rows;
+pub use self::validate::JudgedToken;
+use self::validate::Validation;
 use crate::data::TrainingData;
 use crate::error::{During, Error, Result};
-use crate::exchange::init_from::close_unused_rows;
 use crate::host;
 use crate::plan::Plan;
 use crate::step::metrics::MetricsRow;
 use crate::step::schedule::lr_at;
 use crate::step::trainer::{PendingStep, Trainer};
-
-/// Threads that prepare batches ahead of the device.
-const PREFETCH_THREADS: usize = 2;
 
 /// Steps whose numbers may wait on a graphics adapter: the host runs ahead of it by so many, and no further, so that a
 /// run that breaks is stopped soon and Ctrl-C is answered.
@@ -56,7 +58,7 @@ pub struct Run<S> {
     progress: Progress,
     /// What all checkpoints of the run have in common.
     common: TrainState,
-    batches: Prefetcher,
+    batches: Batches,
     validation: Validation,
     /// Steps in flight, with their batches.
     pending: VecDeque<(PendingStep, Batch)>,
@@ -79,17 +81,18 @@ pub enum Advance {
 }
 
 /// A run that has ended, at its last step or before.
-pub(crate) struct Ended<S> {
-    pub(crate) trainer: Trainer,
-    pub(crate) progress: Progress,
-    pub(crate) common: TrainState,
+pub struct Ended<S> {
+    /// With the last step's weights.
+    pub trainer: Trainer,
+    /// What a model card says of the run.
+    pub state: TrainState,
     /// The last validation since the run was begun or resumed.
-    pub(crate) last_validation: Option<MetricsRow>,
+    pub last_validation: Option<MetricsRow>,
     /// Whether it ended before its last step.
-    pub(crate) interrupted: bool,
-    /// By the sink's clock.
-    pub(crate) began_at: f64,
-    pub(crate) sink: S,
+    pub interrupted: bool,
+    /// What has been kept.
+    pub sink: S,
+    began_at: f64,
     validation: Validation,
     plan: Plan,
 }
@@ -154,7 +157,7 @@ impl<S: Sink> Run<S> {
         });
         Ok(Self {
             phase: trainer.objective().phase(first_step),
-            batches: Prefetcher::new(data.train, first_step, PREFETCH_THREADS),
+            batches: Batches::from(data.train, first_step),
             began_at: sink.seconds(),
             saved_at: (first_step > 0).then_some(first_step),
             pending: VecDeque::new(),
@@ -180,12 +183,8 @@ impl<S: Sink> Run<S> {
         &self.sink
     }
 
-    pub(crate) fn sink_mut(&mut self) -> &mut S {
-        &mut self.sink
-    }
-
     /// Times every launch of one of the next steps on a graphics adapter, for [`Sink::profile`].
-    pub(crate) fn profile_a_step(&mut self) {
+    pub fn profile_a_step(&mut self) {
         self.profile_at = Some(self.first_step + STEPS_BEFORE_PROFILE);
     }
 
@@ -240,11 +239,7 @@ impl<S: Sink> Run<S> {
     ///
     /// # Errors
     /// As [`Run::advance`].
-    pub async fn finish(self) -> Result<S> {
-        Ok(self.end().await?.sink)
-    }
-
-    pub(crate) async fn end(mut self) -> Result<Ended<S>> {
+    pub async fn finish(mut self) -> Result<Ended<S>> {
         self.settle().await?;
         if self.saved_at != Some(self.progress.step) {
             self.save().await?;
@@ -255,14 +250,14 @@ impl<S: Sink> Run<S> {
             let row = self.validation.run(&self.trainer.parameters, self.progress.step, self.plan.device()).await;
             self.last_validation = Some(row.during("the validation at the end")?);
         }
+        let Progress { step, tokens_seen, changes, .. } = self.progress;
         Ok(Ended {
             trainer: self.trainer,
-            progress: self.progress,
-            common: self.common,
+            state: TrainState { step, tokens_seen, changes, ..self.common },
             last_validation: self.last_validation,
             interrupted,
-            began_at: self.began_at,
             sink: self.sink,
+            began_at: self.began_at,
             validation: self.validation,
             plan: self.plan,
         })
@@ -276,14 +271,14 @@ impl<S: Sink> Run<S> {
             self.sink.event(&TrainEvent::Notice { message: format!("step {step}: the phase \"{phase}\" begins") });
             self.phase = phase;
         }
-        let batch = self.batches.next_batch();
+        let batch = self.batches.next();
         let doing = format!("step {}", step + 1);
         let submitted = if self.profile_at == Some(step) {
             // By itself: steps in flight would be timed with it.
             self.settle().await?;
-            let (submitted, times) = launches::profile(|| self.trainer.submit(&batch, step, learning_rate));
+            let (submitted, profile) = profiled(step, || self.trainer.submit(&batch, step, learning_rate));
             let submitted = submitted.during(doing)?;
-            let place = self.sink.profile(&profile_json(step, &times))?;
+            let place = self.sink.profile(&profile)?;
             self.sink.event(&TrainEvent::Notice { message: format!("step {step}, kernel by kernel: {place}") });
             submitted
         } else {
@@ -371,9 +366,17 @@ impl<S: Sink> Run<S> {
     }
 }
 
-impl<S> Ended<S> {
-    /// A few held-out examples, corrupted and judged.
-    pub(crate) async fn examples(&self, count: usize) -> Result<Vec<Vec<JudgedToken>>> {
+impl<S: Sink> Ended<S> {
+    /// Since the run was begun or resumed.
+    pub fn seconds(&self) -> f64 {
+        self.sink.seconds() - self.began_at
+    }
+
+    /// The first `count` held-out examples, corrupted and judged.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub async fn examples(&self, count: usize) -> Result<Vec<Vec<JudgedToken>>> {
         let examples = self.validation.examples(&self.trainer.parameters, count, self.plan.device()).await;
         examples.during("the examples at the end")
     }

@@ -1,7 +1,6 @@
 //! What a run says of its networks, of a step's kernels and of a batch that broke it.
 
 use electra_data::Batch;
-use electra_kernels::launches::KernelTime;
 use serde_json::{Value, json};
 
 use crate::plan::Plan;
@@ -17,11 +16,18 @@ pub(super) fn batch_json(step: u64, batch: &Batch) -> Value {
     })
 }
 
-/// What profile.json holds: the kernels of one step, the dearest first. Empty on the CPU, which launches none.
-pub(super) fn profile_json(step: u64, times: &[KernelTime]) -> Value {
-    let launches: u64 = times.iter().map(|time| time.launches).sum();
-    let seconds: f64 = times.iter().map(|time| time.seconds).sum();
-    json!({ "step": step, "launches": launches, "seconds": seconds, "kernels": times })
+/// Runs `submit`, and says what its kernels cost, the most expensive first. Nothing on the CPU, which launches none, and
+/// nothing in a browser, which tells no times.
+pub(super) fn profiled<R>(step: u64, submit: impl FnOnce() -> R) -> (R, Value) {
+    #[cfg(target_family = "wasm")]
+    return (submit(), json!({ "step": step }));
+    #[cfg(not(target_family = "wasm"))]
+    {
+        let (result, times) = electra_kernels::launches::profile(submit);
+        let launches: u64 = times.iter().map(|time| time.launches).sum();
+        let seconds: f64 = times.iter().map(|time| time.seconds).sum();
+        (result, json!({ "step": step, "launches": launches, "seconds": seconds, "kernels": times }))
+    }
 }
 
 /// Objective, networks and their sizes, in words.

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::step::metrics::MetricsRow;
 
 /// Takes a run's rows, checkpoints and events: a folder ([`super::folder::FolderSink`]), memory
-/// ([`super::memory::MemorySink`]), a browser's storage.
+/// ([`super::MemorySink`]), a browser's storage.
 ///
 /// Calls come in one order: [`Sink::open`] first; then, at a step that is due for several things, the row of the step, the
 /// row of its validation, its checkpoint. A checkpoint vouches for all rows before it.

@@ -16,7 +16,7 @@ use crate::step::metrics::{MetricWindow, MetricsRow, StepMetrics, roc_auc};
 use crate::step::trainer::{Asked, judged_tokens};
 
 /// What stays the same from validation to validation.
-pub struct Validation {
+pub(crate) struct Validation {
     /// Examples of the held-out split.
     pub source: BatchSource,
     /// At most so many batches of `source.batch_size()`.
@@ -48,7 +48,7 @@ impl Validation {
     ///
     /// # Errors
     /// The device failed.
-    pub async fn examples(
+    pub(crate) async fn examples(
         &self,
         parameters: &Parameters,
         count: usize,
@@ -93,7 +93,12 @@ impl Validation {
     ///
     /// # Errors
     /// The device failed.
-    pub async fn run(&self, parameters: &Parameters, step: u64, device: &Device) -> Result<MetricsRow, DeviceFailure> {
+    pub(crate) async fn run(
+        &self,
+        parameters: &Parameters,
+        step: u64,
+        device: &Device,
+    ) -> Result<MetricsRow, DeviceFailure> {
         let mut window = MetricWindow::default();
         let (mut unigram, mut bigram, mut labels) = (Vec::new(), Vec::new(), Vec::new());
         for number in 0..self.batches {

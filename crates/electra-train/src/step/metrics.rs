@@ -16,7 +16,7 @@ use crate::host::HostTensor;
 ///
 /// 262,144 tokens bound the standard error of an area to about .002 even at 9 % positives, and memory and
 /// checkpoint to 2 MB.
-pub const AUC_CAPACITY: usize = 1 << 18;
+pub(crate) const AUC_CAPACITY: usize = 1 << 18;
 
 /// Area under the ROC curve: the probability that a positive scores above a negative, ties counting half.
 ///
@@ -24,7 +24,7 @@ pub const AUC_CAPACITY: usize = 1 << 18;
 ///
 /// # Panics
 /// If the lengths differ.
-pub fn roc_auc(scores: &[f32], labels: &[bool]) -> Option<f64> {
+pub(crate) fn roc_auc(scores: &[f32], labels: &[bool]) -> Option<f64> {
     assert_eq!(scores.len(), labels.len(), "one label per score");
     let positives = labels.iter().filter(|label| **label).count() as u64;
     let negatives = labels.len() as u64 - positives;
@@ -108,7 +108,7 @@ pub struct MetricsRow {
 
 /// Sums over the steps since the last row.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct MetricWindow {
+pub(crate) struct MetricWindow {
     sums: WindowSums,
     logits: VecDeque<f32>,
     is_replaced: VecDeque<bool>,
@@ -138,7 +138,7 @@ pub struct WindowSums {
 
 impl MetricWindow {
     /// Whether nothing was added since the last row.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.sums.steps == 0
     }
 
@@ -146,7 +146,7 @@ impl MetricWindow {
     ///
     /// # Panics
     /// If `logits` and `is_replaced` differ in length.
-    pub fn add(&mut self, step: &StepMetrics) {
+    pub(crate) fn add(&mut self, step: &StepMetrics) {
         assert_eq!(step.logits.len(), step.is_replaced.len(), "one label per logit");
         let sums = &mut self.sums;
         sums.steps += 1;
@@ -183,7 +183,7 @@ impl MetricWindow {
     }
 
     /// Adds the gradient's norm of an update.
-    pub fn add_gradient_norm(&mut self, norm: f64) {
+    pub(crate) fn add_gradient_norm(&mut self, norm: f64) {
         self.sums.gradient_norm += norm;
         self.sums.gradient_norms += 1;
     }
@@ -191,7 +191,7 @@ impl MetricWindow {
     /// The window's row; call [`MetricWindow::clear`] for the next one.
     ///
     /// Losses are means over steps, each of which is a mean over its batch; the rest are shares of counts.
-    pub fn row(&self, step: u64, split: &str, learning_rate: Option<f64>) -> MetricsRow {
+    pub(crate) fn row(&self, step: u64, split: &str, learning_rate: Option<f64>) -> MetricsRow {
         let sums = &self.sums;
         let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
         let mean = |sum: f64, count: u64| (count > 0).then(|| sum / count as f64);
@@ -219,12 +219,12 @@ impl MetricWindow {
     }
 
     /// Forgets everything.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }
 
     /// The window as a checkpoint keeps it: sums for its JSON, scores for a tensor file.
-    pub fn save(&self) -> (WindowSums, Vec<HostTensor>) {
+    pub(crate) fn save(&self) -> (WindowSums, Vec<HostTensor>) {
         let len = self.logits.len();
         let labels = self.is_replaced.iter().map(|replaced| f32::from(u8::from(*replaced))).collect();
         let tensors = vec![
@@ -238,7 +238,7 @@ impl MetricWindow {
     ///
     /// # Errors
     /// Says which tensor is missing or does not fit; `path` is the checkpoint that they came from.
-    pub fn restore(sums: WindowSums, tensors: &[HostTensor], path: &Path) -> Result<Self> {
+    pub(crate) fn restore(sums: WindowSums, tensors: &[HostTensor], path: &Path) -> Result<Self> {
         let invalid =
             |problem: String| Error::invalid(path, problem, "remove this checkpoint to resume from an older one");
         let find = |name: &str| {

@@ -16,24 +16,19 @@ pub fn card_of_checkpoint(run: &Path, config: &RunConfig, state: &TrainState) ->
         .lines()
         .filter_map(|line| serde_json::from_str::<MetricsRow>(line).ok())
         .find(|row| row.split == "validation" && row.step == state.step);
-    ModelCard {
-        run: Some(run_id(&state.settings, &state.changes, &state.data_fingerprint)),
-        corpus: state.corpus.as_ref().map(ToString::to_string),
-        ..card_of_steps(run, config, state.step, state.tokens_seen, &state.changes, row.as_ref())
-    }
+    card_of(run, config, state, row.as_ref())
 }
 
-pub(crate) fn card_of_steps(
+/// The model card of the run in the folder `run`, at `state`.
+pub(crate) fn card_of(
     run: &Path,
     config: &RunConfig,
-    step: u64,
-    tokens_seen: u64,
-    changes: &[Change],
+    state: &TrainState,
     validation: Option<&MetricsRow>,
 ) -> ModelCard {
     let train = &config.train;
     // Devices and how often something is written are nobody's business but the user's.
-    let changes = changes.iter().filter(|change| change.key == "train.steps");
+    let changes = state.changes.iter().filter(|change| change.key == "train.steps");
     let changed = |change: &Change| {
         ("steps, as changed on the way".to_owned(), format!("{} for {} at {}", change.to, change.from, change.step))
     };
@@ -47,12 +42,14 @@ pub(crate) fn card_of_steps(
         ]
     });
     ModelCard {
+        run: Some(run_id(&state.settings, &state.changes, &state.data_fingerprint)),
+        corpus: state.corpus.as_ref().map(ToString::to_string),
         name: run.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
         training: [
             text("objective", &config.objective.name),
             text("preset", &config.preset),
-            text("steps", &step),
-            text("tokens seen", &tokens_seen),
+            text("steps", &state.step),
+            text("tokens seen", &state.tokens_seen),
             text("batch size", &train.batch_size),
             text("sequence length", &train.sequence_length),
             text("peak learning rate", &train.learning_rate),

@@ -10,12 +10,12 @@ use std::thread::{self, Thread};
 use burn::tensor::Device;
 
 use super::FolderSink;
-use super::card::card_of_steps;
+use super::card::card_of;
 use super::checkpoints;
 use crate::config::RunConfig;
 use crate::data::TrainingData;
 use crate::error::Result;
-use crate::exchange::export::{NetworkFolders, export_networks, run_id};
+use crate::exchange::export::{NetworkFolders, export_networks};
 use crate::exchange::init_from;
 use crate::exchange::model_card::ModelCard;
 use crate::file::lock::RunFolder;
@@ -101,6 +101,9 @@ async fn drive(
         events(&TrainEvent::Warning { message });
     }
     let mut sink = FolderSink::new(folder, config, &data, events);
+    if let Some(message) = unknown {
+        sink.event(&TrainEvent::Warning { message });
+    }
     let mut run = match latest.and_then(|latest| Some((latest.found?, latest.damaged))) {
         Some(((path, saved), damaged)) => {
             for damaged in damaged {
@@ -118,9 +121,6 @@ async fn drive(
             Run::begin_with(plan, trainer, data, sink)?
         }
     };
-    if let Some(message) = unknown {
-        run.sink_mut().event(&TrainEvent::Warning { message });
-    }
     if run.step() == 0 && options.init_from.is_some() {
         // A resumed run no longer knows where its weights came from.
         run.save().await?;
@@ -130,28 +130,18 @@ async fn drive(
     }
     while !options.stop.load(Ordering::SeqCst) && run.advance().await? == Advance::Stepped {}
 
-    let mut ended = run.end().await?;
-    let (progress, common) = (&ended.progress, &ended.common);
+    let mut ended = run.finish().await?;
+    let (step, interrupted) = (ended.state.step, ended.interrupted);
     let card = ModelCard {
         license: options.license.clone(),
-        run: Some(run_id(&common.settings, &progress.changes, &common.data_fingerprint)),
-        corpus: common.corpus.as_ref().map(ToString::to_string),
         tokenizer: Some(tokenizer_description),
-        ..card_of_steps(
-            folder,
-            config,
-            progress.step,
-            progress.tokens_seen,
-            &progress.changes,
-            ended.last_validation.as_ref(),
-        )
+        ..card_of(folder, config, &ended.state, ended.last_validation.as_ref())
     };
-    let (step, trainer, tokenizer) = (progress.step, &ended.trainer, ended.sink.tokenizer());
+    let (trainer, tokenizer) = (&ended.trainer, ended.sink.tokenizer());
     let folders = NetworkFolders::begin(folder)?;
     let exported = export_networks(folders, config, trainer.objective(), &trainer.parameters, &tokenizer, &card)?;
-    let interrupted = ended.interrupted;
     let examples = if interrupted { Vec::new() } else { ended.examples(EXAMPLES).await? };
-    let seconds = ended.sink.seconds() - ended.began_at;
+    let seconds = ended.seconds();
     ended.sink.event(&TrainEvent::Finished { step, seconds, interrupted });
     Ok(Outcome { step, interrupted, validation: ended.last_validation, exported, examples })
 }

@@ -15,13 +15,14 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
 use electra_kernels::DeviceFailure;
-pub use electra_kernels::adam::LossScale;
+pub(crate) use electra_kernels::adam::LossScale;
 use electra_kernels::adam::{
     AdamTensors, AdamUpdate, DeviceAdam, DeviceUpdate, ParameterRule, adam_update, sum_of_squares, sum_of_squares_async,
 };
 use electra_model::{Layout, ParameterSpec, Parameters};
 
-pub use self::report::{PendingReport, StepReport};
+pub(crate) use self::report::PendingReport;
+pub use self::report::StepReport;
 use crate::error::Result;
 use crate::host::{self, HostTensor};
 

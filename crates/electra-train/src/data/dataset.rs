@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use electra_data::{
-    BatchSource, CorpusRecord, Dataset, Manifest, MaskingConfig, SpecialTokens, Split, TOKENIZER_FOLDER, Tokenizer,
-    UnknownTokens, dataset_tokenizer,
+    Dataset, Manifest, MaskingConfig, Split, TOKENIZER_FOLDER, Tokenizer, UnknownTokens, dataset_tokenizer,
 };
 use sha2::{Digest, Sha256};
 
+use super::TrainingData;
 use crate::baseline::FrequencyDetector;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
@@ -17,35 +17,6 @@ use crate::exchange::hugging_face::{self, check_tokenizer_fits};
 const VALIDATION_SEED: u64 = 0;
 /// Tokens that the frequency detectors count: enough for stable bigrams, and a bound on memory.
 const BASELINE_TOKENS: u64 = 20_000_000;
-
-/// The text a run learns from and is judged on.
-#[derive(Clone)]
-pub struct TrainingData {
-    /// What is trained on.
-    pub train: BatchSource,
-    /// What is held out.
-    pub validation: BatchSource,
-    /// The tokenizer's.
-    pub special: SpecialTokens,
-    /// Entries of the tokenizer; a network's word table may have more.
-    pub vocab_size: usize,
-    /// What to say of [UNK] where there is much of it.
-    pub unknown_warning: Option<String>,
-    /// Whether more than half of the tokens are [UNK].
-    pub is_mostly_unknown: bool,
-    /// Frequencies of the training text.
-    pub baseline: Option<FrequencyDetector>,
-    /// Folder with the tokenizer's files, copied beside the exported networks.
-    pub tokenizer: PathBuf,
-    /// What may be said of the text anywhere.
-    pub corpus: CorpusRecord,
-    /// The tokenizer in words, for the model card.
-    pub tokenizer_description: String,
-    /// Tells the tokenizer from any other.
-    pub tokenizer_sha256: String,
-    /// Tells the tokens of this dataset from any others, wherever and under whatever name it lies.
-    pub fingerprint: String,
-}
 
 /// Opens the dataset in `config.data.dir` and its tokenizer, whose size becomes `config.model.vocab_size` ([`pad_word_table`] for
 /// more rows).
