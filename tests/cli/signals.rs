@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use electra_train::checkpoint;
+use electra_train::run::folder::checkpoints;
 
 use crate::support::program::{electra, run};
 use crate::support::small_run::{SmallRun, metrics};
@@ -72,7 +72,7 @@ fn a_signal_saves_and_ends_with_exit_code_three() {
         assert_eq!(code, Some(3), "{signal}: {stderr}");
         assert!(stderr.contains("electra pretrain --resume --out"), "{stderr}");
         let folder = small.path(signal);
-        let saved = checkpoint::latest_whole(&folder).unwrap().found.expect("a whole checkpoint").1.state.step;
+        let saved = checkpoints::latest_whole(&folder).unwrap().found.expect("a whole checkpoint").1.state.step;
         assert_eq!(metrics(&folder).last().unwrap()["step"], saved, "saved after the last row");
         for network in ["discriminator", "generator"] {
             assert!(folder.join(network).join("model.safetensors").is_file());

@@ -20,7 +20,9 @@ use electra_model::{
     objective,
     pretraining::{DISCRIMINATOR, GENERATOR},
 };
-use electra_train::{Adam, AdamConfig, Architecture, Network, hugging_face, lr_at, trainer::gradients_of};
+use electra_train::exchange::hugging_face;
+use electra_train::step::trainer::gradients_of;
+use electra_train::{Adam, AdamConfig, Architecture, Network, lr_at};
 use serde_json::Value;
 
 use crate::support::{adapter::gpu, fixtures::fixtures_root, tensors::Tensors};

@@ -8,7 +8,7 @@ use std::path::Path;
 use burn::tensor::{Device, Tensor};
 use electra_model::objective::{self, NetworkPlan};
 use electra_model::{DeviceBatch, Objective, ObjectiveConfig, Observations, Parameters};
-use electra_train::trainer::gradients_of;
+use electra_train::step::trainer::gradients_of;
 
 use super::golden::{
     ENCODER, ENCODER_BACKWARD, LOSS_TOLERANCE, Pair, assert_close, assert_gradient_close, batch_of, context,

@@ -1,10 +1,10 @@
 //! What the tests share.
 
-pub mod adapter;
-pub mod fixtures;
-pub mod program;
-pub mod small_run;
+pub(crate) mod adapter;
+pub(crate) mod fixtures;
+pub(crate) mod program;
+pub(crate) mod small_run;
 /// Disturbances of runs; std alone, as the soak that one calls by hand has them too.
 #[path = "../../xtask/src/soak.rs"]
-pub mod soak;
-pub mod tensors;
+pub(crate) mod soak;
+pub(crate) mod tensors;

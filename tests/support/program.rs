@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 /// How one run of the program ended.
 #[derive(Debug)]
-pub struct Run {
+pub(crate) struct Run {
     /// `None` where a signal ended it.
     pub exit_code: Option<i32>,
     pub stdout: String,
@@ -15,7 +15,7 @@ pub struct Run {
 impl Run {
     /// Fails unless the run ended with exit code 0.
     #[track_caller]
-    pub fn expect_success(self) -> Self {
+    pub(crate) fn expect_success(self) -> Self {
         assert_eq!(self.exit_code, Some(0), "{self:#?}");
         self
     }
@@ -23,7 +23,7 @@ impl Run {
     /// Fails unless the run ended as bad input must: exit code 2, nothing on standard output, one message that holds
     /// every one of `parts`, and no word of a panic.
     #[track_caller]
-    pub fn expect_bad_input(self, parts: &[&str]) -> Self {
+    pub(crate) fn expect_bad_input(self, parts: &[&str]) -> Self {
         assert_eq!(self.exit_code, Some(2), "{self:#?}");
         assert_eq!(self.stdout, "", "{self:#?}");
         assert_eq!(self.stderr.matches("error: ").count(), 1, "one message: {self:#?}");
@@ -38,7 +38,7 @@ impl Run {
 }
 
 /// The `electra` program, in an environment that does not depend on who runs the tests.
-pub fn electra<Argument: AsRef<OsStr>>(arguments: impl IntoIterator<Item = Argument>) -> Command {
+pub(crate) fn electra<Argument: AsRef<OsStr>>(arguments: impl IntoIterator<Item = Argument>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_electra"));
     command.args(arguments).stdin(Stdio::null());
     for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "RUST_BACKTRACE"] {
@@ -48,7 +48,7 @@ pub fn electra<Argument: AsRef<OsStr>>(arguments: impl IntoIterator<Item = Argum
 }
 
 /// Runs the program to its end.
-pub fn run<Argument: AsRef<OsStr>>(arguments: impl IntoIterator<Item = Argument>) -> Run {
+pub(crate) fn run<Argument: AsRef<OsStr>>(arguments: impl IntoIterator<Item = Argument>) -> Run {
     let output = electra(arguments).output().expect("the program starts");
     Run {
         exit_code: output.status.code(),

@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
-use electra_train::pretrain::{Outcome, RunOptions, pretrain};
-use electra_train::{RunConfig, RunFolder, TrainEvent, training_data};
+use electra_train::run::folder::{Outcome, RunOptions, pretrain};
+use electra_train::{RunConfig, RunFolder, TrainEvent, data};
 use tempfile::TempDir;
 
 use super::program::{Run, run};
 use super::soak::SMALL_NETWORK;
 
 /// A temporary folder with `text.txt`, `tokenizer/` and `data/`.
-pub struct SmallRun {
+pub(crate) struct SmallRun {
     folder: TempDir,
 }
 
@@ -31,7 +31,7 @@ const SETTINGS: &[&str] = &[
 
 impl SmallRun {
     /// Text, tokenizer and dataset, made by the program.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let small = Self { folder: tempfile::tempdir().expect("a temporary folder") };
         std::fs::write(small.path("text.txt"), text(60)).expect("the text is written");
         small.build("tokenizer", "data", 300);
@@ -39,7 +39,7 @@ impl SmallRun {
     }
 
     /// Makes one more tokenizer and dataset of `text.txt`.
-    pub fn build(&self, tokenizer: &str, data: &str, vocab_size: usize) {
+    pub(crate) fn build(&self, tokenizer: &str, data: &str, vocab_size: usize) {
         let (text, tokenizer, data) = (self.shown("text.txt"), self.shown(tokenizer), self.shown(data));
         let size = vocab_size.to_string();
         run(["-q", "tokenizer", "train", "--input", &text, "--vocab-size", &size, "--out", &tokenizer])
@@ -47,22 +47,22 @@ impl SmallRun {
         run(["-q", "data", "build", "--input", &text, "--tokenizer", &tokenizer, "--out", &data]).expect_success();
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// As text, for a command line.
-    pub fn shown(&self, name: &str) -> String {
+    pub(crate) fn shown(&self, name: &str) -> String {
         self.path(name).to_str().expect("temporary folders have plain names").to_owned()
     }
 
     /// The command line that trains into `out`, with `sets` laid over the settings of all runs here.
-    pub fn arguments(&self, out: &str, sets: &[&str]) -> Vec<String> {
+    pub(crate) fn arguments(&self, out: &str, sets: &[&str]) -> Vec<String> {
         self.arguments_on("cpu", out, sets)
     }
 
     /// As [`SmallRun::arguments`], on another device.
-    pub fn arguments_on(&self, device: &str, out: &str, sets: &[&str]) -> Vec<String> {
+    pub(crate) fn arguments_on(&self, device: &str, out: &str, sets: &[&str]) -> Vec<String> {
         let mut arguments = vec!["pretrain", "--preset", "nano", "--device", device, "--data"];
         let (data, out) = (self.shown("data"), self.shown(out));
         arguments.extend([&*data, "--out", &*out]);
@@ -71,24 +71,24 @@ impl SmallRun {
     }
 
     /// metrics.jsonl of the run in `out`: equal for equal runs.
-    pub fn metrics_text(&self, out: &str) -> String {
+    pub(crate) fn metrics_text(&self, out: &str) -> String {
         std::fs::read_to_string(self.path(out).join("metrics.jsonl")).expect("metrics.jsonl is there")
     }
 
     /// Trains into `out`.
-    pub fn pretrain(&self, out: &str, sets: &[&str]) -> Run {
+    pub(crate) fn pretrain(&self, out: &str, sets: &[&str]) -> Run {
         run(self.arguments(out, sets))
     }
 
     /// Goes on with the run in `out`, as a user does who has forgotten its settings.
-    pub fn resume(&self, out: &str) -> Run {
+    pub(crate) fn resume(&self, out: &str) -> Run {
         run(["pretrain", "--resume", "--out", &self.shown(out)])
     }
 
     /// The configuration that [`SmallRun::pretrain`] resolves, for runs within the test's process.
-    pub fn config(&self, sets: &[&str]) -> electra_train::RunConfig {
+    pub(crate) fn config(&self, sets: &[&str]) -> electra_train::RunConfig {
         let sets: Vec<String> = SMALL_NETWORK.iter().chain(SETTINGS).chain(sets).map(|set| (*set).to_owned()).collect();
-        let mut config = electra_train::run_config::resolve(Some("nano"), None, &sets).expect("good settings");
+        let mut config = electra_train::config::resolve(Some("nano"), None, &sets).expect("good settings");
         config.device = "cpu".to_owned();
         config.data.dir = self.path("data");
         config
@@ -96,7 +96,7 @@ impl SmallRun {
 }
 
 /// `documents` documents of eight sentences, separated by blank lines; the same each time.
-pub fn text(documents: usize) -> String {
+pub(crate) fn text(documents: usize) -> String {
     const ADJECTIVES: [&str; 8] = ["small", "big", "old", "young", "red", "green", "quiet", "happy"];
     const NOUNS: [&str; 10] =
         ["dog", "cat", "bird", "fish", "horse", "child", "teacher", "farmer", "sailor", "painter"];
@@ -120,13 +120,13 @@ pub fn text(documents: usize) -> String {
 }
 
 /// The rows of a run's metrics.jsonl.
-pub fn metrics(run: &Path) -> Vec<serde_json::Value> {
+pub(crate) fn metrics(run: &Path) -> Vec<serde_json::Value> {
     let text = std::fs::read_to_string(run.join("metrics.jsonl")).expect("metrics.jsonl is there");
     text.lines().map(|line| serde_json::from_str(line).expect("a row is JSON")).collect()
 }
 
 /// Names, types, shapes and bytes of a safetensors file, by name.
-pub fn tensors(path: &Path) -> Vec<(String, safetensors::Dtype, Vec<usize>, Vec<u8>)> {
+pub(crate) fn tensors(path: &Path) -> Vec<(String, safetensors::Dtype, Vec<usize>, Vec<u8>)> {
     let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let file = safetensors::SafeTensors::deserialize(&bytes).expect("a whole safetensors file");
     let mut tensors: Vec<_> = file
@@ -138,7 +138,7 @@ pub fn tensors(path: &Path) -> Vec<(String, safetensors::Dtype, Vec<usize>, Vec<
 }
 
 /// Runs `config` in `folder` without a process of its own; `watch` gets every event, and the switch that stops the run.
-pub fn run_in_this_process(
+pub(crate) fn run_in_this_process(
     config: &RunConfig,
     folder: &Path,
     device: Device,
@@ -149,7 +149,7 @@ pub fn run_in_this_process(
 }
 
 /// As [`run_in_this_process`], of a run that may fail.
-pub fn try_in_this_process(
+pub(crate) fn try_in_this_process(
     config: &RunConfig,
     folder: &Path,
     device: Device,
@@ -157,7 +157,7 @@ pub fn try_in_this_process(
     watch: &mut dyn FnMut(&TrainEvent, &AtomicBool),
 ) -> electra_train::Result<Outcome> {
     let mut config = config.clone();
-    let data = training_data::open(&mut config).unwrap();
+    let data = data::open(&mut config).unwrap();
     let stop = AtomicBool::new(false);
     let options = RunOptions {
         folder: RunFolder::open(folder).unwrap(),

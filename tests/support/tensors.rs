@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use safetensors::{Dtype, SafeTensors};
 
 /// A safetensors file in memory; fixtures hold f32 and i32.
-pub struct Tensors {
+pub(crate) struct Tensors {
     path: PathBuf,
     bytes: Vec<u8>,
 }
 
 impl Tensors {
-    pub fn read(path: &Path) -> Self {
+    pub(crate) fn read(path: &Path) -> Self {
         let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         Self { path: path.to_owned(), bytes }
     }
@@ -29,7 +29,7 @@ impl Tensors {
         }
     }
 
-    pub fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         SafeTensors::deserialize(&self.bytes).unwrap().tensor(name).is_ok()
     }
 
@@ -40,17 +40,17 @@ impl Tensors {
     }
 
     /// The shape of `name`, without the first dimension where `step` picks one.
-    pub fn shape_at(&self, name: &str, step: Option<usize>) -> Vec<usize> {
+    pub(crate) fn shape_at(&self, name: &str, step: Option<usize>) -> Vec<usize> {
         self.view(name, step).1
     }
 
-    pub fn floats_at(&self, name: &str, step: Option<usize>) -> Vec<f32> {
+    pub(crate) fn floats_at(&self, name: &str, step: Option<usize>) -> Vec<f32> {
         let (dtype, _, bytes) = self.view(name, step);
         assert_eq!(dtype, Dtype::F32, "{name}");
         bytes.chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect()
     }
 
-    pub fn ints_at(&self, name: &str, step: Option<usize>) -> Vec<i32> {
+    pub(crate) fn ints_at(&self, name: &str, step: Option<usize>) -> Vec<i32> {
         let (dtype, _, bytes) = self.view(name, step);
         match dtype {
             Dtype::I32 => bytes.chunks_exact(4).map(|bytes| i32::from_le_bytes(bytes.try_into().unwrap())).collect(),

@@ -7,9 +7,9 @@ use electra_data::{Batch, MaskingConfig, SpecialTokens, choose_masked};
 use electra_kernels::DeviceFailure;
 use electra_kernels::Precision;
 use electra_kernels::device::{DeviceChoice, OpenDevice, reopen};
-use electra_train::pretrain::{layout_of, objective_of};
-use electra_train::trainer::{TrainStep, Trainer};
-use electra_train::{AdamConfig, Error, RunConfig, TrainEvent, run_config};
+use electra_train::config::MicroBatch;
+use electra_train::step::trainer::TrainStep;
+use electra_train::{Error, Plan, RunConfig, TrainEvent, config};
 
 use crate::support::adapter::{gpu, gpu_with_f16, limit_memory, lose, open_alone};
 use crate::support::program;
@@ -119,7 +119,8 @@ fn gradients_beyond_half_precision_never_reach_the_weights() {
 /// Two steps of `preset` on random tokens.
 fn two_steps(preset: &str, sets: &[&str], device: &Device) -> [TrainStep; 2] {
     let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
-    let config = run_config::resolve(Some(preset), None, &sets).unwrap();
+    let mut config = config::resolve(Some(preset), None, &sets).unwrap();
+    config.train.micro_batch = MicroBatch::Size(config.train.batch_size);
     let (batch_size, seq) = (config.train.batch_size, config.train.sequence_length);
     let special = SpecialTokens { pad: 0, unknown: 1, cls: 2, sep: 3, mask: 4 };
     let masking = MaskingConfig::default();
@@ -131,10 +132,7 @@ fn two_steps(preset: &str, sets: &[&str], device: &Device) -> [TrainStep; 2] {
         let masked = choose_masked(&ids, special, &masking, batch.max_masked, (1, 0, u64::from(row)));
         batch.push(&ids, seq, &masked, special, row);
     }
-    let objective = objective_of(&config, &config.objective).unwrap();
-    let layout = layout_of(&config, objective.as_ref());
-    let adam = AdamConfig::from(&config.train);
-    let mut trainer = Trainer::initialize(objective, &layout, adam, special, config.seed, batch_size, device);
+    let mut trainer = Plan::new(&config, special, device).unwrap().trainer();
     [0, 1].map(|step| trainer.step(&batch, step, 1e-4).unwrap())
 }
 

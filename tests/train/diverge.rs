@@ -5,7 +5,7 @@ use crate::support::small_run::{SmallRun, tensors};
 /// Fails if a checkpoint in `run` holds a weight or a moment that is not finite.
 #[track_caller]
 fn assert_checkpoints_finite(run: &std::path::Path) -> usize {
-    let checkpoints = electra_train::checkpoint::list(run).unwrap();
+    let checkpoints = electra_train::run::folder::checkpoints::list(run).unwrap();
     for (_, checkpoint) in &checkpoints {
         for file in ["parameters.safetensors", "optimizer.safetensors"] {
             for (name, _, _, bytes) in tensors(&checkpoint.join(file)) {

@@ -7,19 +7,17 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use electra_data::{Batch, MaskingConfig, SpecialTokens, choose_masked};
 use electra_model::objective::{self, ObjectiveConfig};
 use electra_model::pretraining::{DISCRIMINATOR, GENERATOR};
-use electra_model::{
-    DeviceBatch, ElectraConfig, NoiseKey, Objective, Parameters, PretrainingConfig, Sharing, StepContext,
-};
-use electra_train::AdamConfig;
-use electra_train::run_config::TrainConfig;
-use electra_train::trainer::{Trainer, gradients_of};
+use electra_model::{DeviceBatch, NoiseKey, Objective, Parameters, StepContext};
+use electra_train::config::{MicroBatch, ModelConfig, TrainConfig};
+use electra_train::step::trainer::{Trainer, gradients_of};
+use electra_train::{Plan, RunConfig};
 
 const SPECIAL: SpecialTokens = SpecialTokens { pad: 0, unknown: 1, cls: 2, sep: 3, mask: 4 };
 const VOCAB: usize = 60;
 const SEQ: usize = 32;
 
-fn networks(dropout: f64) -> PretrainingConfig {
-    let discriminator = ElectraConfig {
+fn networks(dropout: f64) -> ModelConfig {
+    ModelConfig {
         vocab_size: VOCAB,
         embedding_size: 16,
         hidden_size: 32,
@@ -29,13 +27,14 @@ fn networks(dropout: f64) -> PretrainingConfig {
         max_position_embeddings: SEQ,
         hidden_dropout_prob: dropout,
         attention_probs_dropout_prob: dropout,
-        ..ElectraConfig::default()
-    };
-    PretrainingConfig::new(discriminator, 0.5, 0.5, Sharing::Embeddings)
+        generator_size: 0.5,
+        generator_depth: 0.5,
+        ..ModelConfig::default()
+    }
 }
 
-fn objective(networks: &PretrainingConfig, config: ObjectiveConfig) -> Box<dyn Objective> {
-    objective::from_config(&config, networks).unwrap()
+fn objective(networks: &ModelConfig, config: ObjectiveConfig) -> Box<dyn Objective> {
+    objective::from_config(&config, &networks.networks()).unwrap()
 }
 
 /// Rows of `lengths` tokens, [CLS] and [SEP] included.
@@ -52,15 +51,15 @@ fn batch(lengths: &[usize]) -> Batch {
     batch
 }
 
-fn trainer(networks: &PretrainingConfig, micro_batch: usize) -> Trainer {
+fn trainer(networks: &ModelConfig, micro_batch: usize) -> Trainer {
     trainer_of("rtd", networks, micro_batch)
 }
 
-fn trainer_of(name: &str, networks: &PretrainingConfig, micro_batch: usize) -> Trainer {
-    let objective = objective(networks, ObjectiveConfig { name: name.to_owned(), ..ObjectiveConfig::default() });
-    let adam = AdamConfig::from(&TrainConfig::default());
-    let layout = objective.layout();
-    Trainer::initialize(objective, &layout, adam, SPECIAL, 5, micro_batch, &Device::flex())
+fn trainer_of(name: &str, networks: &ModelConfig, micro_batch: usize) -> Trainer {
+    let objective = ObjectiveConfig { name: name.to_owned(), ..ObjectiveConfig::default() };
+    let train = TrainConfig { micro_batch: MicroBatch::Size(micro_batch), ..TrainConfig::default() };
+    let config = RunConfig { seed: 5, model: networks.clone(), train, objective, ..RunConfig::default() };
+    Plan::new(&config, SPECIAL, &Device::flex()).unwrap().trainer()
 }
 
 fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {

@@ -5,5 +5,6 @@ mod diverge;
 mod learn;
 mod objectives;
 mod resume;
+mod seams;
 mod soak;
 mod start;

@@ -8,8 +8,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
-use electra_train::pretrain::Outcome;
-use electra_train::{RunConfig, TrainEvent, checkpoint};
+use electra_train::run::folder::Outcome;
+use electra_train::run::folder::checkpoints;
+use electra_train::{RunConfig, TrainEvent};
 
 use crate::support::program::{electra, run};
 use crate::support::small_run::{SmallRun, run_in_this_process};
@@ -119,7 +120,7 @@ fn a_killed_run_resumes_bit_exactly() {
         assert_eq!(kills, 3, "killed before its end");
         // While a checkpoint is written. It may have been renamed by the time the signal arrives: then once more.
         for _ in 0..5 {
-            if checkpoint::list(&folder).unwrap().last().is_some_and(|(step, _)| *step + 10 > STEPS) {
+            if checkpoints::list(&folder).unwrap().last().is_some_and(|(step, _)| *step + 10 > STEPS) {
                 break;
             }
             // The leftover of the kill before is cleared away as the run starts.

@@ -49,7 +49,7 @@ try {
 await fetch('/result', { method: 'POST', body: lines.join('\n') });
 "#;
 
-pub fn check() -> Result<(), String> {
+pub(crate) fn check() -> Result<(), String> {
     let folder = target_dir()?.join("shaders");
     let unusable = |error: std::io::Error| format!("{}: {error}", folder.display());
     if folder.exists() {

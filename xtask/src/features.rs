@@ -13,7 +13,7 @@ use crate::stage::cargo;
 const OWNER: &str = "electra-kernels";
 
 /// Compares the features of all that [`OWNER`] needs with what the whole workspace makes of them.
-pub fn check() -> Result<(), String> {
+pub(crate) fn check() -> Result<(), String> {
     let alone = features(&["--package", OWNER, "--edges", "normal,build"])?;
     let together = features(&["--workspace", "--edges", "normal,build,dev"])?;
     let mut missing = Vec::new();

@@ -11,13 +11,13 @@ use crate::stage::{cargo, run};
 
 /// One target for each system that is not built here; the GNU flavour of Windows, since the other wants Microsoft's
 /// tools even to look for them.
-pub const TARGETS: [&str; 2] = ["x86_64-pc-windows-gnu", "aarch64-apple-darwin"];
+pub(crate) const TARGETS: [&str; 2] = ["x86_64-pc-windows-gnu", "aarch64-apple-darwin"];
 
 /// Tells this program, when it is started by a build script, that it is to be a C compiler.
 const STAND_IN: &str = "ELECTRA_XTASK_IS_COMPILER";
 
 /// Type-checks the program `electra` for every target.
-pub fn check() -> Result<(), String> {
+pub(crate) fn check() -> Result<(), String> {
     let failures: Vec<String> = TARGETS.iter().filter_map(|target| check_target(target).err()).collect();
     if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
 }
@@ -35,12 +35,12 @@ fn check_target(target: &str) -> Result<(), String> {
 }
 
 /// Whether a build script started this program in place of a C compiler.
-pub fn is_compiler_stand_in() -> bool {
+pub(crate) fn is_compiler_stand_in() -> bool {
     std::env::var_os(STAND_IN).is_some()
 }
 
 /// Creates the output file, empty: the word after `-o`, and the archive's name where this stands in for `ar`.
-pub fn stand_in_for_a_compiler() -> ExitCode {
+pub(crate) fn stand_in_for_a_compiler() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let after_o = arguments.windows(2).find(|pair| pair[0] == "-o").map(|pair| &pair[1]);
     let is_archive = |word: &&std::ffi::OsString| std::path::Path::new(word).extension() == Some(OsStr::new("a"));

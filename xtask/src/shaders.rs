@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::stage::root;
 
 /// Looks at every text of `shaders/`.
-pub fn check() -> Result<(), String> {
+pub(crate) fn check() -> Result<(), String> {
     let mut found = Vec::new();
     let texts = texts(&root().join("shaders")).map_err(|error| format!("shaders: {error}"))?;
     if texts.is_empty() {

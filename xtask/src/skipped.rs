@@ -8,21 +8,21 @@ use std::path::PathBuf;
 use crate::stage::target_dir;
 
 /// Names the file; the tests read it (`tests/support/adapter.rs`, `gpu/testing.rs`).
-pub const VARIABLE: &str = "ELECTRA_SKIPPED";
+pub(crate) const VARIABLE: &str = "ELECTRA_SKIPPED";
 
 fn file() -> Result<PathBuf, String> {
     Ok(target_dir()?.join("skipped-tests.txt"))
 }
 
 /// The file, emptied.
-pub fn begin() -> Result<PathBuf, String> {
+pub(crate) fn begin() -> Result<PathBuf, String> {
     let file = file()?;
     std::fs::write(&file, "").map_err(|error| format!("{}: {error}", file.display()))?;
     Ok(file)
 }
 
 /// A line for each reason, with the number of tests; none where all ran.
-pub fn notes() -> Vec<String> {
+pub(crate) fn notes() -> Vec<String> {
     let text = file().ok().and_then(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();
     notes_of(&text)
 }

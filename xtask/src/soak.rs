@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 /// A network that takes milliseconds a step, over the preset nano; a batch is two micro-batches of unequal size. The tests have
 /// it from here.
-pub const SMALL_NETWORK: [&str; 11] = [
+pub(crate) const SMALL_NETWORK: [&str; 11] = [
     "seed=7",
     "model.hidden_size=32",
     "model.embedding_size=16",
@@ -42,7 +42,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 ///
 /// # Errors
 /// What is not as it must be, first of all any difference to the undisturbed run.
-pub fn soak(program: &Path, folder: &Path, kills: u32, seed: u64) -> Result<String, String> {
+pub(crate) fn soak(program: &Path, folder: &Path, kills: u32, seed: u64) -> Result<String, String> {
     let soak = Soak { program, folder };
     fs::write(folder.join("text.txt"), text()).map_err(|error| format!("text.txt: {error}"))?;
     soak.prepare("tokenizer train --vocab-size 80 --input", "text.txt", "tokenizer")?;

@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 /// What one stage did.
-pub struct Stage {
+pub(crate) struct Stage {
     pub name: &'static str,
     pub time: Duration,
     /// The failure, where there was one.
@@ -13,7 +13,7 @@ pub struct Stage {
 }
 
 /// Runs `body` as the stage `name`, under a heading.
-pub fn time(name: &'static str, body: impl FnOnce() -> Result<(), String>) -> Stage {
+pub(crate) fn time(name: &'static str, body: impl FnOnce() -> Result<(), String>) -> Stage {
     eprintln!("\n=== {name}");
     let started = Instant::now();
     let outcome = body();
@@ -24,12 +24,12 @@ pub fn time(name: &'static str, body: impl FnOnce() -> Result<(), String>) -> St
 }
 
 /// Prints the table of stages and the last line; the exit code says whether all went well.
-pub fn finish(stages: Vec<Stage>) -> ExitCode {
+pub(crate) fn finish(stages: Vec<Stage>) -> ExitCode {
     finish_with(stages, &[])
 }
 
 /// As [`finish`], with lines between the table and the last one.
-pub fn finish_with(stages: Vec<Stage>, notes: &[String]) -> ExitCode {
+pub(crate) fn finish_with(stages: Vec<Stage>, notes: &[String]) -> ExitCode {
     eprintln!("\n{:<15} {:>9}  result", "stage", "time");
     for stage in &stages {
         let seconds = stage.time.as_secs();
@@ -50,7 +50,7 @@ pub fn finish_with(stages: Vec<Stage>, notes: &[String]) -> ExitCode {
 }
 
 /// A cargo command in the repository's root.
-pub fn cargo(arguments: &[&str]) -> Command {
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
     // CARGO is the very cargo that started this program, so the toolchain is the same.
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(root());
@@ -58,7 +58,7 @@ pub fn cargo(arguments: &[&str]) -> Command {
 }
 
 /// Runs `command` with its output on the terminal; the error quotes the command.
-pub fn run(command: &mut Command) -> Result<(), String> {
+pub(crate) fn run(command: &mut Command) -> Result<(), String> {
     let line = command_line(command);
     eprintln!("$ {line}");
     match command.status() {
@@ -75,12 +75,12 @@ fn command_line(command: &Command) -> String {
 }
 
 /// The repository's root.
-pub fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the repository")
 }
 
 /// The folder that this very program was built into: `<target>/release/xtask`.
-pub fn target_dir() -> Result<PathBuf, String> {
+pub(crate) fn target_dir() -> Result<PathBuf, String> {
     let program = std::env::current_exe().map_err(|error| format!("where is this program? {error}"))?;
     let folder = program.ancestors().nth(2).ok_or("this program does not lie in a target folder")?;
     Ok(folder.to_owned())

@@ -31,7 +31,7 @@ const CHECKS: [Check; 10] = [
 ];
 
 /// Runs the named checks, or all of them.
-pub fn run(names: &[&str]) -> ExitCode {
+pub(crate) fn run(names: &[&str]) -> ExitCode {
     if let Some(unknown) = names.iter().find(|name| CHECKS.iter().all(|check| check.name != **name)) {
         eprintln!("error: there is no stage \"{unknown}\"; the stages are");
         for check in &CHECKS {

@@ -5,13 +5,14 @@ use std::path::Path;
 
 use electra_kernels::DeviceFailure;
 use electra_kernels::device::{OpenDevice, reopen};
-use electra_train::run_config::{MicroBatch, RunConfig};
-use electra_train::{Error, checkpoint};
+use electra_train::Error;
+use electra_train::config::{MicroBatch, RunConfig};
+use electra_train::run::folder::checkpoints;
 
 use crate::terminal::Terminal;
 
 /// Half of a micro-batch for which there was no memory; `None` where the run ended otherwise, or there is no half.
-pub fn halved(error: &Error, config: &RunConfig) -> Option<usize> {
+pub(crate) fn halved(error: &Error, config: &RunConfig) -> Option<usize> {
     let Error::Device { source: DeviceFailure::OutOfMemory(_), .. } = error else { return None };
     let MicroBatch::Size(size) = config.train.micro_batch else { return None };
     (size > 1).then(|| size.min(config.train.batch_size).div_ceil(2))
@@ -23,7 +24,7 @@ pub fn halved(error: &Error, config: &RunConfig) -> Option<usize> {
 ///
 /// # Errors
 /// The device does not open again.
-pub fn with_smaller(
+pub(crate) fn with_smaller(
     config: &mut RunConfig,
     size: usize,
     folder: &Path,
@@ -39,12 +40,12 @@ pub fn with_smaller(
 }
 
 fn last_checkpoint(folder: &Path) -> Option<u64> {
-    checkpoint::list(folder).ok()?.last().map(|(step, _)| *step)
+    checkpoints::list(folder).ok()?.last().map(|(step, _)| *step)
 }
 
 /// What to say of a run in `folder` that a device's failure ended: the failure, where the run stands, and what helps. `None`
 /// where it ended otherwise.
-pub fn explained(error: &Error, folder: &Path, config: &RunConfig) -> Option<String> {
+pub(crate) fn explained(error: &Error, folder: &Path, config: &RunConfig) -> Option<String> {
     let Error::Device { source, .. } = error else { return None };
     let stands = match last_checkpoint(folder) {
         Some(step) => format!(
@@ -57,7 +58,7 @@ pub fn explained(error: &Error, folder: &Path, config: &RunConfig) -> Option<Str
 }
 
 /// What helps against a failure.
-pub fn remedy(failure: &DeviceFailure, config: Option<&RunConfig>) -> String {
+pub(crate) fn remedy(failure: &DeviceFailure, config: Option<&RunConfig>) -> String {
     let smaller = config.and_then(|config| match config.train.micro_batch {
         MicroBatch::Size(size) if size > 1 => Some(format!("--micro-batch {}", size.div_ceil(2))),
         _ => None,

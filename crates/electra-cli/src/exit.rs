@@ -24,7 +24,7 @@ use crate::terminal::{ERROR_STYLE, say};
 
 /// How a command ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     Done,
     /// A signal stopped a run before its last step, after it had saved everything: `--resume` goes on.
     Stopped,

@@ -7,13 +7,13 @@ use std::fs::read_to_string;
 use std::path::Path;
 
 /// Bytes that this process may come to use at most, swap included; `None` where the system does not say.
-pub fn total() -> Option<f64> {
+pub(crate) fn total() -> Option<f64> {
     let memory = of_machine("MemTotal:")? + of_machine("SwapTotal:").unwrap_or(0.0);
     Some(limits().fold(memory, f64::min))
 }
 
 /// Bytes that are free now; `None` where the system does not say.
-pub fn available() -> Option<f64> {
+pub(crate) fn available() -> Option<f64> {
     Some(limits().fold(of_machine("MemAvailable:")?, f64::min))
 }
 

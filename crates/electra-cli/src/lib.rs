@@ -12,7 +12,6 @@ mod device_failure;
 mod exit;
 mod host_memory;
 mod model_folder;
-mod seconds_per_step;
 mod signals;
 mod terminal;
 mod training_display;

@@ -7,13 +7,13 @@ use anyhow::{Context, bail};
 use electra_data::finish_interrupted;
 
 /// Where runs go unless they are told otherwise.
-pub const RUNS: &str = "runs";
+pub(crate) const RUNS: &str = "runs";
 
 /// The folder of the network `kind` ("discriminator" or "generator").
 ///
 /// `model` may be that folder itself, or a run or export that holds one of that name; without it the newest run
 /// under `runs/` that has been exported is taken.
-pub fn find(model: Option<&Path>, kind: &str) -> anyhow::Result<PathBuf> {
+pub(crate) fn find(model: Option<&Path>, kind: &str) -> anyhow::Result<PathBuf> {
     if let Some(model) = model {
         for folder in [model, &model.join("..")] {
             finish_interrupted(folder)?;

@@ -12,7 +12,7 @@ use crate::terminal::say;
 static STOP: AtomicBool = AtomicBool::new(false);
 
 /// The switch that such a signal sets. From the first call on, no signal ends the process by itself.
-pub fn stop_switch() -> &'static AtomicBool {
+pub(crate) fn stop_switch() -> &'static AtomicBool {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(install);
     &STOP

@@ -20,9 +20,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 pub(crate) const ERROR_STYLE: Style = AnsiColor::Red.on_default().bold();
 const WARNING_STYLE: Style = AnsiColor::Yellow.on_default().bold();
 /// Style for headings in tables and listings.
-pub const HEADING_STYLE: Style = Style::new().bold();
+pub(crate) const HEADING_STYLE: Style = Style::new().bold();
 /// Style for what matters less: units, explanations.
-pub const FAINT_STYLE: Style = Style::new().dimmed();
+pub(crate) const FAINT_STYLE: Style = Style::new().dimmed();
 
 /// Between two plain progress lines where no bar can be drawn.
 const PLAIN_LINE_INTERVAL: Duration = Duration::from_secs(5);

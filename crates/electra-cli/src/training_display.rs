@@ -5,18 +5,18 @@ use electra_train::{MetricsRow, TrainEvent};
 use crate::terminal::{FAINT_STYLE, HEADING_STYLE, Progress, Terminal, Unit};
 
 /// Turns `TrainEvent`s into lines and a bar on standard error.
-pub struct TrainingDisplay<'a> {
+pub(crate) struct TrainingDisplay<'a> {
     terminal: &'a Terminal,
     progress: Option<Progress>,
     latest: String,
 }
 
 impl<'a> TrainingDisplay<'a> {
-    pub fn new(terminal: &'a Terminal) -> Self {
+    pub(crate) fn new(terminal: &'a Terminal) -> Self {
         Self { terminal, progress: None, latest: String::new() }
     }
 
-    pub fn show(&mut self, event: &TrainEvent) {
+    pub(crate) fn show(&mut self, event: &TrainEvent) {
         match event {
             TrainEvent::Started {
                 description,

@@ -24,7 +24,7 @@ const SILENCE: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// There is no such device, it does not open, or it fails for good while it is checked.
-pub fn open_checked(choice: DeviceChoice, terminal: &Terminal) -> anyhow::Result<OpenDevice> {
+pub(crate) fn open_checked(choice: DeviceChoice, terminal: &Terminal) -> anyhow::Result<OpenDevice> {
     let opened = open(choice)?;
     if let Some(warning) = &opened.warning {
         terminal.warn(warning);
@@ -66,7 +66,7 @@ fn check_once(opened: &OpenDevice, terminal: &Terminal) -> Result<(), DeviceFail
 ///
 /// # Errors
 /// The device failed for good.
-pub fn verify_watched(
+pub(crate) fn verify_watched(
     opened: &OpenDevice,
     extent: Extent,
     terminal: &Terminal,
@@ -144,7 +144,7 @@ impl Drop for Watch {
 }
 
 /// One line of a report.
-pub fn line_of(check: &Check) -> String {
+pub(crate) fn line_of(check: &Check) -> String {
     let verdict = if check.passed() { "ok    " } else { "FAILED" };
     let Check { case, error, tolerance, seconds, failure, .. } = check;
     match failure {
@@ -155,7 +155,7 @@ pub fn line_of(check: &Check) -> String {
 
 /// Keeps what `checks` say of an adapter for the next time: the kernels that compute something else, and nothing where one gave
 /// no answer.
-pub fn remember(adapter: &AdapterInfo, checks: &[Check]) {
+pub(crate) fn remember(adapter: &AdapterInfo, checks: &[Check]) {
     let mut memory = read();
     let is_answered = checks.iter().all(|check| check.failure.is_none());
     let before = memory.remove(&key_of(adapter));

@@ -8,7 +8,6 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use crate::corpus_record::{TokensDigest, push_line};
 use crate::cut_cache;
 use crate::error::{DataError, Result, io_error, shown};
 use crate::input::TextSource;
@@ -18,6 +17,7 @@ use crate::pipeline::{LineBlock, OnProgress, Progress, Stage, for_each_block, re
 use crate::shard::{SHARD_TOKENS, is_shard_name, is_wide};
 use crate::split::SplitWriter;
 use crate::tokenizer::{LineEncoder, Tokenizer, UnknownWords};
+use crate::tokens_digest::{TokensDigest, push_line};
 
 /// How a dataset is built.
 #[derive(Debug, Clone)]

@@ -21,7 +21,6 @@ pub mod atomic;
 mod batch;
 #[cfg(feature = "native")]
 mod build;
-#[cfg(feature = "native")]
 mod corpus_record;
 #[cfg(feature = "native")]
 mod cut_cache;
@@ -53,11 +52,12 @@ mod source;
 #[cfg(feature = "native")]
 mod split;
 pub mod tokenizer;
+#[cfg(feature = "native")]
+mod tokens_digest;
 
 pub use batch::{Batch, ExampleKey, push_example};
 #[cfg(feature = "native")]
 pub use build::{BuildOptions, build};
-#[cfg(feature = "native")]
 pub use corpus_record::CorpusRecord;
 #[cfg(feature = "native")]
 pub use cut_cache::CACHE_FOLDER;

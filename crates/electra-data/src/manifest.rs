@@ -17,7 +17,7 @@ pub const MANIFEST_FILE: &str = "manifest.json";
 /// Folder of the tokenizer's copy.
 pub const TOKENIZER_FOLDER: &str = "tokenizer";
 /// Raised when shards, packing or masking change their meaning.
-pub const FORMAT_VERSION: u32 = 1;
+pub(crate) const FORMAT_VERSION: u32 = 1;
 const FORMAT: &str = "electra-data";
 const REBUILD: &str = "rebuild the dataset with \"electra data build\"";
 

@@ -6,6 +6,8 @@ use electra_kernels::DeviceFailure;
 
 /// An error of this crate. Its text is one message: what, where, why, and what to do.
 #[derive(Debug, thiserror::Error)]
+// The text of each says what it and its fields are.
+#[expect(missing_docs)]
 pub enum Error {
     /// The operating system refused.
     #[error("{}: cannot {action}: {source}{}", path.display(), remedy(source))]
@@ -29,7 +31,7 @@ pub enum Error {
     #[error("{doing}: {source}")]
     Device { doing: String, source: DeviceFailure },
     #[error(transparent)]
-    Config(#[from] crate::run_config::RunConfigError),
+    Config(#[from] crate::config::RunConfigError),
     #[error(transparent)]
     Data(#[from] electra_data::DataError),
 }

@@ -1,16 +1,42 @@
-//! Between parameters on a device and named tensors on the host, which files hold.
+//! Named tensors on the host, which files hold, and the way between them and parameters on a device.
 
 use std::collections::HashMap;
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use electra_kernels::DeviceFailure;
 use electra_kernels::read::{self, Reads};
 use electra_model::parameters::to_device;
 use electra_model::{Layout, ParameterSpec, Parameters};
 
 use crate::error::{Error, Result};
-use crate::tensor_file::HostTensor;
+
+/// One named tensor on the host, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HostTensor {
+    /// As in `Parameters`, or as a file has it.
+    pub name: String,
+    /// Its dimensions.
+    pub shape: Vec<usize>,
+    /// As many as the shape says.
+    pub values: Vec<f32>,
+}
+
+impl HostTensor {
+    /// # Panics
+    /// If the number of values is not the shape's.
+    pub fn new(name: impl Into<String>, shape: impl Into<Vec<usize>>, values: Vec<f32>) -> Self {
+        let (name, shape) = (name.into(), shape.into());
+        assert_eq!(shape.iter().product::<usize>(), values.len(), "{name}: {shape:?} values expected");
+        Self { name, shape, values }
+    }
+}
+
+/// Reads back where waiting must not block. Only a browser has to go without: elsewhere this waits, and watches for a device
+/// that is gone meanwhile.
+pub(crate) async fn fetch(reads: Reads) -> Result<Vec<TensorData>, DeviceFailure> {
+    if cfg!(target_family = "wasm") { reads.read_async().await } else { reads.read() }
+}
 
 /// All parameters, read back, in the layout's order.
 ///

@@ -3,72 +3,42 @@
 //! Nothing here prints: training emits [`TrainEvent`]s, and whoever runs it shows them. Files, clocks and
 //! TensorBoard stand behind the feature `native`, so that a page can train with the rest.
 
-pub mod baseline;
+#![warn(missing_docs)]
+
+mod baseline;
+pub mod config;
+pub mod data;
+mod error;
+pub mod estimate;
 #[cfg(feature = "native")]
-pub mod checkpoint;
-#[cfg(feature = "native")]
-pub mod detect;
-pub mod error;
-pub mod event;
-#[cfg(feature = "native")]
-pub mod export;
-#[cfg(feature = "native")]
+pub mod exchange;
 pub mod file;
-pub mod flops;
 pub mod host;
 #[cfg(feature = "native")]
-pub mod hugging_face;
-#[cfg(feature = "native")]
-mod init_from;
-pub mod ledger;
-pub mod memory;
-pub mod metrics;
-#[cfg(feature = "native")]
-pub mod model_card;
-pub mod optimizer;
-pub mod part_clock;
-#[cfg(feature = "native")]
-pub mod pretrain;
-#[cfg(feature = "native")]
-pub mod record;
-#[cfg(feature = "native")]
-mod resume;
-pub mod run_config;
-#[cfg(feature = "native")]
-pub mod run_folder;
-pub mod schedule;
-pub mod tensor_file;
-#[cfg(feature = "native")]
-pub mod tensorboard;
-pub mod trainer;
-#[cfg(feature = "native")]
-pub mod training_data;
-pub mod validate;
-#[cfg(feature = "native")]
-mod weights;
+pub mod inference;
+mod plan;
+pub mod run;
+pub mod step;
 
 pub use baseline::FrequencyDetector;
-#[cfg(feature = "native")]
-pub use checkpoint::{Checkpoint, TrainState};
+pub use config::{MicroBatch, RunConfig, RunConfigError};
 pub use error::{During, Error, Result};
-pub use event::{EventSink, TrainEvent};
 #[cfg(feature = "native")]
-pub use hugging_face::{Architecture, Network};
-pub use metrics::{MetricWindow, MetricsRow, StepMetrics, roc_auc};
+pub use exchange::hugging_face::{Architecture, Network};
 #[cfg(feature = "native")]
-pub use model_card::ModelCard;
-pub use optimizer::{Adam, AdamConfig, StepReport};
+pub use exchange::model_card::ModelCard;
 #[cfg(feature = "native")]
-pub use record::{Record, TimingsRow};
-pub use run_config::{MicroBatch, RunConfig, RunConfigError};
-#[cfg(feature = "native")]
-pub use run_folder::RunFolder;
-pub use schedule::{LayerwiseExponent, layerwise_multiplier, lr_at};
-pub use tensor_file::{HostTensor, TensorFile};
-#[cfg(feature = "native")]
-pub use tensorboard::TensorBoard;
+pub use file::lock::RunFolder;
+pub use file::tensor_file::TensorFile;
+pub use host::HostTensor;
+pub use plan::{Plan, objective_of};
+pub use run::event::{EventSink, TrainEvent};
+pub use step::metrics::{MetricsRow, StepMetrics};
+pub use step::optimizer::{Adam, AdamConfig, StepReport};
+pub use step::schedule::{LayerwiseExponent, layerwise_multiplier, lr_at};
 
 /// Lower-case hexadecimal digits of `bytes`.
+#[cfg(feature = "native")]
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -7,10 +7,11 @@ use burn::tensor::Device;
 use electra_data::{Batch, MaskingConfig, SpecialTokens, choose_masked};
 use electra_kernels::device::DeviceChoice;
 use electra_kernels::{Precision, benchmark, launches};
-use electra_train::part_clock::{PartClock, PartSeconds};
-use electra_train::pretrain::{layout_of, objective_of};
-use electra_train::run_config::{self, MicroBatch};
-use electra_train::{AdamConfig, During, ledger, trainer::Trainer};
+use electra_train::config;
+use electra_train::estimate::ledger;
+use electra_train::step::part_clock::{PartClock, PartSeconds};
+use electra_train::step::trainer::Trainer;
+use electra_train::{During, Plan};
 use serde_json::json;
 
 use crate::terminal::Terminal;
@@ -36,7 +37,7 @@ norm, the update. What is missing to a whole step is the reading of its numbers.
 /// Measure the training step or its operations
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     what: What,
 }
@@ -112,7 +113,7 @@ struct Step {
     json: bool,
 }
 
-pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
+pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     match args.what {
         What::Step(args) => step(args, terminal),
         What::Kernels(args) => kernels(args, terminal),
@@ -123,7 +124,7 @@ fn kernels(args: Kernels, terminal: &Terminal) -> anyhow::Result<()> {
     let mut sets = Vec::new();
     sets.extend(args.batch.map(|batch| format!("train.batch_size={batch}")));
     sets.extend(args.seq.map(|seq| format!("train.sequence_length={seq}")));
-    let config = run_config::resolve(Some(&args.preset), None, &sets)?;
+    let config = config::resolve(Some(&args.preset), None, &sets)?;
     let opened = open_checked(args.device, terminal)?;
     let network = config.model.discriminator();
     let masking = MaskingConfig { probability: config.data.masking_probability, ..MaskingConfig::default() };
@@ -193,12 +194,11 @@ fn step(args: Step, terminal: &Terminal) -> anyhow::Result<()> {
     sets.extend(args.seq.map(|seq| format!("train.sequence_length={seq}")));
     sets.extend(args.recompute.then(|| "train.recompute=true".to_owned()));
     sets.extend(args.precision.map(|precision| format!("train.precision=\"{precision}\"")));
-    let mut config = run_config::resolve(Some(&args.preset), None, &sets)?;
+    let mut config = config::resolve(Some(&args.preset), None, &sets)?;
     let opened = open_checked(args.device, terminal)?;
     super::pretrain::check_precision(&config, &opened)?;
     super::pretrain::settle_micro_batch(&mut config, &opened);
     super::pretrain::check_arrays(&config, &opened)?;
-    let MicroBatch::Size(micro_batch) = config.train.micro_batch else { unreachable!("just settled") };
     let train = &config.train;
     let special = SpecialTokens { pad: 0, unknown: 1, cls: 2, sep: 3, mask: 4 };
     if config.model.vocab_size < 6 {
@@ -215,22 +215,14 @@ fn step(args: Step, terminal: &Terminal) -> anyhow::Result<()> {
         let masked = choose_masked(&ids, special, &masking, batch.max_masked, (config.seed, 0, u64::from(row)));
         batch.push(&ids, train.sequence_length, &masked, special, row);
     }
-    let layout = layout_of(&config, objective_of(&config, &config.objective)?.as_ref());
-    let trainer = || -> anyhow::Result<Trainer> {
-        let objective = objective_of(&config, &config.objective)?;
-        let adam = AdamConfig::from(train);
-        let mut trainer =
-            Trainer::initialize(objective, &layout, adam, special, config.seed, micro_batch, &opened.device);
-        trainer.recompute = train.recompute;
-        Ok(trainer.in_precision(train.precision))
-    };
-    let mut custom = Timed::new(trainer()?, &opened.device, false);
+    let plan = Plan::new(&config, special, &opened.device)?;
+    let mut custom = Timed::new(plan.trainer(), &opened.device, false);
     for _ in 0..2 {
         custom.step(&batch)?;
     }
     let peak_device_bytes = opened.device.memory_pool_usage().map(|usage| usage.bytes_reserved);
     // In turns, so that whatever else the machine does meets both alike.
-    let mut plain = if args.no_plain { None } else { Some(Timed::new(trainer()?, &opened.device, true)) };
+    let mut plain = if args.no_plain { None } else { Some(Timed::new(plan.trainer(), &opened.device, true)) };
     if let Some(plain) = &mut plain {
         plain.step(&batch)?;
     }
@@ -269,9 +261,9 @@ fn step(args: Step, terminal: &Terminal) -> anyhow::Result<()> {
             "preset": args.preset,
             "batch": train.batch_size,
             "seq": train.sequence_length,
-            "micro_batch": micro_batch,
+            "micro_batch": plan.micro_batch(),
             "precision": train.precision,
-            "parameters": layout.parameter_count(),
+            "parameters": plan.layout().parameter_count(),
             "seconds_per_step": median,
             "fastest_seconds_per_step": fastest,
             "tokens_per_second": tokens / median,

@@ -16,7 +16,7 @@ use crate::terminal::{FAINT_STYLE, HEADING_STYLE, Terminal, Unit};
 
 /// Build a dataset from text, or look into one
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
 }
@@ -38,7 +38,7 @@ One dataset serves every sequence length. Next: electra data inspect DIR, electr
 /// Turn text into a dataset: token shards, a held-out split and a manifest
 #[derive(Debug, clap::Args)]
 #[command(after_help = BUILD_EXAMPLES)]
-pub struct BuildArgs {
+pub(super) struct BuildArgs {
     #[command(flatten)]
     input: InputArgs,
     /// The tokenizer's folder, from `electra tokenizer train` or `import`
@@ -76,7 +76,7 @@ Examples:
 /// Check a dataset and show its counts, lengths and an example with its mask
 #[derive(Debug, clap::Args)]
 #[command(after_help = INSPECT_EXAMPLES)]
-pub struct InspectArgs {
+pub(super) struct InspectArgs {
     /// The dataset's folder
     dir: PathBuf,
     /// Tokens per example
@@ -96,7 +96,7 @@ pub struct InspectArgs {
     json: bool,
 }
 
-pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
+pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     match args.command {
         Command::Build(args) => run_build(args, terminal),
         Command::Inspect(args) => run_inspect(args, terminal),

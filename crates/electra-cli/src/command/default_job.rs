@@ -14,16 +14,17 @@ use electra_data::{
     finish_interrupted, rust_docs,
 };
 use electra_kernels::device::DeviceChoice;
-use electra_train::pretrain::{Outcome, RUN_CONFIG};
-use electra_train::run_config::{self, MicroBatch, RunConfig};
-use electra_train::validate::JudgedToken;
-use electra_train::{RunFolder, training_data};
+use electra_train::config::{self, MicroBatch, RUN_CONFIG, RunConfig};
+use electra_train::data;
+use electra_train::estimate::seconds_per_step;
+use electra_train::run::JudgedToken;
+use electra_train::run::folder::Outcome;
+use electra_train::{Plan, RunFolder};
 
 use super::detect::{LEGEND, marked_token};
 use super::input_args::{ReadingArgs, tell_found, tell_left_out_characters, tell_read};
 use super::pretrain::{Start, check_memory, open_device, settle_micro_batch, train};
 use crate::exit::End;
-use crate::seconds_per_step;
 use crate::terminal::{FAINT_STYLE, HEADING_STYLE, Terminal, Unit};
 
 const PRESET: &str = "first";
@@ -32,7 +33,7 @@ const STEPS: std::ops::RangeInclusive<f64> = 100.0..=50_000.0;
 
 /// Options of the default job.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Text to learn from: files, folders or globs; - is standard input [default: the Rust documentation on this machine]
     #[arg(long, value_name = "PATH", num_args = 1.., help_heading = "Default job")]
     input: Vec<PathBuf>,
@@ -58,7 +59,7 @@ pub struct Args {
     steps: Option<u64>,
 }
 
-pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<End> {
+pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<End> {
     if !(args.minutes > 0.0 && args.minutes.is_finite()) {
         bail!("--minutes {}: a number above 0 is needed", args.minutes);
     }
@@ -74,7 +75,7 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<End> {
         terminal.note(format_args!("{} is there: going on with it (--out names another folder)", args.out.display()));
         RunConfig::load_from(&args.out)?
     } else {
-        run_config::resolve(Some(PRESET), None, &args.sets)?
+        config::resolve(Some(PRESET), None, &args.sets)?
     };
     config.device = args.device.to_string();
     // First, so that the first line says what will do the work.
@@ -85,7 +86,7 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<End> {
     prepare(&args, &config, &dataset, terminal)?;
     let folder = RunFolder::open(&args.out)?;
     config.data.dir = dataset.clone();
-    let data = training_data::open(&mut config)?;
+    let data = data::open(&mut config)?;
     check_memory(&config, &opened, terminal)?;
     let mut may_halve = false;
     if !begun {
@@ -94,7 +95,8 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<End> {
         let steps = match args.steps {
             Some(steps) => steps as f64,
             None => {
-                let seconds = seconds_per_step::measure(&config, &data, &opened.device)?;
+                let plan = Plan::new(&config, data.special, &opened.device)?;
+                let seconds = seconds_per_step::measure(&plan, &data)?;
                 (args.minutes * 60.0 / seconds).clamp(*STEPS.start(), *STEPS.end())
             }
         };

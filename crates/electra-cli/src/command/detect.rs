@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Color, Effects, RgbColor, Style};
 use electra_kernels::device::DeviceChoice;
-use electra_train::detect::{Detector, TokenScore};
+use electra_train::inference::{Detector, TokenScore};
 use serde_json::json;
 
 use super::texts;
@@ -22,7 +22,7 @@ Examples:
 /// Mark the tokens of texts that look replaced, with the probability
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(crate) struct Args {
     /// Texts; without any, each line of standard input is one
     #[arg(value_name = "TEXT")]
     texts: Vec<String>,
@@ -37,7 +37,7 @@ pub struct Args {
     json: bool,
 }
 
-pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
+pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     let folder = model_folder::find(args.model.as_deref(), "discriminator")?;
     let device = open_checked(args.device, terminal)?;
     terminal.detail(format_args!("{} on {}", folder.display(), device.description));
@@ -65,7 +65,7 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
 }
 
 /// What [`marked_token`] means, in words.
-pub const LEGEND: &str = "word(0.93) = taken for replaced, with the probability";
+pub(super) const LEGEND: &str = "word(0.93) = taken for replaced, with the probability";
 
 /// The text with its tokens marked.
 fn marked(text: &str, tokens: &[TokenScore]) -> String {
@@ -82,7 +82,7 @@ fn marked(text: &str, tokens: &[TokenScore]) -> String {
 
 /// A token in the colour of its probability to be a replacement. One that is taken for a replacement is underlined, and
 /// the number follows it: colour never stands alone, and a pipe or a log has none.
-pub fn marked_token(text: &str, probability: f32) -> String {
+pub(super) fn marked_token(text: &str, probability: f32) -> String {
     let style = style(probability);
     if probability > REPLACED {
         return format!("{style}{text}{style:#}({probability:.2})");

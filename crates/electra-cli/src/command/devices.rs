@@ -25,7 +25,7 @@ A device is named auto, cpu, gpu or gpu:N. `auto` takes the best adapter with ha
 /// List the devices to train on, with their limits and features
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(crate) struct Args {
     /// Print one JSON object in place of the listing
     #[arg(long)]
     json: bool,
@@ -34,7 +34,7 @@ pub struct Args {
     verify: bool,
 }
 
-pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
+pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     let adapters = adapters();
     let automatic = automatic(&adapters);
     let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get());

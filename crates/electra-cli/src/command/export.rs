@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use burn::tensor::Device;
-use electra_train::export::{NetworkFolders, Replace, export_networks};
-use electra_train::model_card::ModelCard;
-use electra_train::pretrain::{RUN_CONFIG, card_of_checkpoint, objective_of};
-use electra_train::run_config::RunConfig;
-use electra_train::{checkpoint, host, training_data};
+use electra_train::config::{RUN_CONFIG, RunConfig};
+use electra_train::exchange::export::{NetworkFolders, Replace, export_networks};
+use electra_train::exchange::model_card::ModelCard;
+use electra_train::run::folder::card::card_of_checkpoint;
+use electra_train::run::folder::checkpoints;
+use electra_train::{data, host, objective_of};
 
 use crate::model_folder::RUNS;
 use crate::terminal::Terminal;
@@ -24,7 +25,7 @@ ElectraForMaskedLM.from_pretrained(\"exported/generator\").";
 /// Write a run's networks in Hugging Face's layout
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(crate) struct Args {
     /// The run's folder [default: the newest under runs/]
     #[arg(value_name = "RUN")]
     run: Option<PathBuf>,
@@ -45,7 +46,7 @@ pub struct Args {
     license: Option<String>,
 }
 
-pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
+pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     let run = match args.run {
         Some(run) => run,
         None => newest_run()?,
@@ -55,12 +56,12 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     let folders = NetworkFolders::begin(args.out.as_deref().unwrap_or(&run))?;
     let (path, saved) = match args.step {
         Some(step) => {
-            let path = checkpoint::path_of(&run, step);
-            let saved = checkpoint::load(&path)?;
+            let path = checkpoints::path_of(&run, step);
+            let saved = checkpoints::load(&path)?;
             (path, saved)
         }
         None => {
-            let latest = checkpoint::latest_whole(&run)?;
+            let latest = checkpoints::latest_whole(&run)?;
             for damaged in &latest.damaged {
                 terminal.warn(format_args!("checkpoint passed over: {damaged}"));
             }
@@ -71,10 +72,10 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
         }
     };
     let sha256 = &saved.state.tokenizer_sha256;
-    let (tokenizer, loaded) = training_data::tokenizer_of(&config, &run, args.tokenizer.as_deref(), sha256)?;
+    let (tokenizer, loaded) = data::tokenizer_of(&config, &run, args.tokenizer.as_deref(), sha256)?;
     let card = ModelCard {
         license: args.license,
-        tokenizer: Some(training_data::describe(&loaded)),
+        tokenizer: Some(data::describe(&loaded)),
         ..card_of_checkpoint(&run, &config, &saved.state)
     };
     folders.check(match &card.run {

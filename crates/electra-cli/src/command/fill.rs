@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use electra_kernels::device::DeviceChoice;
-use electra_train::detect::Filler;
+use electra_train::inference::Filler;
 use serde_json::json;
 
 use super::texts;
@@ -21,7 +21,7 @@ Examples:
 /// Show the generator's likeliest tokens for each [MASK] in a text
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(crate) struct Args {
     /// Texts, each with at least one [MASK]; without any, each line of standard input is one
     #[arg(value_name = "TEXT")]
     texts: Vec<String>,
@@ -39,7 +39,7 @@ pub struct Args {
     json: bool,
 }
 
-pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
+pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     let folder = model_folder::find(args.model.as_deref(), "generator")?;
     let device = open_checked(args.device, terminal)?;
     terminal.detail(format_args!("{} on {}", folder.display(), device.description));

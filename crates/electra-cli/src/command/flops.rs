@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::ValueEnum;
 use electra_data::MaskingConfig;
-use electra_train::ledger::{self, Cost, Part, Place, Row, Rule, Step};
-use electra_train::pretrain::objective_of;
-use electra_train::run_config::{self, MicroBatch, RunConfig};
+use electra_train::config::{self, MicroBatch, RunConfig};
+use electra_train::estimate::ledger::{self, Cost, Part, Place, Row, Rule, Step};
+use electra_train::objective_of;
 use serde_json::json;
 
 use crate::terminal::{HEADING_STYLE, Terminal};
@@ -76,7 +76,7 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
         }
         None => {
             let preset = args.preset.as_deref().or(args.config.is_none().then_some("small"));
-            run_config::resolve_with_file(preset, args.config.as_deref(), &args.sets)?
+            config::resolve_with_file(preset, args.config.as_deref(), &args.sets)?
         }
     };
     let trained = config.trained_networks();

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use electra_data::{ImportOptions, Tokenizer};
-use electra_train::export::{NETWORKS, NetworkFolders, Replace};
-use electra_train::hugging_face::{Architecture, import_as};
-use electra_train::model_card::ModelCard;
+use electra_train::exchange::export::{NETWORKS, NetworkFolders, Replace};
+use electra_train::exchange::hugging_face::{Architecture, import_as};
+use electra_train::exchange::model_card::ModelCard;
 
 use crate::terminal::Terminal;
 
@@ -21,7 +21,7 @@ tokenizer's files. Weights in half precision become f32.";
 /// Check networks in Hugging Face's layout and copy them to where training can start from
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(crate) struct Args {
     /// Folder of an ElectraForPreTraining
     #[arg(long, value_name = "DIR")]
     discriminator: PathBuf,
@@ -36,7 +36,7 @@ pub struct Args {
     overwrite: bool,
 }
 
-pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
+pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     let mut folders = NetworkFolders::begin(&args.out)?;
     folders.check(if args.overwrite { Replace::Any } else { Replace::Nothing })?;
     // Both are read before anything is written.

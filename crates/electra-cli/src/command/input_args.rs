@@ -10,7 +10,7 @@ use crate::terminal::Terminal;
 
 /// Inputs that must be named, and how they are read.
 #[derive(Debug, clap::Args)]
-pub struct InputArgs {
+pub(super) struct InputArgs {
     /// Files, folders or globs of text, JSON, CSV, TSV or Parquet, in archives or not; - is standard input
     ///
     /// .txt and .md files are text; .jsonl, .ndjson and .json hold records, as do .csv, .tsv and .parquet. gzip, zstd, xz, bzip2,
@@ -24,7 +24,7 @@ pub struct InputArgs {
 
 impl InputArgs {
     /// Finds the files, and says what is taken and left out.
-    pub fn source(&self, terminal: &Terminal) -> electra_data::Result<TextSource> {
+    pub(super) fn source(&self, terminal: &Terminal) -> electra_data::Result<TextSource> {
         let source = self.reading.source(&self.input)?;
         tell_found(&source, terminal);
         Ok(source)
@@ -33,7 +33,7 @@ impl InputArgs {
 
 /// How inputs are read, whichever they are.
 #[derive(Debug, clap::Args)]
-pub struct ReadingArgs {
+pub(super) struct ReadingArgs {
     /// A file is one document; otherwise blank lines separate documents in text files
     #[arg(long, help_heading = "Input")]
     one_document_per_file: bool,
@@ -78,7 +78,7 @@ enum OnErrorArg {
 
 impl ReadingArgs {
     /// Finds the files that `input` names.
-    pub fn source(&self, input: &[impl AsRef<Path>]) -> electra_data::Result<TextSource> {
+    pub(super) fn source(&self, input: &[impl AsRef<Path>]) -> electra_data::Result<TextSource> {
         let format = self.format.map(|format| match format {
             InputFormat::Text => Format::Text,
             InputFormat::Jsonl => Format::Jsonl,
@@ -102,7 +102,7 @@ impl ReadingArgs {
 }
 
 /// Says what was taken of folders and globs, and what was left out: how much of it, and with `-v` each.
-pub fn tell_found(source: &TextSource, terminal: &Terminal) {
+pub(super) fn tell_found(source: &TextSource, terminal: &Terminal) {
     let found = source.found();
     if found.walked > 0 || !found.left_out.is_empty() {
         let hint = if found.left_out.is_empty() { "" } else { " (-v names each)" };
@@ -114,7 +114,7 @@ pub fn tell_found(source: &TextSource, terminal: &Terminal) {
 }
 
 /// Says what the last reading of a source left out, mended or noticed.
-pub fn tell_read(source: &TextSource, terminal: &Terminal) {
+pub(super) fn tell_read(source: &TextSource, terminal: &Terminal) {
     let read = source.last_reading();
     for notice in &read.notices {
         terminal.warn(notice);
@@ -133,7 +133,7 @@ pub fn tell_read(source: &TextSource, terminal: &Terminal) {
 
 /// Says which characters a vocabulary of the text leaves out. A ten-thousandth of a text is names and noise; more is worth a
 /// warning.
-pub fn tell_left_out_characters(left_out: &LeftOutCharacters, terminal: &Terminal) {
+pub(super) fn tell_left_out_characters(left_out: &LeftOutCharacters, terminal: &Terminal) {
     let LeftOutCharacters { characters, kept, share, examples } = left_out;
     let examples: String = examples.iter().collect();
     let line = format!(

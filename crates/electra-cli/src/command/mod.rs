@@ -41,7 +41,7 @@ memory or refused its work.";
 /// Pre-train ELECTRA text encoders on any GPU, or on the CPU.
 #[derive(Debug, Parser)]
 #[command(name = "electra", version, after_help = EXAMPLES, max_term_width = 100)]
-pub struct Cli {
+pub(crate) struct Cli {
     #[command(flatten)]
     pub global: GlobalFlags,
     #[command(flatten)]
@@ -52,7 +52,7 @@ pub struct Cli {
 
 /// Flags that every subcommand takes, before or after its name.
 #[derive(Debug, Args)]
-pub struct GlobalFlags {
+pub(crate) struct GlobalFlags {
     /// Say more about what is done and why
     #[arg(long, short, global = true, action = clap::ArgAction::Count, help_heading = "Output")]
     pub verbose: u8,
@@ -66,14 +66,14 @@ pub struct GlobalFlags {
 
 /// When to colour. Read ahead of clap by `terminal::apply_color_choice`; it stands here for its help and its checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ColorWhen {
+pub(crate) enum ColorWhen {
     Auto,
     Always,
     Never,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     Tokenizer(tokenizer::Args),
     Data(data::Args),
     Pretrain(pretrain::Args),
@@ -90,7 +90,7 @@ pub enum Command {
 ///
 /// # Errors
 /// clap's, which know their exit code and where they are printed; help and version are among them.
-pub fn parse(color: ColorChoice) -> Result<Cli, clap::Error> {
+pub(crate) fn parse(color: ColorChoice) -> Result<Cli, clap::Error> {
     let mut command = Cli::command().color(color);
     let matches = command.try_get_matches_from_mut(std::env::args_os())?;
     if let Some(argument) = stray_argument(&command, &matches) {
@@ -114,7 +114,7 @@ fn stray_argument(command: &clap::Command, matches: &ArgMatches) -> Option<Strin
 }
 
 /// Runs what the command line asks for.
-pub fn run(cli: Cli, terminal: &Terminal) -> anyhow::Result<End> {
+pub(crate) fn run(cli: Cli, terminal: &Terminal) -> anyhow::Result<End> {
     match cli.command {
         Some(Command::Pretrain(args)) => return pretrain::run(args, terminal),
         None => return default_job::run(cli.default_job, terminal),

@@ -6,19 +6,21 @@ use anyhow::{Context, bail};
 use electra_kernels::device::{DeviceChoice, OpenDevice};
 use electra_kernels::{Precision, side_by_side};
 use electra_model::pretraining::{DISCRIMINATOR, GENERATOR};
-use electra_train::pretrain::{
-    self, Outcome, RUN_CONFIG, RunOptions, largest_activation_bytes, memory_estimate, objective_of, resolve_micro_batch,
+use electra_train::config::{self, MicroBatch, RUN_CONFIG, RunConfig};
+use electra_train::data::{self, TrainingData};
+use electra_train::estimate::{
+    largest_activation_bytes, ledger, memory, memory_estimate, resolve_micro_batch, seconds_per_step,
 };
-use electra_train::run_config::{self, MicroBatch, RunConfig};
-use electra_train::run_folder::LOCK;
-use electra_train::{RunFolder, TrainEvent, checkpoint, ledger, memory, training_data};
+use electra_train::file::lock::LOCK;
+use electra_train::run::folder::checkpoints;
+use electra_train::run::folder::{Outcome, RunOptions, pretrain};
+use electra_train::{Plan, RunFolder, TrainEvent, objective_of};
 
 use crate::RunFailed;
 use crate::device_failure;
 use crate::exit::End;
 use crate::host_memory;
 use crate::model_folder::RUNS;
-use crate::seconds_per_step;
 use crate::signals::stop_switch;
 use crate::terminal::{HEADING_STYLE, Terminal};
 use crate::training_display::TrainingDisplay;
@@ -45,7 +47,7 @@ ones: device, train.steps, train.micro_batch, train.log_every, train.validate_ev
 /// Pre-train a generator and a discriminator on a dataset
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(crate) struct Args {
     /// Sizes and hyperparameters to start from: first, nano, tiny, mini, small, small++, base or large [default: tiny]
     #[arg(long)]
     preset: Option<String>,
@@ -94,7 +96,7 @@ pub struct Args {
     dry_run: bool,
 }
 
-pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<End> {
+pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<End> {
     let (mut config, may_halve) = resolve(&args)?;
     let folder = args.out.clone().unwrap_or_else(|| Path::new(RUNS).join(&config.preset));
     if config.data.dir.as_os_str().is_empty() {
@@ -116,8 +118,8 @@ pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<End> {
         );
     }
     let rows = asked_rows(&args, &config, &folder);
-    let data = training_data::open(&mut config)?;
-    training_data::pad_word_table(&mut config, rows, args.init_from.as_deref())?;
+    let data = data::open(&mut config)?;
+    data::pad_word_table(&mut config, rows, args.init_from.as_deref())?;
     if data.is_mostly_unknown && !args.allow_unknown {
         bail!(
             "{}: {}\nbuild the dataset with a tokenizer that was made for this text, or give --allow-unknown",
@@ -170,9 +172,9 @@ fn resolve(args: &Args) -> anyhow::Result<(RunConfig, bool)> {
         Some((run, saved))
             if args.config.is_none() && args.preset.as_ref().is_none_or(|name| *name == saved.preset) =>
         {
-            run_config::resolve_with_file(None, Some(&run.join(RUN_CONFIG)), &sets)?
+            config::resolve_with_file(None, Some(&run.join(RUN_CONFIG)), &sets)?
         }
-        _ => run_config::resolve_with_file(args.preset.as_deref(), args.config.as_deref(), &sets)?,
+        _ => config::resolve_with_file(args.preset.as_deref(), args.config.as_deref(), &sets)?,
     };
     let is_auto = config.train.micro_batch == MicroBatch::Auto;
     if let Some((run, saved)) = saved {
@@ -205,7 +207,7 @@ fn resolve(args: &Args) -> anyhow::Result<(RunConfig, bool)> {
 fn saved_run(args: &Args) -> anyhow::Result<Option<(PathBuf, RunConfig)>> {
     let folder = match &args.out {
         Some(out) => out.clone(),
-        None => Path::new(RUNS).join(args.preset.as_deref().unwrap_or(run_config::DEFAULT_PRESET)),
+        None => Path::new(RUNS).join(args.preset.as_deref().unwrap_or(config::DEFAULT_PRESET)),
     };
     let saved = folder.join(RUN_CONFIG);
     if saved.exists() {
@@ -213,7 +215,7 @@ fn saved_run(args: &Args) -> anyhow::Result<Option<(PathBuf, RunConfig)>> {
         return Ok(Some((folder, config)));
     }
     let described = args.preset.is_some() || args.config.is_some();
-    if folder.is_dir() && !described && !checkpoint::list(&folder)?.is_empty() {
+    if folder.is_dir() && !described && !checkpoints::list(&folder)?.is_empty() {
         bail!(
             "{}: it is gone, but there are checkpoints beside it\n\
              give --preset, --config and --set as when the run was started, and --data",
@@ -224,7 +226,7 @@ fn saved_run(args: &Args) -> anyhow::Result<Option<(PathBuf, RunConfig)>> {
 }
 
 /// A new run needs an empty folder: overwriting somebody's checkpoints is not for a default to decide.
-pub fn check_folder(folder: &Path, resume: bool) -> anyhow::Result<()> {
+pub(super) fn check_folder(folder: &Path, resume: bool) -> anyhow::Result<()> {
     let occupied = match std::fs::read_dir(folder) {
         // Who else is in there is for the lock to say; a new disk is empty but for a folder of its own.
         Ok(mut entries) => entries.any(|entry| {
@@ -247,12 +249,12 @@ pub fn check_folder(folder: &Path, resume: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub fn open_device(config: &RunConfig, terminal: &Terminal) -> anyhow::Result<OpenDevice> {
+pub(super) fn open_device(config: &RunConfig, terminal: &Terminal) -> anyhow::Result<OpenDevice> {
     verification::open_checked(config.device.parse()?, terminal)
 }
 
 /// The word after `--precision`.
-pub fn parse_precision(word: &str) -> Result<Precision, String> {
+pub(super) fn parse_precision(word: &str) -> Result<Precision, String> {
     [Precision::F32, Precision::F16]
         .into_iter()
         .find(|precision| precision.to_string() == word)
@@ -260,7 +262,7 @@ pub fn parse_precision(word: &str) -> Result<Precision, String> {
 }
 
 /// Refuses half precision on a device that has none.
-pub fn check_precision(config: &RunConfig, opened: &OpenDevice) -> anyhow::Result<()> {
+pub(super) fn check_precision(config: &RunConfig, opened: &OpenDevice) -> anyhow::Result<()> {
     if config.train.precision == Precision::F16 && !opened.has_f16 {
         bail!(
             "train.precision is \"f16\", but {} computes in f32 alone\n\
@@ -272,7 +274,7 @@ pub fn check_precision(config: &RunConfig, opened: &OpenDevice) -> anyhow::Resul
 }
 
 /// Refuses a run that this machine's memory cannot hold, by an estimate, before any of it is made.
-pub fn check_memory(config: &RunConfig, opened: &OpenDevice, terminal: &Terminal) -> anyhow::Result<()> {
+pub(super) fn check_memory(config: &RunConfig, opened: &OpenDevice, terminal: &Terminal) -> anyhow::Result<()> {
     // No processor addresses more, whatever the system says.
     const ADDRESSABLE: f64 = (1u64 << 47) as f64;
     let least = memory::check(config, !opened.is_gpu, host_memory::total().unwrap_or(ADDRESSABLE))?;
@@ -288,7 +290,7 @@ pub fn check_memory(config: &RunConfig, opened: &OpenDevice, terminal: &Terminal
 
 /// Refuses what no kernel of this adapter could take: a parameter that cannot be cut, or activations of one micro-batch.
 /// Word tables lie in pieces ([`electra_model::Layout::cut_for`]).
-pub fn check_arrays(config: &RunConfig, opened: &OpenDevice) -> anyhow::Result<()> {
+pub(super) fn check_arrays(config: &RunConfig, opened: &OpenDevice) -> anyhow::Result<()> {
     let limit = opened.max_binding_bytes;
     let layout = objective_of(config, &config.objective)?.layout();
     let whole = layout.specs().iter().filter(|spec| !spec.can_be_cut()).max_by_key(|spec| spec.len());
@@ -324,7 +326,7 @@ pub fn check_arrays(config: &RunConfig, opened: &OpenDevice) -> anyhow::Result<(
 }
 
 /// Replaces `"auto"` by what fits the device, by estimate.
-pub fn settle_micro_batch(config: &mut RunConfig, opened: &OpenDevice) {
+pub(super) fn settle_micro_batch(config: &mut RunConfig, opened: &OpenDevice) {
     if config.train.micro_batch != MicroBatch::Auto {
         return;
     }
@@ -363,7 +365,7 @@ fn cpu_bytes() -> f64 {
 
 /// What a user may ask of a run beside its configuration; the fields are [`RunOptions`]'.
 #[derive(Default)]
-pub struct Start {
+pub(super) struct Start {
     pub resume: bool,
     /// The micro-batch was ours to choose: where it is too large for the device, half of it is taken.
     pub may_halve: bool,
@@ -373,9 +375,9 @@ pub struct Start {
 }
 
 /// Runs the training so that signals save and stop it, with its events on the terminal.
-pub fn train(
+pub(super) fn train(
     config: &RunConfig,
-    data: pretrain::TrainingData,
+    data: TrainingData,
     folder: RunFolder,
     start: Start,
     opened: &OpenDevice,
@@ -399,7 +401,7 @@ pub fn train(
             has_begun |= matches!(event, TrainEvent::Started { .. });
             display.show(event);
         };
-        let ended = pretrain::pretrain(&config, data.clone(), &options, &mut watch);
+        let ended = pretrain(&config, data.clone(), &options, &mut watch);
         let error = match ended {
             Ok(outcome) => return Ok(outcome),
             Err(error) => error,
@@ -422,21 +424,15 @@ pub fn train(
     }
 }
 
-fn dry_run(
-    config: &RunConfig,
-    opened: &OpenDevice,
-    data: &pretrain::TrainingData,
-    terminal: &Terminal,
-) -> anyhow::Result<()> {
-    let objective = objective_of(config, &config.objective)?;
-    let layout = objective.layout();
-    let MicroBatch::Size(micro_batch) = config.train.micro_batch else { unreachable!("settled before") };
+fn dry_run(config: &RunConfig, opened: &OpenDevice, data: &TrainingData, terminal: &Terminal) -> anyhow::Result<()> {
+    let plan = Plan::new(config, data.special, &opened.device)?;
+    let (layout, micro_batch) = (plan.layout(), plan.micro_batch());
     let train = &config.train;
     let flops_per_step = ledger::reference(config);
     let memory = memory_estimate(config, micro_batch, runs_kernels(opened));
     let at_a_time = train.batch_size.div_ceil(micro_batch).min(side_by_side::width(&opened.device));
     let activations_bytes = at_a_time as f64 * memory.activations_bytes;
-    let seconds_per_step = seconds_per_step::measure(config, data, &opened.device)?;
+    let seconds_per_step = seconds_per_step::measure(&plan, data)?;
     let hours = seconds_per_step * train.steps as f64 / 3600.0;
 
     let line =

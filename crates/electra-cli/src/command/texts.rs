@@ -5,7 +5,7 @@ use std::io::{BufRead, Write};
 use anyhow::Context;
 
 /// Calls `each` with every one of `texts`; without any, with every line of standard input.
-pub fn for_each(texts: &[String], mut each: impl FnMut(&str) -> anyhow::Result<()>) -> anyhow::Result<()> {
+pub(super) fn for_each(texts: &[String], mut each: impl FnMut(&str) -> anyhow::Result<()>) -> anyhow::Result<()> {
     for text in texts {
         each(text)?;
     }

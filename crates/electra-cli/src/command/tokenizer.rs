@@ -12,7 +12,7 @@ use crate::terminal::{HEADING_STYLE, Terminal, Unit};
 
 /// Train a vocabulary, or import one
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
 }
@@ -34,7 +34,7 @@ The same text gives the same vocabulary. Next: electra data build --tokenizer DI
 /// Train a WordPiece vocabulary, as BERT's, on your own text in any language
 #[derive(Debug, clap::Args)]
 #[command(after_help = TRAIN_EXAMPLES)]
-pub struct TrainArgs {
+pub(super) struct TrainArgs {
     #[command(flatten)]
     input: InputArgs,
     /// Entries, the five special tokens included; a small corpus may give fewer
@@ -78,7 +78,7 @@ The vocabulary must hold [PAD], [UNK], [CLS], [SEP] and [MASK]. Truncation and p
 /// Import a vocab.txt, a tokenizer.json or a folder with either
 #[derive(Debug, clap::Args)]
 #[command(after_help = IMPORT_EXAMPLES)]
-pub struct ImportArgs {
+pub(super) struct ImportArgs {
     /// A vocab.txt, a tokenizer.json or a folder with either
     path: PathBuf,
     /// The tokenizer's folder: tokenizer.json, tokenizer_config.json, vocab.txt
@@ -98,7 +98,7 @@ pub struct ImportArgs {
     overwrite: bool,
 }
 
-pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
+pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     match args.command {
         Command::Train(args) => train(args, terminal),
         Command::Import(args) => import(args, terminal),

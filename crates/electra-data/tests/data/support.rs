@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use electra_data::{Progress, SpecialTokens, Tokenizer};
 
 /// Ids as [`tokenizer`] numbers them.
-pub const SPECIAL: SpecialTokens = SpecialTokens { pad: 0, unknown: 1, cls: 2, sep: 3, mask: 4 };
+pub(crate) const SPECIAL: SpecialTokens = SpecialTokens { pad: 0, unknown: 1, cls: 2, sep: 3, mask: 4 };
 
 /// The folder of golden fixtures: `$ELECTRA_FIXTURES`, or the repository's own.
-pub fn fixtures() -> PathBuf {
+pub(crate) fn fixtures() -> PathBuf {
     match std::env::var_os("ELECTRA_FIXTURES") {
         Some(folder) => PathBuf::from(folder),
         None => own_fixtures(),
@@ -17,19 +17,19 @@ pub fn fixtures() -> PathBuf {
 }
 
 /// The repository's own fixtures, for files that another folder may lack.
-pub fn own_fixtures() -> PathBuf {
+pub(crate) fn own_fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures")
 }
 
 /// A fixture as JSON: from the folder asked for, else the repository's own.
-pub fn json(name: &str) -> serde_json::Value {
+pub(crate) fn json(name: &str) -> serde_json::Value {
     let path = [fixtures().join(name), own_fixtures().join(name)].into_iter().find(|path| path.is_file());
     let path = path.unwrap_or_else(|| panic!("{name} is neither in {:?} nor in {:?}", fixtures(), own_fixtures()));
     serde_json::from_slice(&std::fs::read(&path).expect("readable")).unwrap_or_else(|error| panic!("{path:?}: {error}"))
 }
 
 /// A tokenizer that spells words out: every ASCII character and some others, as first and as continuing piece.
-pub fn tokenizer(lowercase: bool) -> Tokenizer {
+pub(crate) fn tokenizer(lowercase: bool) -> Tokenizer {
     let mut vocab = String::from("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\nmeal\n##s\n");
     for character in ('!'..='~').chain("äéßıΣσς語今한".chars()) {
         vocab.push_str(&format!("{character}\n"));
@@ -40,6 +40,6 @@ pub fn tokenizer(lowercase: bool) -> Tokenizer {
     Tokenizer::from_vocab_bytes(vocab.as_bytes(), lowercase).expect("a whole vocabulary")
 }
 
-pub fn quiet(_: &Progress) -> ControlFlow<()> {
+pub(crate) fn quiet(_: &Progress) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }

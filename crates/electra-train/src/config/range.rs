@@ -1,0 +1,126 @@
+//! What each value of run.toml may be.
+
+use std::fmt;
+
+use electra_model::{ConfigError, Neighbours, Sharing, objective};
+
+use super::{MicroBatch, PositionInitializer, RunConfig, RunConfigError};
+
+/// What a number must be that is above 0 in 32 bits, too.
+const POSITIVE: &str = "above 0 and finite (1e-38 to 3e38)";
+
+impl RunConfig {
+    /// The first key out of range, its value and what it must be.
+    pub(super) fn out_of_range(&self) -> Option<(String, String, String)> {
+        let Self { model, data, train, objective, .. } = self;
+        let mut found = None;
+        let mut check = |ok: bool, key: &str, value: &dyn fmt::Display, expected: &str| {
+            if !ok && found.is_none() {
+                found = Some((key.to_owned(), value.to_string(), expected.to_owned()));
+            }
+        };
+        let device = &self.device;
+        let numbered = device.strip_prefix("gpu:").is_some_and(|n| n.parse::<u32>().is_ok());
+        check(
+            matches!(device.as_str(), "auto" | "cpu" | "gpu") || numbered,
+            "device",
+            &format!("{device:?}"),
+            "\"auto\", \"cpu\", \"gpu\" or \"gpu:N\" with the number of an adapter (see \"electra devices\")",
+        );
+        match model.discriminator().validate() {
+            Ok(()) => {}
+            Err(ConfigError::Value { field, value, expected }) => {
+                check(false, &format!("model.{field}"), &value, expected);
+            }
+            Err(error @ ConfigError::Heads { .. }) => check(
+                false,
+                "model.num_attention_heads",
+                &model.num_attention_heads,
+                &format!("a divisor of hidden_size ({error})"),
+            ),
+        }
+        let fraction = |value: f64| value > 0.0 && value <= 1.0;
+        check(fraction(model.generator_size), "model.generator_size", &model.generator_size, "above 0, at most 1");
+        check(fraction(model.generator_depth), "model.generator_depth", &model.generator_depth, "above 0, at most 1");
+        check(
+            model.sharing != Sharing::All || (model.generator_size == 1.0 && model.generator_depth == 1.0),
+            "model.sharing",
+            &"\"all\"",
+            "\"embeddings\" or \"none\", since a shared encoder needs generator_size = 1.0 and generator_depth = 1.0",
+        );
+        check(
+            model.position_initializer != PositionInitializer::Neighbours
+                || Neighbours::new(&model.discriminator()).is_some(),
+            "model.position_initializer",
+            &"\"neighbours\"",
+            "\"normal\" or \"sinusoidal\" where embedding_size is not hidden_size or a head is one column wide",
+        );
+        let probability = data.masking_probability;
+        check(probability > 0.0 && probability < 1.0, "data.masking_probability", &probability, "between 0 and 1");
+
+        check(train.steps >= 1, "train.steps", &train.steps, "at least 1");
+        check(train.batch_size >= 1, "train.batch_size", &train.batch_size, "at least 1");
+        if let MicroBatch::Size(size) = train.micro_batch {
+            let expected = format!("\"auto\" or 1 to train.batch_size, which is {}", train.batch_size);
+            check((1..=train.batch_size).contains(&size), "train.micro_batch", &size, &expected);
+        }
+        check(
+            (8..=model.max_position_embeddings).contains(&train.sequence_length),
+            "train.sequence_length",
+            &train.sequence_length,
+            &format!("8 to model.max_position_embeddings, which is {}", model.max_position_embeddings),
+        );
+        // As the kernels take it, in 32 bits.
+        let positive = |value: f64| value as f32 > 0.0 && (value as f32).is_finite();
+        check(positive(train.learning_rate), "train.learning_rate", &train.learning_rate, POSITIVE);
+        check(
+            train.warmup_steps <= train.steps,
+            "train.warmup_steps",
+            &train.warmup_steps,
+            &format!("at most train.steps, which is {}", train.steps),
+        );
+        let below_one = |value: f64| (0.0..1.0).contains(&value);
+        check(below_one(train.weight_decay), "train.weight_decay", &train.weight_decay, "at least 0 and below 1");
+        check(below_one(train.beta1), "train.beta1", &train.beta1, "at least 0 and below 1");
+        check(below_one(train.beta2), "train.beta2", &train.beta2, "at least 0 and below 1");
+        check(positive(train.epsilon), "train.epsilon", &train.epsilon, POSITIVE);
+        check(positive(train.clip_norm), "train.clip_norm", &train.clip_norm, POSITIVE);
+        check(train.checkpoint_every >= 1, "train.checkpoint_every", &train.checkpoint_every, "at least 1");
+        check(train.keep >= 1, "train.keep", &train.keep, "at least 1");
+        check(train.validation_batches >= 1, "train.validation_batches", &train.validation_batches, "at least 1");
+        check(train.log_every >= 1, "train.log_every", &train.log_every, "at least 1");
+        let in_a_row = train.max_nonfinite_in_a_row;
+        check(in_a_row >= 1, "train.max_nonfinite_in_a_row", &in_a_row, "at least 1");
+
+        let name = &objective.name;
+        let known = objective::names().join("\" or \"");
+        check(
+            objective::names().contains(&name.as_str()),
+            "objective.name",
+            &format!("{name:?}"),
+            &format!("\"{known}\""),
+        );
+        let weight = |value: f64| value >= 0.0 && (value as f32).is_finite();
+        for (key, value) in [
+            ("objective.generator_loss_weight", objective.generator_loss_weight),
+            ("objective.discriminator_loss_weight", objective.discriminator_loss_weight),
+        ] {
+            check(weight(value), key, &value, "at least 0 and finite (at most 3e38)");
+        }
+        check(positive(objective.temperature), "objective.temperature", &objective.temperature, POSITIVE);
+        found
+    }
+
+    /// Checks the ranges again, for a value that code has changed.
+    ///
+    /// # Errors
+    /// The first key out of range.
+    pub fn validate(&self) -> Result<(), RunConfigError> {
+        match self.out_of_range() {
+            None => Ok(()),
+            Some((key, value, expected)) => {
+                Err(RunConfigError::Range { at: "run configuration".to_owned(), key, value, expected })
+            }
+        }
+    }
+}

@@ -1,0 +1,452 @@
+//! The compute ledger: what one training step computes and moves, part by part.
+//!
+//! Two rules. The reference's ([`Rule::Reference`], [`crate::estimate::flops`]) is for standing beside the paper's numbers: it counts an
+//! embedding look-up as a product with the whole vocabulary, and a backward pass as one more forward pass. The exact rule
+//! counts what our own step does:
+//!   - a multiply-add is two operations; every other arithmetic operation, comparison, exponential or logarithm one; hashes
+//!     of dropout and sampling none;
+//!   - the backward pass of a product is two products; attention's are those that the kernels run ([`Place`]);
+//!   - bytes are those that each of our operations reads and writes if it touches every value once, in 32 bits: what no
+//!     cache can save.
+
+use std::iter::Sum;
+use std::ops::{Add, Mul};
+
+use electra_model::ElectraConfig;
+use electra_model::objective::{NetworkPlan, PretrainedHead};
+use serde::Serialize;
+
+use crate::config::RunConfig;
+use crate::estimate::flops;
+
+/// How operations are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rule {
+    /// What our own step does.
+    Exact,
+    /// The rules of `flops_computation.py`.
+    Reference,
+}
+
+/// Where the step runs. The CPU keeps attention's probabilities for the backward pass; kernels of adapters keep none, and
+/// compute scores and their gradients once for queries and once more for keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The host's processor.
+    Cpu,
+    /// A graphics adapter with our kernels.
+    Adapter,
+}
+
+/// Sizes of one step.
+#[derive(Debug, Clone, Copy)]
+pub struct Step {
+    /// Examples of a step.
+    pub batch_size: usize,
+    /// Examples at a time: weights are read once for each.
+    pub micro_batch: usize,
+    /// Tokens of an example.
+    pub sequence_length: usize,
+    /// Masked positions of an example.
+    pub masked: usize,
+    /// Whether layers are computed once more in the backward pass.
+    pub recompute: bool,
+    /// Where it is computed.
+    pub place: Place,
+    /// Values that the optimizer updates.
+    pub parameters: f64,
+}
+
+impl Step {
+    fn tokens(&self) -> f64 {
+        (self.batch_size * self.sequence_length) as f64
+    }
+
+    fn micro_batches(&self) -> f64 {
+        self.batch_size.div_ceil(self.micro_batch) as f64
+    }
+}
+
+/// Operations and bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Cost {
+    /// Floating-point operations.
+    pub flops: f64,
+    /// Bytes read and written.
+    pub bytes: f64,
+}
+
+impl Cost {
+    /// `values` are of 32 bits.
+    fn new(flops: f64, values: f64) -> Self {
+        Self { flops, bytes: 4.0 * values }
+    }
+}
+
+impl Add for Cost {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self { flops: self.flops + other.flops, bytes: self.bytes + other.bytes }
+    }
+}
+
+impl Mul<f64> for Cost {
+    type Output = Self;
+    fn mul(self, by: f64) -> Self {
+        Self { flops: self.flops * by, bytes: self.bytes * by }
+    }
+}
+
+impl Sum for Cost {
+    fn sum<I: Iterator<Item = Self>>(costs: I) -> Self {
+        costs.fold(Self::default(), Add::add)
+    }
+}
+
+/// A part of a network, or of what follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// Look-ups of words, positions and types, their layer normalization and dropout.
+    Embeddings,
+    /// Dense layers of the encoder and the projection before it.
+    Products,
+    /// Scores, softmax, dropout and weighted sums.
+    Attention,
+    /// GELU, residual connections, dropout and layer normalization of the encoder.
+    Elementwise,
+    /// From the encoder's output to the loss, the draw of samples included.
+    Head,
+    /// Clipping, Adam, weight decay.
+    Optimizer,
+}
+
+/// One line of the ledger: a part of one network, for a whole step.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// `None` for what all networks share.
+    pub network: Option<&'static str>,
+    /// What of it.
+    pub part: Part,
+    /// Its forward pass.
+    pub forward: Cost,
+    /// Its backward pass.
+    pub backward: Cost,
+    /// The forward pass once more, in the backward pass.
+    pub recompute: Cost,
+}
+
+impl Row {
+    /// All three together.
+    pub fn total(&self) -> Cost {
+        self.forward + self.backward + self.recompute
+    }
+}
+
+/// What a step costs by the exact rule.
+pub fn exact(networks: &[NetworkPlan], step: &Step) -> Vec<Row> {
+    let mut rows: Vec<Row> = networks.iter().flat_map(|network| network_rows(network, step)).collect();
+    // Gather the gradient and take its norm; then clip (1), both moments (3 + 4), the update (4), weight decay (2), the step (2).
+    let update = Cost::new(2.0 + 16.0, 2.0 + 1.0 + 7.0) * step.parameters;
+    rows.push(Row {
+        network: None,
+        part: Part::Optimizer,
+        forward: update,
+        backward: Cost::default(),
+        recompute: Cost::default(),
+    });
+    rows
+}
+
+/// Operations of a step of `config` by the reference's rule: `flops_computation.py` of google-research/electra, which counts
+/// the logits of 20 of 128 positions.
+pub fn reference(config: &RunConfig) -> f64 {
+    let (batch_size, sequence_length) = (config.train.batch_size, config.train.sequence_length);
+    let per_token = |network: &NetworkPlan| {
+        let head = match network.head {
+            PretrainedHead::MaskedLanguageModeling => {
+                flops::mlm_head_flops_per_token(&network.config, flops::REFERENCE_MASKED_FRACTION)
+            }
+            PretrainedHead::ReplacedTokenDetection => flops::rtd_head_flops_per_token(&network.config),
+        };
+        flops::encoder_flops_per_token(&network.config, sequence_length) + head
+    };
+    2.0 * config.trained_networks().iter().map(per_token).sum::<f64>() * (batch_size * sequence_length) as f64
+}
+
+/// A dense layer over `rows`: forward, and the gradients of its input, weight and bias.
+fn dense(rows: f64, inputs: f64, outputs: f64, micro_batches: f64) -> [Cost; 2] {
+    let weight = inputs * outputs * micro_batches;
+    let forward = Cost::new(rows * (2.0 * inputs * outputs + outputs), rows * (inputs + outputs) + weight);
+    let to_input = Cost::new(rows * 2.0 * inputs * outputs, rows * (inputs + outputs) + weight);
+    let to_weight = Cost::new(rows * (2.0 * inputs * outputs + outputs), rows * (inputs + outputs) + weight);
+    [forward, to_input + to_weight]
+}
+
+/// Layer normalization of `rows`, alone: mean (1), variance (3), normalizing (2), scale and shift (2).
+fn layer_norm(rows: f64, width: f64) -> [Cost; 2] {
+    [Cost::new(8.0 * rows * width, 2.0 * rows * width), Cost::new(11.0 * rows * width, 3.0 * rows * width)]
+}
+
+/// GELU's polynomial, exponential and products, and its slope; on the way of a product, so that only the values before it are
+/// kept beside.
+fn gelu(rows: f64, width: f64) -> [Cost; 2] {
+    [Cost::new(17.0 * rows * width, rows * width), Cost::new(20.0 * rows * width, rows * width)]
+}
+
+fn network_rows(network: &NetworkPlan, step: &Step) -> Vec<Row> {
+    let config = &network.config;
+    let [hidden, inner, embedding, heads, layers, vocab] = [
+        config.hidden_size,
+        config.intermediate_size,
+        config.embedding_size,
+        config.num_attention_heads,
+        config.num_hidden_layers,
+        config.vocab_size,
+    ]
+    .map(|size| size as f64);
+    let (tokens, seq, times) = (step.tokens(), step.sequence_length as f64, step.micro_batches());
+    let both = |costs: &[[Cost; 2]]| [0, 1].map(|pass| costs.iter().map(|cost| cost[pass]).sum::<Cost>());
+    let dropped = |probability: f64| if probability > 0.0 { 1.0 } else { 0.0 };
+
+    let drop = dropped(config.hidden_dropout_prob);
+    let look_up = [
+        Cost::new(2.0 * tokens * embedding, 4.0 * tokens * embedding),
+        Cost::new(3.0 * tokens * embedding, 4.0 * tokens * embedding),
+    ];
+    let dropout = |width: f64| [Cost::new(drop * tokens * width, 0.0), Cost::new(drop * tokens * width, 0.0)];
+    let embeddings = both(&[look_up, layer_norm(tokens, embedding), dropout(embedding)]);
+
+    // Queries, keys and values come of one product.
+    let layer_products = both(&[
+        dense(tokens, hidden, 3.0 * hidden, times),
+        dense(tokens, hidden, hidden, times),
+        dense(tokens, hidden, inner, times),
+        dense(tokens, inner, hidden, times),
+    ]);
+    let projection =
+        if config.has_projection() { dense(tokens, embedding, hidden, times) } else { [Cost::default(); 2] };
+
+    // A score and its query's value are `hidden / heads` multiply-adds each; scale, maximum, exponential, sum, and dropout are by score.
+    let pairs = tokens * seq;
+    let drop_probability = dropped(config.attention_probs_dropout_prob);
+    let (again, read) = match step.place {
+        Place::Cpu => (8.0, tokens * hidden * 7.0 + 2.0 * pairs * heads),
+        Place::Adapter => (14.0, tokens * hidden * 12.0),
+    };
+    let kept = if step.place == Place::Cpu { pairs * heads } else { 0.0 };
+    let attention = [
+        Cost::new(pairs * (4.0 * hidden + (5.0 + drop_probability) * heads), 4.0 * tokens * hidden + kept),
+        Cost::new(pairs * (again * hidden + (5.0 + 2.0 * drop_probability) * heads) + 2.0 * tokens * hidden, read),
+    ];
+
+    let residual = [Cost::new(tokens * hidden, 2.0 * tokens * hidden), Cost::new(tokens * hidden, tokens * hidden)];
+    let half = both(&[residual, dropout(hidden), layer_norm(tokens, hidden)]);
+    let elementwise = both(&[half, half, gelu(tokens, inner)]);
+
+    let head = match network.head {
+        PretrainedHead::MaskedLanguageModeling => {
+            let rows = (step.batch_size * step.masked) as f64;
+            // Softmax's maximum, exponential and sum; the noise's two logarithms with what is around them, sum and maximum.
+            let draw = if network.is_sampled { 8.0 } else { 0.0 };
+            let logits = rows * vocab;
+            let loss = [Cost::new((5.0 + draw) * logits, 2.0 * logits), Cost::new(3.0 * logits, 2.0 * logits)];
+            both(&[
+                dense(rows, hidden, embedding, times),
+                gelu(rows, embedding),
+                layer_norm(rows, embedding),
+                dense(rows, embedding, vocab, times),
+                loss,
+            ])
+        }
+        PretrainedHead::ReplacedTokenDetection => {
+            let loss = [Cost::new(8.0 * tokens, 3.0 * tokens), Cost::new(4.0 * tokens, 3.0 * tokens)];
+            both(&[dense(tokens, hidden, hidden, times), gelu(tokens, hidden), dense(tokens, hidden, 1.0, times), loss])
+        }
+    };
+
+    let row = |part, [forward, backward]: [Cost; 2], again: Cost| Row {
+        network: Some(network.role),
+        part,
+        forward,
+        backward,
+        recompute: if step.recompute { again } else { Cost::default() },
+    };
+    let of_layers = |costs: [Cost; 2]| costs.map(|cost| cost * layers);
+    let products = of_layers(layer_products);
+    let (attention, elementwise) = (of_layers(attention), of_layers(elementwise));
+    vec![
+        row(Part::Embeddings, embeddings, Cost::default()),
+        row(Part::Products, [products[0] + projection[0], products[1] + projection[1]], products[0]),
+        row(Part::Attention, attention, attention[0]),
+        row(Part::Elementwise, elementwise, elementwise[0]),
+        row(Part::Head, head, Cost::default()),
+    ]
+}
+
+/// A published number of the reference's `flops_computation.py`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Published {
+    /// Whose it is.
+    pub name: &'static str,
+    /// What was trained, in words.
+    pub of: &'static str,
+    /// Operations of the whole training.
+    pub flops: f64,
+}
+
+/// The seven numbers that the reference prints, counted by [`Rule::Reference`].
+pub fn published() -> Vec<Published> {
+    let network = |hidden: usize, layers, embedding, vocab| ElectraConfig {
+        vocab_size: vocab,
+        embedding_size: embedding,
+        hidden_size: hidden,
+        num_hidden_layers: layers,
+        num_attention_heads: (hidden / 64).max(1),
+        intermediate_size: 4 * hidden,
+        ..ElectraConfig::default()
+    };
+    let fraction = flops::REFERENCE_MASKED_FRACTION;
+    let electra = |hidden, generator, layers, embedding, seq, batch, steps: f64| {
+        let networks = [generator, hidden].map(|width| network(width, layers, embedding, 30522));
+        steps * flops::training_step_flops(Some(&networks[0]), Some(&networks[1]), batch, seq, fraction)
+    };
+    let mlm = |network: ElectraConfig, seq, batch, steps: f64, fraction| {
+        steps * flops::training_step_flops(Some(&network), None, batch, seq, fraction)
+    };
+    let number = |name, of, flops| Published { name, of, flops };
+    vec![
+        number("electra_small", "1M steps of 128 x 128", electra(256, 64, 12, 128, 128, 128, 1e6)),
+        number("bert_small", "1.45M steps of 128 x 128", mlm(network(256, 12, 128, 30522), 128, 128, 1.45e6, fraction)),
+        number("electra_base", "766k steps of 256 x 512", electra(768, 256, 12, 768, 512, 256, 766e3)),
+        number("electra_400k", "large, 400k steps of 2048 x 512", electra(1024, 256, 24, 1024, 512, 2048, 400e3)),
+        number("electra_1.75M", "large, 1.75M steps of 2048 x 512", electra(1024, 256, 24, 1024, 512, 2048, 1.75e6)),
+        number("gpt", "960,800 steps of 128 x 512", mlm(network(768, 12, 768, 40_000), 512, 128, 960_800.0, 1.0)),
+        number(
+            "roberta",
+            "large, 500k steps of 8000 x 512",
+            mlm(network(1024, 24, 1024, 50_265), 512, 8000, 500e3, fraction),
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(place: Place, recompute: bool) -> Step {
+        Step { batch_size: 4, micro_batch: 2, sequence_length: 32, masked: 5, recompute, place, parameters: 1000.0 }
+    }
+
+    fn networks() -> Vec<NetworkPlan> {
+        let config = |hidden| ElectraConfig {
+            vocab_size: 100,
+            embedding_size: 16,
+            hidden_size: hidden,
+            num_hidden_layers: 3,
+            num_attention_heads: 2,
+            intermediate_size: 4 * hidden,
+            ..ElectraConfig::default()
+        };
+        let networks = electra_model::PretrainingConfig {
+            discriminator: config(64),
+            generator: config(16),
+            sharing: Default::default(),
+        };
+        let objective = electra_model::objective::from_config(&Default::default(), &networks);
+        objective.expect("the default").networks()
+    }
+
+    #[test]
+    fn published_numbers_are_the_references() {
+        let expected = [1.294e18, 1.419e18, 6.425e19, 7.118e20, 3.114e21, 3.969e19, 3.187e21];
+        for (published, expected) in published().iter().zip(expected) {
+            assert_eq!(format!("{:.3e}", published.flops), format!("{expected:.3e}"), "{}", published.name);
+        }
+    }
+
+    /// By hand: what a product, a backward pass of one and attention are.
+    #[test]
+    fn parts_are_what_a_step_runs() {
+        let (networks, step) = (networks(), step(Place::Adapter, false));
+        let rows = exact(&networks, &step);
+        let of = |network, part| {
+            rows.iter().find(|row| row.network == Some(network) && row.part == part).expect("a row").clone()
+        };
+        let tokens = 128.0;
+        let products = of("discriminator", Part::Products);
+        // 12 h^2 weights and 9 h biases a layer; the projection from 16.
+        let weights = 3.0 * 12.0 * 64.0 * 64.0 + 16.0 * 64.0;
+        let biases = 3.0 * 9.0 * 64.0 + 64.0;
+        assert_eq!(products.forward.flops, tokens * (2.0 * weights + biases));
+        assert_eq!(products.backward.flops, tokens * (4.0 * weights + biases));
+        let attention = of("discriminator", Part::Attention);
+        assert_eq!(attention.forward.flops, 3.0 * tokens * 32.0 * (4.0 * 64.0 + 6.0 * 2.0));
+        // A generator as wide as its embeddings has no projection.
+        assert_eq!(of("generator", Part::Products).forward.flops, tokens * 3.0 * (24.0 * 256.0 + 9.0 * 16.0));
+        let head = of("generator", Part::Head).forward.flops;
+        let slots = 20.0;
+        let expected =
+            slots * (2.0 * 16.0 * 16.0 + 16.0 + 17.0 * 16.0 + 8.0 * 16.0 + 2.0 * 16.0 * 100.0 + 100.0 + 13.0 * 100.0);
+        assert_eq!(head, expected);
+        assert_eq!(rows.iter().filter(|row| row.network.is_none()).count(), 1);
+    }
+
+    #[test]
+    fn recomputing_adds_the_layers_forward_pass_and_nothing_else() {
+        let networks = networks();
+        for place in [Place::Cpu, Place::Adapter] {
+            let (once, twice) = (exact(&networks, &step(place, false)), exact(&networks, &step(place, true)));
+            for (once, twice) in once.iter().zip(&twice) {
+                assert_eq!((once.forward, once.backward), (twice.forward, twice.backward));
+                let layers = [Part::Products, Part::Attention, Part::Elementwise].contains(&once.part);
+                assert_eq!(twice.recompute.flops > 0.0, layers, "{:?}", once.part);
+                assert!(twice.recompute.flops <= once.forward.flops);
+            }
+        }
+    }
+
+    #[test]
+    fn an_adapter_computes_attention_again_and_moves_less() {
+        let networks = networks();
+        let attention = |place| {
+            let rows = exact(&networks, &step(place, false));
+            let rows = rows.iter().filter(|row| row.part == Part::Attention);
+            rows.map(Row::total).sum::<Cost>()
+        };
+        let (cpu, adapter) = (attention(Place::Cpu), attention(Place::Adapter));
+        assert!(adapter.flops > cpu.flops);
+    }
+
+    #[test]
+    fn more_micro_batches_move_more_and_compute_the_same() {
+        let networks = networks();
+        let total = |micro_batch| {
+            exact(&networks, &Step { micro_batch, ..step(Place::Cpu, false) }).iter().map(Row::total).sum::<Cost>()
+        };
+        let (whole, cut) = (total(4), total(1));
+        assert_eq!(whole.flops, cut.flops);
+        assert!(cut.bytes > whole.bytes);
+    }
+
+    #[test]
+    fn the_exact_count_of_small_is_below_the_references() {
+        let config = crate::config::resolve(Some("small"), None, &[]).expect("a preset");
+        let networks = config.trained_networks();
+        let step = Step {
+            batch_size: 128,
+            micro_batch: 128,
+            sequence_length: 128,
+            masked: 19,
+            recompute: false,
+            place: Place::Cpu,
+            parameters: 14e6,
+        };
+        let exact: f64 = exact(&networks, &step).iter().map(|row| row.total().flops).sum();
+        let reference = reference(&config);
+        assert!((reference * 1e6 / 1.294e18 - 1.0).abs() < 1e-3, "{reference:e}");
+        // The reference adds a product for every look-up and takes one off every backward pass.
+        assert!((0.9..1.4).contains(&(exact / reference)), "{exact:e} {reference:e}");
+    }
+}

@@ -1,0 +1,132 @@
+//! config.json, as `transformers` writes it and as others do.
+
+use std::path::Path;
+
+use electra_model::ElectraConfig;
+use serde_json::{Map, Value, json};
+
+use super::{Architecture, CONFIG, Network};
+use crate::error::{Error, Result};
+use crate::file;
+
+/// `config.json`, field by field as `save_pretrained` writes it, but for `transformers_version`: no release of
+/// `transformers` wrote it.
+pub fn config_json(network: &Network) -> String {
+    config_text(network, &network.config)
+}
+
+pub(super) fn config_text(network: &Network, config: &ElectraConfig) -> String {
+    let mut fields = Map::new();
+    let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);
+    put("add_cross_attention", json!(false));
+    put("architectures", json!([network.architecture.class_name()]));
+    put("attention_probs_dropout_prob", json!(config.attention_probs_dropout_prob));
+    put("bos_token_id", Value::Null);
+    put("classifier_dropout", json!(network.classifier_dropout));
+    put("dtype", json!("float32"));
+    put("embedding_size", json!(config.embedding_size));
+    put("eos_token_id", Value::Null);
+    put("hidden_act", json!(config.hidden_act));
+    put("hidden_dropout_prob", json!(config.hidden_dropout_prob));
+    put("hidden_size", json!(config.hidden_size));
+    // Two labels are the default, which `save_pretrained` leaves out.
+    let labels = network.architecture.labels().filter(|labels| *labels != 2);
+    let label = |index: usize| format!("LABEL_{index}");
+    if let Some(labels) = labels {
+        put("id2label", Value::Object((0..labels).map(|i| (i.to_string(), json!(label(i)))).collect()));
+    }
+    put("initializer_range", json!(config.initializer_range));
+    put("intermediate_size", json!(config.intermediate_size));
+    put("is_decoder", json!(false));
+    if let Some(labels) = labels {
+        put("label2id", Value::Object((0..labels).map(|i| (label(i), json!(i))).collect()));
+    }
+    put("layer_norm_eps", json!(config.layer_norm_eps));
+    put("max_position_embeddings", json!(config.max_position_embeddings));
+    put("model_type", json!("electra"));
+    put("num_attention_heads", json!(config.num_attention_heads));
+    put("num_hidden_layers", json!(config.num_hidden_layers));
+    put("pad_token_id", json!(config.pad_token_id));
+    put("summary_activation", json!("gelu"));
+    put("summary_last_dropout", json!(0.1));
+    put("summary_type", json!("first"));
+    put("summary_use_proj", json!(true));
+    put("tie_word_embeddings", json!(true));
+    put("type_vocab_size", json!(config.type_vocab_size));
+    put("use_cache", json!(true));
+    put("vocab_size", json!(config.vocab_size));
+    let mut text = serde_json::to_string_pretty(&fields).expect("plain data");
+    text.push('\n');
+    text
+}
+
+/// Reads `config.json` alone.
+///
+/// # Errors
+/// The file is missing, damaged, or describes no ELECTRA that can be built.
+pub fn import_config(folder: &Path) -> Result<ElectraConfig> {
+    read_config(&folder.join(CONFIG)).map(|(config, ..)| config)
+}
+
+pub(super) type ConfigParts = (ElectraConfig, Result<Architecture>, Option<f64>);
+
+/// The architecture is a result of its own: who wants the sizes alone does not need one.
+pub(super) fn read_config(path: &Path) -> Result<ConfigParts> {
+    let invalid = |problem: String, remedy: &str| Error::invalid(path, problem, remedy);
+    let bytes = file::read(path)?;
+    let again = "copy or export the folder again";
+    let fields: Map<String, Value> =
+        serde_json::from_slice(&bytes).map_err(|error| invalid(format!("not a JSON object ({error})"), again))?;
+    let word = |name: &str, default: &str| match fields.get(name) {
+        None | Some(Value::Null) => json!(default),
+        Some(value) => value.clone(),
+    };
+    let kind = word("model_type", "");
+    if kind != "electra" {
+        let problem = format!("model_type is {kind}, but \"electra\" is needed");
+        return Err(invalid(problem, "give the folder of an ELECTRA model"));
+    }
+    let positions = word("position_embedding_type", "absolute");
+    if positions != "absolute" {
+        let problem = format!("position_embedding_type is {positions}, and only \"absolute\" can be built");
+        return Err(invalid(problem, "take a network with absolute positions, as all are that the authors published"));
+    }
+    // `null` stands for the default in files of some releases, and some writers make 32.0 of 32.
+    let given: Map<String, Value> = fields
+        .clone()
+        .into_iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, value)| (name, whole_if_it_is(value)))
+        .collect();
+    let config: ElectraConfig =
+        serde_json::from_value(Value::Object(given)).map_err(|error| invalid(error.to_string(), again))?;
+    config.validate().map_err(|error| invalid(error.to_string(), "only ELECTRA's own encoder can be built"))?;
+
+    let labels = match (fields.get("id2label"), fields.get("num_labels").and_then(Value::as_u64)) {
+        (Some(Value::Object(labels)), _) => labels.len(),
+        (_, Some(labels)) => labels as usize,
+        _ => 2,
+    };
+    let classes = fields.get("architectures").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let class = classes.first().and_then(Value::as_str);
+    let architecture = class.and_then(|name| Architecture::from_class_name(name, labels)).ok_or_else(|| {
+        let found = class.map_or_else(|| "missing".to_owned(), |name| format!("\"{name}\""));
+        invalid(
+            format!("architectures is {found}"),
+            "ElectraForPreTraining, ElectraForMaskedLM, ElectraForSequenceClassification, \
+             ElectraForTokenClassification and ElectraForQuestionAnswering can be read",
+        )
+    });
+    let dropout = fields.get("classifier_dropout").and_then(Value::as_f64);
+    Ok((config, architecture, dropout))
+}
+
+/// A number without a fraction as an integer.
+fn whole_if_it_is(value: Value) -> Value {
+    match value.as_f64() {
+        Some(number) if value.is_f64() && number.fract() == 0.0 && (0.0..1e15).contains(&number) => {
+            json!(number as u64)
+        }
+        _ => value,
+    }
+}

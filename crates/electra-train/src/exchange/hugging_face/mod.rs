@@ -1,0 +1,167 @@
+//! Folders that Hugging Face's `transformers` loads and saves: import and export.
+//!
+//! A folder holds `config.json`, `model.safetensors`, the tokenizer's files and a model card. Weights already
+//! have Hugging Face's names and `[out, in]` layout in memory, so that this is mostly checking: a folder from
+//! elsewhere may be of another architecture, half downloaded, in half precision, or hold the buffers and tied
+//! copies that some releases of `transformers` wrote.
+
+mod config;
+mod import;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use electra_data::{ImportOptions, Tokenizer};
+use electra_model::head::{QuestionAnswering, SequenceClassifier, TokenClassifier};
+use electra_model::objective::PretrainedHead;
+use electra_model::{Discriminator, ElectraConfig, Generator, ParameterSpec};
+
+use self::config::config_text;
+pub use self::config::{config_json, import_config};
+pub use self::import::{import, import_as, import_tensors};
+
+use crate::error::{Error, Result};
+use crate::exchange::model_card::ModelCard;
+use crate::exchange::weights::WEIGHTS;
+use crate::file;
+use crate::file::tensor_file::{encode, metadata_of};
+use crate::host::HostTensor;
+
+/// The file without which nobody takes a folder for a network's.
+pub(crate) const CONFIG: &str = "config.json";
+const CARD: &str = "README.md";
+/// Key of the weights' metadata.
+const RUN: &str = "run";
+/// What belongs to a tokenizer in a network's folder; the last is written by others alone.
+const TOKENIZER_FILES: [&str; 4] = ["tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"];
+
+/// Which class of `transformers` a folder is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Architecture {
+    /// The discriminator.
+    PreTraining,
+    /// The generator.
+    MaskedLm,
+    /// A label for a whole text.
+    SequenceClassification {
+        /// How many there are to choose from.
+        labels: usize,
+    },
+    /// A label for each token.
+    TokenClassification {
+        /// How many there are to choose from.
+        labels: usize,
+    },
+    /// Where in a text an answer begins and ends.
+    QuestionAnswering,
+}
+
+impl Architecture {
+    /// That of a pre-trained network with `head`.
+    pub fn of(head: PretrainedHead) -> Self {
+        match head {
+            PretrainedHead::ReplacedTokenDetection => Self::PreTraining,
+            PretrainedHead::MaskedLanguageModeling => Self::MaskedLm,
+        }
+    }
+
+    /// The class's name in `config.json`.
+    pub fn class_name(self) -> &'static str {
+        match self {
+            Self::PreTraining => "ElectraForPreTraining",
+            Self::MaskedLm => "ElectraForMaskedLM",
+            Self::SequenceClassification { .. } => "ElectraForSequenceClassification",
+            Self::TokenClassification { .. } => "ElectraForTokenClassification",
+            Self::QuestionAnswering => "ElectraForQuestionAnswering",
+        }
+    }
+
+    fn from_class_name(name: &str, labels: usize) -> Option<Self> {
+        [
+            Self::PreTraining,
+            Self::MaskedLm,
+            Self::SequenceClassification { labels },
+            Self::TokenClassification { labels },
+            Self::QuestionAnswering,
+        ]
+        .into_iter()
+        .find(|architecture| architecture.class_name() == name)
+    }
+
+    /// Name and shape of every tensor in the folder.
+    pub fn specs(self, config: &ElectraConfig) -> Vec<ParameterSpec> {
+        match self {
+            Self::PreTraining => Discriminator::specs(config, ""),
+            Self::MaskedLm => Generator::specs(config, ""),
+            Self::SequenceClassification { labels } => SequenceClassifier::specs(config, labels, ""),
+            Self::TokenClassification { labels } => TokenClassifier::specs(config, labels, ""),
+            Self::QuestionAnswering => QuestionAnswering::specs(config, ""),
+        }
+    }
+
+    fn labels(self) -> Option<usize> {
+        match self {
+            Self::SequenceClassification { labels } | Self::TokenClassification { labels } => Some(labels),
+            _ => None,
+        }
+    }
+}
+
+/// A network as a folder holds it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Network {
+    /// Its class.
+    pub architecture: Architecture,
+    /// Its sizes.
+    pub config: ElectraConfig,
+    /// Dropout before a classifier; the encoder's where `None`.
+    pub classifier_dropout: Option<f64>,
+    /// In the order of [`Architecture::specs`], names without a prefix.
+    pub tensors: Vec<HostTensor>,
+}
+
+/// Every file that [`export`] may write.
+pub(crate) fn files() -> impl Iterator<Item = &'static str> {
+    [CONFIG, WEIGHTS, CARD].into_iter().chain(TOKENIZER_FILES)
+}
+
+/// The run that trained the network in `folder`, where it was exported from one: [`ModelCard::run`].
+pub fn run_of(folder: &Path) -> Option<String> {
+    metadata_of(&folder.join(WEIGHTS), RUN)
+}
+
+/// Writes `network` into `folder`, with the tokenizer of the folder `tokenizer` and a model card.
+///
+/// What is written says of the tokenizer what holds for this network: the number of its positions, the id of its padding.
+/// Other files in the folder stay, and each file is replaced whole; [`crate::exchange::export::NetworkFolders`] replaces all of them
+/// together.
+///
+/// # Errors
+/// A file cannot be read or written; the tokenizer has more entries than the network has words.
+pub fn export(folder: &Path, network: &Network, tokenizer: Option<&Path>, card: &ModelCard) -> Result<()> {
+    let mut config = network.config.clone();
+    let tokenizer = tokenizer.map(|folder| Tokenizer::import(folder, &ImportOptions::default())).transpose()?;
+    file::create_folder(folder)?;
+    if let Some(tokenizer) = tokenizer {
+        let tokenizer = tokenizer.tokenizer;
+        check_tokenizer_fits(&tokenizer, &config, folder)?;
+        config.pad_token_id = tokenizer.special().pad as usize;
+        tokenizer.with_max_length(config.max_position_embeddings).save(folder)?;
+    }
+    file::write_atomically(&folder.join(CARD), card.to_markdown(network).as_bytes())?;
+    // `transformers` asks for the format.
+    let metadata = [Some(("format", "pt")), card.run.as_deref().map(|run| (RUN, run))];
+    file::write_atomically(&folder.join(WEIGHTS), &encode(&network.tensors, metadata.into_iter().flatten()))?;
+    file::write_atomically(&folder.join(CONFIG), config_text(network, &config).as_bytes())
+}
+
+/// A word table may have more rows than the tokenizer has entries (padded, to a multiple of 8 for example), never fewer.
+pub(crate) fn check_tokenizer_fits(tokenizer: &Tokenizer, config: &ElectraConfig, folder: &Path) -> Result<()> {
+    let (entries, rows) = (tokenizer.vocab_size(), config.vocab_size);
+    if entries <= rows {
+        return Ok(());
+    }
+    let problem = format!("the tokenizer has {entries} entries, but the network only {rows}");
+    Err(Error::invalid(folder, problem, "put the tokenizer of this model into the folder"))
+}

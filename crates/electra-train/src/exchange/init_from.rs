@@ -1,0 +1,180 @@
+//! Where a run starts from networks that are there already, and what must hold for them to be those that they were.
+//!
+//! Shapes alone say little: a network of 2 heads has those of one with 4, and a word table has no words on it. So the
+//! configurations are compared field by field, and the tokenizers token by token.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use burn::tensor::Device;
+use electra_data::{ImportOptions, Tokenizer};
+use electra_model::{ElectraConfig, Parameters};
+
+use crate::config::RunConfig;
+use crate::data::TrainingData;
+use crate::error::{Error, Result};
+use crate::exchange::hugging_face::{self, Architecture, Network};
+use crate::run::event::{EventSink, TrainEvent};
+
+/// The parameters of `fresh` with every tensor that the networks in `source` hold.
+///
+/// # Errors
+/// A network cannot be read, is another one than the run's, or was trained with another vocabulary than `data`'s.
+pub(crate) fn parameters(
+    source: &Path,
+    config: &RunConfig,
+    data: &TrainingData,
+    fresh: &Parameters,
+    device: &Device,
+    events: &mut EventSink<'_>,
+) -> Result<Parameters> {
+    let tokenizer = Tokenizer::load(&data.tokenizer)?;
+    let plans = config.trained_networks();
+    let mut values: HashMap<String, Vec<f32>> = HashMap::new();
+    let mut tables_differ = false;
+    // The one to keep comes last: where tables are shared, its copy counts.
+    for plan in plans.iter().rev() {
+        let path = source.join(plan.role);
+        let network = hugging_face::import_as(&path, Architecture::of(plan.head).class_name())?;
+        check_configuration(&network, &plan.config, &path, config)?;
+        check_tokenizer(&path, &tokenizer, events)?;
+        for tensor in network.tensors {
+            let stored = fresh.layout().resolve(&format!("{}{}", plan.prefix, tensor.name));
+            if let Some(other) = values.insert(stored, tensor.values.clone()) {
+                tables_differ |= other != tensor.values;
+            }
+        }
+    }
+    if tables_differ {
+        let message = format!(
+            "{}: the generator's embeddings differ from the discriminator's, which count, since the run shares them (model.sharing)",
+            source.display()
+        );
+        events(&TrainEvent::Warning { message });
+    }
+    if let Some(spec) = fresh.specs().iter().find(|spec| values.get(&spec.name).is_none_or(|v| v.len() != spec.len())) {
+        let problem = format!("it holds no tensor for \"{}\" of shape {:?}", spec.name, spec.shape);
+        return Err(Error::invalid(source, problem, "give [model] the sizes in its config.json files"));
+    }
+    Ok(Parameters::from_values(fresh.layout(), device, |spec| values.remove(&spec.name).expect("checked above")))
+}
+
+/// Refuses a network that computes something else than the run's, field by field.
+fn check_configuration(network: &Network, wanted: &ElectraConfig, path: &Path, config: &RunConfig) -> Result<()> {
+    let found = &network.config;
+    let differ: Vec<(&str, String, String)> = [
+        ("vocab_size", found.vocab_size, wanted.vocab_size),
+        ("embedding_size", found.embedding_size, wanted.embedding_size),
+        ("hidden_size", found.hidden_size, wanted.hidden_size),
+        ("num_hidden_layers", found.num_hidden_layers, wanted.num_hidden_layers),
+        ("num_attention_heads", found.num_attention_heads, wanted.num_attention_heads),
+        ("intermediate_size", found.intermediate_size, wanted.intermediate_size),
+        ("max_position_embeddings", found.max_position_embeddings, wanted.max_position_embeddings),
+        ("type_vocab_size", found.type_vocab_size, wanted.type_vocab_size),
+    ]
+    .into_iter()
+    .filter(|(_, found, wanted)| found != wanted)
+    .map(|(name, found, wanted)| (name, found.to_string(), wanted.to_string()))
+    .chain(
+        (found.layer_norm_eps != wanted.layer_norm_eps)
+            .then(|| ("layer_norm_eps", format!("{:e}", found.layer_norm_eps), format!("{:e}", wanted.layer_norm_eps))),
+    )
+    .collect();
+    let Some((first, ..)) = differ.first() else { return Ok(()) };
+    let problem = differ
+        .iter()
+        .map(|(name, found, wanted)| format!("{name} is {found}, but the run's is {wanted}"))
+        .collect::<Vec<_>>()
+        .join("; ");
+    let is_scaled = ["hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"].contains(first);
+    let remedy = if *first == "vocab_size" {
+        "build the dataset with the tokenizer of this network".to_owned()
+    } else if *wanted == config.model.networks().generator && is_scaled && config.trained_networks().len() > 1 {
+        format!(
+            "a generator's sizes follow from model.generator_size (now {}) and model.generator_depth (now {})",
+            config.model.generator_size, config.model.generator_depth
+        )
+    } else {
+        let sets: Vec<String> = differ
+            .iter()
+            .filter(|(name, ..)| *name != "vocab_size")
+            .map(|(name, found, _)| format!("--set model.{name}={found}"))
+            .collect();
+        format!("give {}", sets.join(" "))
+    };
+    Err(Error::invalid(&path.join("config.json"), problem, remedy))
+}
+
+/// Refuses a network whose tokenizer has other words under the ids of the dataset's; warns where it cuts text otherwise.
+fn check_tokenizer(path: &Path, own: &Tokenizer, events: &mut EventSink<'_>) -> Result<()> {
+    let mut warn = |message: String| events(&TrainEvent::Warning { message: format!("{}: {message}", path.display()) });
+    if !["tokenizer.json", "vocab.txt"].iter().any(|name| path.join(name).is_file()) {
+        warn("no tokenizer lies beside it, so that nobody knows whether its words are those of the dataset".to_owned());
+        return Ok(());
+    }
+    let found = Tokenizer::import(path, &ImportOptions::default())?.tokenizer;
+    if found.sha256() == own.sha256() {
+        return Ok(());
+    }
+    match difference(&found, own) {
+        Difference::Tokens { count, of, id, theirs, ours } => Err(Error::invalid(
+            path,
+            format!(
+                "its tokenizer is another one than the dataset's: {count} of {of} ids are other tokens, the first is {id}, \
+                 \"{theirs}\" here and \"{ours}\" there"
+            ),
+            "build the dataset with the tokenizer of this network (\"electra tokenizer import\" takes its folder)",
+        )),
+        Difference::Rules => {
+            warn(format!(
+                "its tokenizer has the dataset's words but cuts text otherwise ({} here, {} there): the network gets tokens \
+                 in other places than it was trained on",
+                found.casing(),
+                own.casing()
+            ));
+            Ok(())
+        }
+        Difference::Unused => {
+            warn(format!(
+                "its tokenizer ({} entries) has words that the dataset's ({}) lacks, or the other way round; those that both \
+                 have are the same",
+                found.vocab_size(),
+                own.vocab_size()
+            ));
+            Ok(())
+        }
+    }
+}
+
+/// How two tokenizers differ that are not the same.
+enum Difference {
+    /// Other words under the same ids.
+    Tokens { count: usize, of: usize, id: usize, theirs: String, ours: String },
+    /// A word in one under ids that the other doesn't use.
+    Unused,
+    /// The same words, found otherwise.
+    Rules,
+}
+
+fn difference(theirs: &Tokenizer, ours: &Tokenizer) -> Difference {
+    let (their_tokens, our_tokens) = (theirs.tokens(), ours.tokens());
+    let of = their_tokens.len().min(our_tokens.len());
+    // Rows that a network never saw in use may get a word: that is what they are kept for.
+    let differs = |&id: &usize| {
+        their_tokens[id] != our_tokens[id]
+            && !their_tokens[id].starts_with("[unused")
+            && !our_tokens[id].starts_with("[unused")
+    };
+    let ids: Vec<usize> = (0..of).filter(differs).collect();
+    match ids.first() {
+        Some(&id) => Difference::Tokens {
+            count: ids.len(),
+            of,
+            id,
+            theirs: their_tokens[id].clone(),
+            ours: our_tokens[id].clone(),
+        },
+        None if their_tokens != our_tokens => Difference::Unused,
+        None => Difference::Rules,
+    }
+}

@@ -1,0 +1,183 @@
+//! What a run computes, made once of its configuration, its data's special tokens and its device.
+//!
+//! A plan is the only way to a trainer, so that a dry run and a benchmark time the very step that a run makes.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use electra_data::SpecialTokens;
+use electra_model::objective;
+use electra_model::{Initializer, Layout, Neighbours, Objective, ObjectiveConfig, Parameters};
+
+use crate::config::{MicroBatch, PositionInitializer, RUN_CONFIG, RunConfig};
+use crate::error::{Error, Result};
+use crate::host;
+use crate::run::checkpoint::Checkpoint;
+use crate::step::optimizer::{Adam, AdamConfig, LossScale};
+use crate::step::trainer::{StepSettings, Trainer};
+
+/// Objective, parameters, optimizer and how a step is computed.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    config: RunConfig,
+    layout: Layout,
+    adam: AdamConfig,
+    settings: StepSettings,
+    device_name: String,
+}
+
+impl Plan {
+    /// The plan of `config` on `device`, for text whose special tokens are `special`.
+    ///
+    /// # Errors
+    /// The networks cannot be built; the configuration is named.
+    ///
+    /// # Panics
+    /// Unless `config.train.micro_batch` is a number ([`crate::estimate::resolve_micro_batch`]).
+    pub fn new(config: &RunConfig, special: SpecialTokens, device: &Device) -> Result<Self> {
+        let MicroBatch::Size(micro_batch) = config.train.micro_batch else {
+            panic!("micro_batch must be resolved before there is a plan");
+        };
+        let settings = StepSettings {
+            special,
+            seed: config.seed,
+            micro_batch: micro_batch.max(1),
+            recompute: config.train.recompute,
+            precision: config.train.precision,
+            device: device.clone(),
+        };
+        let layout = layout_of(config, objective_of(config, &config.objective)?.as_ref());
+        Ok(Self {
+            config: config.clone(),
+            layout,
+            adam: AdamConfig::from(&config.train),
+            settings,
+            device_name: String::new(),
+        })
+    }
+
+    /// The configuration, whose micro-batch is a number.
+    pub fn config(&self) -> &RunConfig {
+        &self.config
+    }
+
+    /// The parameters that are trained, with their first values.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Where steps are computed.
+    pub fn device(&self) -> &Device {
+        &self.settings.device
+    }
+
+    /// Examples of a forward pass.
+    pub fn micro_batch(&self) -> usize {
+        self.settings.micro_batch
+    }
+
+    /// Says what the device is called.
+    #[must_use]
+    pub fn on(mut self, device_name: &str) -> Self {
+        self.device_name = device_name.to_owned();
+        self
+    }
+
+    pub(crate) fn device_name(&self) -> &str {
+        &self.device_name
+    }
+
+    /// Tokens of a step, padding included.
+    pub(crate) fn tokens_per_step(&self) -> u64 {
+        (self.config.train.batch_size * self.config.train.sequence_length) as u64
+    }
+
+    fn objective(&self) -> Box<dyn Objective> {
+        objective_of(&self.config, &self.config.objective).expect("it was made once already")
+    }
+
+    /// The objective that held-out text is judged with: the run's own, its generator at temperature 1.
+    pub(crate) fn judging_objective(&self) -> Box<dyn Objective> {
+        let config = ObjectiveConfig { temperature: 1.0, disallow_correct: false, ..self.config.objective.clone() };
+        objective_of(&self.config, &config).expect("it differs from one that was made in its numbers alone")
+    }
+
+    /// A trainer at step 0.
+    pub fn trainer(&self) -> Trainer {
+        let parameters = Parameters::initialize(&self.layout, self.settings.seed, self.device());
+        let adam = Adam::new(self.adam, &parameters).with_loss_scale(LossScale::of(self.settings.precision));
+        Trainer::new(self.objective(), parameters, adam, self.settings.clone())
+    }
+
+    /// A trainer as it was when `saved`, which lies at `path`, was taken.
+    ///
+    /// # Errors
+    /// A tensor is missing or does not fit.
+    pub(crate) fn restored(&self, saved: &mut Checkpoint, path: &Path) -> Result<Trainer> {
+        let (parameters, moments) = (std::mem::take(&mut saved.parameters), std::mem::take(&mut saved.optimizer));
+        let parameters = host::parameters_from_host(&self.layout, parameters, path, self.device())?;
+        let adam = Adam::from_host(self.adam, &self.layout, moments, saved.state.updates, path, self.device())?;
+        let scale = saved.state.loss_scale;
+        let adam =
+            adam.with_loss_scale(scale.map(|[factor, good_steps]| LossScale { factor, good_steps: good_steps as u64 }));
+        Ok(Trainer::new(self.objective(), parameters, adam, self.settings.clone()))
+    }
+}
+
+/// The objective that `config` names.
+///
+/// # Errors
+/// The networks cannot be built; the configuration is named.
+pub fn objective_of(config: &RunConfig, objective: &ObjectiveConfig) -> Result<Box<dyn Objective>> {
+    let networks = config.model.networks();
+    let invalid = |problem: String| Error::invalid(Path::new(RUN_CONFIG), problem, "change [model] or [objective]");
+    networks.validate().map_err(|error| invalid(error.to_string()))?;
+    objective::from_config(objective, &networks).map_err(|error| invalid(error.to_string()))
+}
+
+/// The parameters that `objective` trains, with the first values that `config` asks for.
+fn layout_of(config: &RunConfig, objective: &dyn Objective) -> Layout {
+    let layout = objective.layout();
+    match config.model.position_initializer {
+        PositionInitializer::Normal => layout,
+        PositionInitializer::Sinusoidal => layout.with_initializer(
+            "embeddings.position_embeddings.weight",
+            Initializer::Sinusoidal(config.model.initializer_range),
+        ),
+        PositionInitializer::Neighbours => {
+            // The network to keep. A generator looks at the same positions, but has to find out where.
+            let kept = objective.networks().swap_remove(0);
+            let neighbours = Neighbours::new(&kept.config).expect("checked with the configuration");
+            neighbours.initialize(layout, kept.prefix)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use electra_model::ParameterSpec;
+    use electra_model::pretraining::{DISCRIMINATOR, GENERATOR};
+
+    use super::*;
+    use crate::config::resolve;
+
+    #[test]
+    fn neighbours_are_looked_at_by_the_network_to_keep() {
+        for (objective, kept) in [("rtd", DISCRIMINATOR), ("replace_mlm", DISCRIMINATOR), ("mlm", GENERATOR)] {
+            let sets = [
+                format!("objective.name={objective}"),
+                "model.position_initializer=neighbours".to_owned(),
+                "model.sharing=none".to_owned(),
+                "train.micro_batch=1".to_owned(),
+            ];
+            let config = resolve(Some("first"), None, &sets).unwrap();
+            let special = SpecialTokens { pad: 0, unknown: 1, cls: 2, sep: 3, mask: 4 };
+            let plan = Plan::new(&config, special, &Device::flex()).unwrap();
+            let changed = |spec: &&ParameterSpec| matches!(spec.initializer, Initializer::Neighbours(..));
+            let names: Vec<&str> =
+                plan.layout().specs().iter().filter(changed).map(|spec| spec.name.as_str()).collect();
+            assert_eq!(names.len(), 5, "three tables, queries and keys: {names:?}");
+            assert!(names.iter().all(|name| name.starts_with(kept)), "{names:?}");
+        }
+    }
+}

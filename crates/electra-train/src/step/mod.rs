@@ -1,0 +1,7 @@
+//! One training step: trainer, optimizer, schedule, metrics. No file, and no clock unless a caller sets one.
+
+pub(crate) mod metrics;
+pub(crate) mod optimizer;
+pub mod part_clock;
+pub(crate) mod schedule;
+pub mod trainer;
