@@ -257,7 +257,10 @@ mod tests {
     #[test]
     fn tests_are_imported_by_nobody_and_every_room_has_a_floor() {
         let found = faults_with("ops/twice.rs", "use super::add::tests::helper;");
-        assert!(found.contains(&"ops/twice.rs imports ops/add/tests.rs, which is a file of tests".to_owned()), "{found:?}");
+        assert!(
+            found.contains(&"ops/twice.rs imports ops/add/tests.rs, which is a file of tests".to_owned()),
+            "{found:?}"
+        );
         let found = faults_with("attic.rs", "");
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].contains("\"attic\" is on none of the floors"), "{found:?}");

@@ -7,7 +7,7 @@ mod gpu {
     use crate::check::testing::device;
 
     #[test]
-    fn duplicates_and_unused_slots_are_as_in_the_reference() {
+    fn duplicates_and_unused_masked_positions_are_as_in_the_reference() {
         let Some(device) = device() else { return };
         for (batch, seq, masked) in [(1, 1, 1), (2, 9, 4), (3, 130, 19)] {
             let ints = |values: Vec<i32>, columns: usize, device: &burn::tensor::Device| {
