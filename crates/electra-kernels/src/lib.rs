@@ -8,6 +8,7 @@
 //! of the devices (`cpu`, `gpu`), which know no operation; all know the `types` at the bottom.
 
 mod autodiff;
+#[cfg(not(target_family = "wasm"))]
 pub mod check;
 mod cpu;
 pub mod device;
@@ -21,6 +22,7 @@ pub mod read;
 pub mod side_by_side;
 mod types;
 
+#[cfg(not(target_family = "wasm"))]
 pub use check::{benchmark, launches, verify};
 pub use gpu::largest_array;
 pub use ops::adam;

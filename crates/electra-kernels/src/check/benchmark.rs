@@ -2,7 +2,6 @@
 //!
 //! The best is measured in the same run: a copy gives the memory's rate, a product the arithmetic's. An operation's share
 //! of it is the time that its products and its necessary reads and writes would take, over the time that it took.
-#![cfg(not(target_family = "wasm"))]
 
 use std::time::Instant;
 

@@ -1,5 +1,4 @@
 //! What is launched on graphics adapters: the count of a step, and the proof that it was our kernels that ran.
-#![cfg(not(target_family = "wasm"))]
 
 use std::cell::RefCell;
 use std::collections::HashMap;

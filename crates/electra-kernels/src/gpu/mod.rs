@@ -19,11 +19,11 @@ pub(crate) mod shader;
 #[cfg(all(test, not(target_family = "wasm")))]
 pub(crate) mod translate;
 
-#[cfg(not(target_family = "wasm"))]
-pub(crate) use arrays::has_f16;
 pub use arrays::largest_array;
 pub(crate) use arrays::{
     Operand, SOFTWARE_TURNS, columns, constant, empty, empty_ids, empty_like, id_tensor, ids, is_gpu, is_software,
     matrix, operand, probe, rows, stacked, tensor, view,
 };
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use arrays::{has_f16, probe};
 pub(crate) use noise::Noise;

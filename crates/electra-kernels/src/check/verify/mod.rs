@@ -4,7 +4,6 @@
 //! Drivers have bugs, and a wrong gradient looks like a bad learning rate. `electra devices --verify` prints this as a
 //! report; training runs the short form before it trusts an adapter for the first time, and switches off what fails. The short
 //! form holds what a step of training launches: layers as one node, projections joined, the products that cards take.
-#![cfg(not(target_family = "wasm"))]
 
 mod case;
 mod operations;
