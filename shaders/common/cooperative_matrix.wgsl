@@ -1,6 +1,5 @@
 // Cooperative matrices (tensor cores) as product_matrix.wgsl uses them: what a whole subgroup does together.
-// cooperative_matrix_emulated.wgsl has the same
-// functions in plain WGSL, for tests on adapters without them.
+// cooperative_matrix_emulated.wgsl has the same functions in plain WGSL, for tests on adapters without them.
 // `coopLoadT` and `coopStoreT` take rows that lie side by side (row-major), `coopLoad` columns: naga's writers of SPIR-V
 // (RowMajorKHR) and of MSL (no transposition) agree in that. naga has no arrays of such matrices, nor their elements.
 // Pairs with crates/electra-kernels/src/gpu/product/mod.rs

@@ -199,12 +199,12 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#end
         for (var k = 0u; k < DEPTH; k += {{SIZE}}u) {
 //#for j in 0..OWN_COLUMNS / SIZE
-            let unit_b{{j}} = load_b(place_b(own_column + {{j * SIZE}}u, k));
+            let matrix_b{{j}} = load_b(place_b(own_column + {{j * SIZE}}u, k));
 //#end
 //#for i in 0..OWN_ROWS / SIZE
-            let unit_a{{i}} = load_a(place_a(own_row + {{i * SIZE}}u, k));
+            let matrix_a{{i}} = load_a(place_a(own_row + {{i * SIZE}}u, k));
 //#for j in 0..OWN_COLUMNS / SIZE
-            c{{i}}_{{j}} = multiply_add(unit_a{{i}}, unit_b{{j}}, c{{i}}_{{j}});
+            c{{i}}_{{j}} = multiply_add(matrix_a{{i}}, matrix_b{{j}}, c{{i}}_{{j}});
 //#end
 //#end
         }
