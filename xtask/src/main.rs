@@ -5,12 +5,14 @@
 
 mod browser;
 mod features;
+mod imports;
 mod platforms;
 mod prerequisites;
 mod shaders;
 mod skipped;
 mod soak;
 mod stage;
+mod structure;
 mod test;
 
 use std::process::ExitCode;

@@ -7,7 +7,7 @@
 use std::process::ExitCode;
 
 use crate::stage::{cargo, finish_with, run as run_command, time};
-use crate::{browser, features, platforms, prerequisites, shaders, skipped};
+use crate::{browser, features, platforms, prerequisites, shaders, skipped, structure};
 
 /// One thing to check: a name, why it is there, and what it does.
 struct Check {
@@ -17,9 +17,10 @@ struct Check {
 }
 
 /// In the order in which mistakes are found cheapest.
-const CHECKS: [Check; 10] = [
+const CHECKS: [Check; 11] = [
     Check { name: "format", about: "rustfmt has nothing to change", body: format },
     Check { name: "shaders", about: "shaders write workgroup memory in whole elements", body: shaders::check },
+    Check { name: "structure", about: "files and folders import one another in one direction", body: structure::check },
     Check { name: "build", about: "the program and all tests compile", body: build },
     Check { name: "tests", about: "all tests pass", body: tests },
     Check { name: "bounds", about: "no shader reads or writes beyond its arrays", body: bounds },

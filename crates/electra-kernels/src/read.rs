@@ -13,8 +13,8 @@ use std::time::Duration;
 use burn::tensor::{Device, Int, Tensor, TensorData, Transaction};
 use burn_std::ExecutionError;
 
-use crate::failure::DeviceFailure;
 use crate::gpu::adapter;
+use crate::types::failure::DeviceFailure;
 
 /// Tensors of one device that are read back together.
 #[derive(Default)]

@@ -26,7 +26,7 @@ pub fn side_by_side<T: Sync, R: Send + Sync>(items: &[T], body: impl Fn(&T) -> R
 
     use rayon::{ThreadPool, ThreadPoolBuilder, current_num_threads};
 
-    /// Kept from step to step: threads are dear. A batch's last wave, with fewer pieces, uses some of them.
+    /// Kept from step to step: threads are expensive. A batch's last wave, with fewer pieces, uses some of them.
     static POOLS: LazyLock<Mutex<Vec<ThreadPool>>> = LazyLock::new(Mutex::default);
 
     let count = items.len().min(current_num_threads());

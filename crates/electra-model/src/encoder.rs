@@ -6,7 +6,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use electra_kernels::{
-    Dropout, EncoderLayer, LayerSettings, Table, dropout, embeddings, encoder_layer, gelu_linear, layer_norm, linear,
+    Dropout, EncoderLayer, LayerSettings, Table, dropout, embeddings, encoder_layer, layer_norm, linear, linear_gelu,
     noise::NoiseKey,
 };
 
@@ -101,7 +101,7 @@ impl Dense {
     }
 
     pub(crate) fn forward_gelu(&self, x: Tensor<2>) -> Tensor<2> {
-        gelu_linear(x, self.weight.clone(), self.bias.clone())
+        linear_gelu(x, self.weight.clone(), self.bias.clone())
     }
 }
 

@@ -67,7 +67,7 @@ const ROUND: f32 = 12_582_912.0;
 const LN_2_HIGH: f32 = 0.693_359_4;
 const LN_2_LOW: f32 = -2.121_944_4e-4;
 
-/// `e^x` for x below 88, within 2e-7 of the value; 0 below -87. Not a number stays one.
+/// `e^x` for x below 88, within 2e-7 of the value; 0 below -87. NaN stays NaN.
 /// Range reduction and polynomial: Cephes, `expf`.
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
@@ -180,7 +180,7 @@ pub(crate) fn sum(length: usize, term: impl Fn(usize) -> f32) -> f32 {
     lanes_sum(&lanes)
 }
 
-/// The highest value; what is not a number is passed over.
+/// The highest value; NaN is passed over.
 #[inline(always)]
 pub(crate) fn highest(values: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];

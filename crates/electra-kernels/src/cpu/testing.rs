@@ -29,7 +29,7 @@ pub(crate) fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_to_vec::<f32>().unwrap()
 }
 
-/// Largest difference relative to the largest expected value, at least `floor`. Not a number counts as infinite.
+/// Largest difference relative to the largest expected value, at least `floor`. NaN counts as infinite.
 pub(crate) fn error(found: &[f32], expected: &[f64], floor: f64) -> f64 {
     assert_eq!(found.len(), expected.len());
     let largest = expected.iter().fold(floor, |largest, x| largest.max(x.abs()));

@@ -7,7 +7,7 @@ use burn::tensor::wgpu::wgpu;
 use serde::Serialize;
 
 use super::memory;
-use crate::gpu::units::Units;
+use crate::gpu::cooperative_matrix::CooperativeMatrix;
 
 /// What kind of hardware an adapter stands for, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -68,7 +68,8 @@ pub struct AdapterFeatures {
     /// Matrix products of whole subgroups (tensor cores).
     pub cooperative_matrix: bool,
     /// Rows and columns of the matrices that products in half precision give them, where they take f16 and add up in f32.
-    pub matrix_unit: Option<usize>,
+    #[serde(rename = "matrix_unit")]
+    pub cooperative_matrix_size: Option<usize>,
     /// Atomic addition of f32.
     pub float_atomics: bool,
 }
@@ -98,13 +99,13 @@ pub struct AdapterInfo {
 const MOST_MEMORY_PERCENT: u8 = 98;
 
 /// An adapter and the instance it came from, which must outlive it.
-pub(super) struct Found {
+pub(crate) struct Found {
     pub(super) instance: wgpu::Instance,
-    pub(super) adapter: wgpu::Adapter,
+    pub(crate) adapter: wgpu::Adapter,
 }
 
 /// All adapters, in the order of their numbers.
-pub(super) fn found() -> &'static [Found] {
+pub(crate) fn found() -> &'static [Found] {
     static FOUND: OnceLock<Vec<Found>> = OnceLock::new();
     FOUND.get_or_init(|| {
         // Not OpenGL: it shows the same adapters once more, with fewer features.
@@ -130,6 +131,23 @@ fn probe(backends: wgpu::Backends) -> Vec<Found> {
         adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
     };
     adapters.into_iter().filter(runs_compute).map(|adapter| Found { instance: instance.clone(), adapter }).collect()
+}
+
+/// The adapters that can run compute shaders, in the order of their numbers; empty where there is none.
+///
+/// The machine is asked once per process: drivers are slow to answer, and numbers must not change under a user's feet.
+pub fn adapters() -> Vec<AdapterInfo> {
+    found().iter().enumerate().map(|(number, adapter)| describe(number, adapter)).collect()
+}
+
+/// The number of the adapter that `auto` tries; `None` means the CPU.
+pub fn automatic(adapters: &[AdapterInfo]) -> Option<usize> {
+    best(adapters).filter(|adapter| !adapter.is_software).map(|adapter| adapter.number)
+}
+
+/// The first of the best kind: graphics interfaces are asked in order of preference, so the order breaks ties.
+pub(crate) fn best(adapters: &[AdapterInfo]) -> Option<&AdapterInfo> {
+    adapters.iter().min_by_key(|adapter| (adapter.kind, adapter.number))
 }
 
 pub(super) fn describe(number: usize, found: &Found) -> AdapterInfo {
@@ -166,7 +184,7 @@ pub(super) fn describe(number: usize, found: &Found) -> AdapterInfo {
             subgroups: features.contains(wgpu::Features::SUBGROUP),
             timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
             cooperative_matrix: features.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
-            matrix_unit: units_of(found).map(|units| units.size),
+            cooperative_matrix_size: cooperative_matrix_of(found).map(|cooperative_matrix| cooperative_matrix.size),
             float_atomics: features.contains(wgpu::Features::SHADER_FLOAT32_ATOMIC),
         },
     }
@@ -197,8 +215,8 @@ pub(super) fn subgroup_of(found: &Found) -> Option<usize> {
     (has_one_size && may).then_some(info.subgroup_max_size as usize)
 }
 
-/// The adapter's matrix units, where kernels can use them.
-pub(super) fn units_of(found: &Found) -> Option<Units> {
+/// The adapter's cooperative matrices, where kernels can use them.
+pub(super) fn cooperative_matrix_of(found: &Found) -> Option<CooperativeMatrix> {
     let needed =
         wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SHADER_F16 | wgpu::Features::SUBGROUP;
     if !found.adapter.features().contains(needed) {
@@ -212,7 +230,7 @@ pub(super) fn units_of(found: &Found) -> Option<Units> {
     let takes_fours = info.backend == wgpu::Backend::Vulkan;
     fitting_sizes(&found.adapter.cooperative_matrix_properties())
         .into_iter()
-        .find_map(|size| Units::new(size, subgroups, takes_fours, most_lanes, workgroup_bytes))
+        .find_map(|size| CooperativeMatrix::new(size, subgroups, takes_fours, most_lanes, workgroup_bytes))
 }
 
 /// Of `offered`, the sizes of square matrices of f16 with sums in f32, larger ones first: they read less for a product.
@@ -226,21 +244,6 @@ fn fitting_sizes(offered: &[wgpu::CooperativeMatrixProperties]) -> Vec<usize> {
     let mut sizes: Vec<usize> = offered.iter().filter(fits).map(|of| of.m_size as usize).collect();
     sizes.sort_unstable_by(|one, other| other.cmp(one));
     sizes
-}
-
-/// A wgpu device beside Burn's on the best adapter, for tests.
-#[cfg(test)]
-pub(crate) fn test_device() -> (wgpu::Device, wgpu::Queue) {
-    let infos = super::adapters();
-    let number = super::best(&infos).expect("there is an adapter, since tests use it").number;
-    let adapter = &found()[number].adapter;
-    let descriptor = wgpu::DeviceDescriptor {
-        // What products in half precision, and those that share what they read, are tested with.
-        required_features: adapter.features() & (wgpu::Features::SHADER_F16 | wgpu::Features::SUBGROUP),
-        required_limits: adapter.limits(),
-        ..wgpu::DeviceDescriptor::default()
-    };
-    cubecl::future::block_on(adapter.request_device(&descriptor)).expect("an adapter opens twice")
 }
 
 #[cfg(test)]

@@ -5,15 +5,12 @@ use std::io::Write;
 
 use burn::tensor::Device;
 
-use super::{DeviceChoice, DeviceError, OpenDevice, describe_open, open, register};
-use crate::gpu::adapter::{self, Adapter};
+use super::choice::{DeviceChoice, DeviceError};
+use super::open::{OpenDevice, describe_open, open, register};
+use crate::gpu::adapter;
 
 /// Names the file to which tests without anything to run on add themselves, for the summary of `cargo xtask test`.
 const SKIPPED: &str = "ELECTRA_SKIPPED";
-
-/// Where a test of the program asks for a failure: `memory=BYTES` ([`limit_memory`]), or `lost=N` ([`lose`] before the
-/// Nth read).
-const INJECTED: &str = "ELECTRA_TEST_DEVICE";
 
 /// The best graphics adapter, a software one included; `None`, and a word of it, where `ELECTRA_NO_GPU=1` leaves it out.
 ///
@@ -76,15 +73,5 @@ pub fn lose(device: &Device) {
 pub fn limit_memory(device: &Device, bytes: u64) {
     if let Some(adapter) = adapter::behind(device) {
         adapter.limit_memory(bytes);
-    }
-}
-
-/// The failure that the environment asks for.
-pub(super) fn inject(adapter: &Adapter) {
-    let injected = std::env::var(INJECTED).unwrap_or_default();
-    match injected.split_once('=').map(|(what, number)| (what, number.parse().unwrap_or(0))) {
-        Some(("memory", bytes)) => adapter.limit_memory(bytes),
-        Some(("lost", reads)) => adapter.lose_at_read(reads),
-        _ => {}
     }
 }

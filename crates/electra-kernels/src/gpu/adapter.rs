@@ -17,14 +17,14 @@ use burn::tensor::Device;
 use burn::tensor::wgpu::wgpu;
 use burn_wgpu::CubeTensor;
 
-use super::Kernel;
-use super::units::Units;
-use crate::failure::DeviceFailure;
+use super::cooperative_matrix::CooperativeMatrix;
+use crate::types::failure::DeviceFailure;
+use crate::types::kernel::Kernel;
 
 /// What an adapter has beyond what every adapter has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Traits {
-    pub(crate) units: Option<Units>,
+    pub(crate) cooperative_matrix: Option<CooperativeMatrix>,
     /// Lanes of a subgroup, where all have as many and hand values on to one another.
     pub(crate) subgroup: Option<usize>,
     /// Bytes of memory that a workgroup may share; 0 where nobody said.
@@ -61,7 +61,7 @@ static KNOWN: RwLock<Vec<(cubecl::Device, Arc<Adapter>)>> = RwLock::new(Vec::new
 /// for ever for results of a device that is gone.
 #[cfg(not(target_family = "wasm"))]
 pub(crate) fn register(device: &Device, traits: Traits, wgpu: wgpu::Device) -> Arc<Adapter> {
-    use crate::failure::one_line;
+    use crate::types::failure::one_line;
 
     let adapter = Arc::new(Adapter { traits, wgpu: Some(wgpu.clone()), ..Adapter::default() });
     let listener = Arc::downgrade(&adapter);

@@ -14,7 +14,7 @@ use cubecl::{
 };
 
 #[cfg(not(target_family = "wasm"))]
-use super::is_software;
+use super::arrays::is_software;
 use super::shader::{Define, Shader};
 
 /// Workgroups along x at most: the least that WebGPU promises is 65,535, and a power of two divides well.
@@ -35,7 +35,7 @@ const DISPATCH_WORK: f64 = 20e9;
 const SUBMISSION_WORK: f64 = 4.0 * DISPATCH_WORK;
 
 /// Operations that take as long as reading or writing a value: such a card moves 10 GB/s.
-pub(super) const VALUE_WORK: f64 = 40.0;
+pub(crate) const VALUE_WORK: f64 = 40.0;
 
 /// Storage buffers of a shader that every adapter binds (WebGPU's `maxStorageBuffersPerShaderStage`), the table of sizes
 /// among them.
@@ -187,14 +187,14 @@ impl<'a> Launch<'a> {
             let pair = |pair: &[u32]| u64::from(pair[0]) | u64::from(*pair.get(1).unwrap_or(&0)) << 32;
             let sizes: Vec<u64> = words.chunks(2).map(pair).collect();
             #[cfg(all(test, not(target_family = "wasm")))]
-            let launched = super::bounds::before(&buffers, || shader.expand(&defines), &sizes, grid);
+            let launched = super::instruments::before(&buffers, || shader.expand(&defines), &sizes, grid);
             let arguments = KernelArguments::new()
                 .with_buffers(buffers.iter().map(|buffer| buffer.handle.clone().binding()).collect())
                 .with_info(MetadataBindingInfo::custom(sizes));
             let kernel = Kernel { shader, defines: defines.clone(), workgroup };
             client.launch(Box::new(kernel), CubeCount::Static(grid[0], grid[1], 1), arguments);
             #[cfg(all(test, not(target_family = "wasm")))]
-            super::bounds::after(shader.name, launched, &buffers);
+            super::instruments::after(shader.name, launched, &buffers);
             #[cfg(not(target_family = "wasm"))]
             if is_software(buffers[0]) {
                 wait_now_and_then(&client);
@@ -208,7 +208,7 @@ impl<'a> Launch<'a> {
 /// Workgroups of a dispatch at most, where each does so much work.
 fn at_once(groups: u32, work_each: f64) -> u32 {
     #[cfg(all(test, not(target_family = "wasm")))]
-    if let Some(pieces) = PIECES.get() {
+    if let Some(pieces) = super::instruments::PIECES.get() {
         return groups.div_ceil(pieces);
     }
     let dispatches = (work_each * f64::from(groups) / DISPATCH_WORK).ceil().clamp(1.0, f64::from(groups));
@@ -230,20 +230,6 @@ fn dispatches(groups: u32, at_once: u32) -> impl Iterator<Item = (u32, [u32; 2])
         first += grid[0] * grid[1];
         Some(dispatch)
     })
-}
-
-#[cfg(all(test, not(target_family = "wasm")))]
-thread_local! {
-    static PIECES: std::cell::Cell<Option<u32>> = const { std::cell::Cell::new(None) };
-}
-
-/// Runs `body` with every launch of this thread divided into about so many dispatches, whatever its work.
-#[cfg(all(test, not(target_family = "wasm")))]
-pub(crate) fn divided<R>(pieces: u32, body: impl FnOnce() -> R) -> R {
-    PIECES.set(Some(pieces));
-    let result = body();
-    PIECES.set(None);
-    result
 }
 
 /// Launches after which a software adapter is waited for.
@@ -300,51 +286,6 @@ mod tests {
                 assert_eq!(next, groups, "{groups} by {at_once}");
             }
         }
-    }
-
-    #[cfg(not(target_family = "wasm"))]
-    #[test]
-    fn products_of_every_form_are_the_same_in_any_number_of_dispatches() {
-        use crate::gpu::product::{Epilogue, Form, Mode, product_in};
-        use crate::gpu::testing::{assert_canaries, device, download, random, upload};
-
-        let Some(device) = device() else { return };
-        // The mode whose workgroups do most: tiles, sums, and adding both to what is there.
-        let [m, n, k] = [150, 200, 70];
-        let (a, b) = (upload(&device, &random(1, m * k), [k, m]), upload(&device, &random(2, n * k), [k, n]));
-        for form in [Form::Direct { shares: true }, Form::staged(1), Form::staged(3)] {
-            let run = || {
-                let sums = upload(&device, &random(4, m), [1, m]);
-                let into = Some(upload(&device, &random(3, m * n), [m, n]));
-                let epilogue = Epilogue { sums: Some(&sums), into, accumulate: true, ..Epilogue::default() };
-                let result = product_in(form, Mode::TransposedA, &a, &b, epilogue);
-                [result, sums].map(|array| download(array).into_iter().map(f64::to_bits).collect::<Vec<u64>>())
-            };
-            let whole = run();
-            for pieces in [2, 5, u32::MAX] {
-                assert!(whole == divided(pieces, run), "{form:?} in {pieces}");
-            }
-        }
-        assert_canaries("products in dispatches");
-    }
-
-    #[cfg(not(target_family = "wasm"))]
-    #[test]
-    fn more_buffers_than_promised_are_refused() {
-        use crate::gpu::{shader::shader, testing};
-
-        static SCALE: Shader = shader!("scale");
-        let Some(device) = testing::device() else { return };
-        let array = testing::upload(&device, &[1.0], [1, 1]);
-        let launch = |count| {
-            let launch = (0..count).fold(Launch::new(&SCALE), |launch, _| launch.buffer(&array));
-            // None to run: only the count is looked at.
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| launch.run(64, 0)))
-        };
-        assert!(launch(7).is_ok());
-        let message = launch(8).expect_err("eight and the table are nine");
-        let message = message.downcast_ref::<String>().expect("a message");
-        assert!(message.contains("electra::scale: 9 storage buffers"), "{message}");
     }
 
     #[test]

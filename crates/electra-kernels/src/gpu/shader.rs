@@ -16,7 +16,7 @@
 
 use std::fmt::Write;
 
-/// A shader: its stem in `shaders/` and its text.
+/// A shader: its stem in its folder of `shaders/` and its text.
 #[derive(Debug)]
 pub(crate) struct Shader {
     /// As launch logs show it: `electra::NAME`.
@@ -49,12 +49,12 @@ impl Shader {
 /// A name and its value.
 pub(crate) type Define = (&'static str, i64);
 
-/// A shader of `shaders/`, by its stem.
+/// A shader of `shaders/`, by its folder, which is the operation's, and its stem.
 macro_rules! shader {
-    ($stem:literal) => {
+    ($folder:literal, $stem:literal) => {
         $crate::gpu::shader::Shader::new(
             concat!("electra::", $stem),
-            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shaders/", $stem, ".wgsl")),
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shaders/", $folder, "/", $stem, ".wgsl")),
         )
     };
 }
@@ -69,11 +69,11 @@ macro_rules! common {
 /// What `//#include` finds.
 const COMMON: &[(&str, &str)] = common![
     "attention",
+    "cooperative_matrix",
+    "cooperative_matrix_emulated",
     "gelu",
     "gumbel",
     "launch",
-    "matrix_emulated",
-    "matrix_units",
     "noise",
     "noise_part",
     "part",

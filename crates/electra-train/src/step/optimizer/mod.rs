@@ -111,7 +111,7 @@ impl Adam {
     /// What the next step's loss is to be multiplied by, `[1]`; `None`: nothing.
     pub fn loss_factor(&self, device: &Device) -> Option<Tensor<1>> {
         match &self.state {
-            State::OnDevice(adapter) => adapter.loss_factor(),
+            State::OnDevice(adapter) => adapter.loss_scale_array(),
             State::Separate { .. } => self.loss_scale.map(|scale| Tensor::from_floats([scale.factor as f32], device)),
         }
     }
