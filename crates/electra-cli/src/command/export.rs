@@ -86,7 +86,7 @@ pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     })?;
     let objective = objective_of(&config, &config.objective)?;
     let parameters = host::parameters_from_host(&objective.layout(), saved.parameters, &path, &Device::flex())?;
-    for folder in export_networks(folders, &config, &*objective, &parameters, &tokenizer, &card)? {
+    for folder in export_networks(folders, &*objective, &parameters, &tokenizer, &card)? {
         terminal.result(folder.display())?;
     }
     Ok(())

@@ -27,7 +27,7 @@ google-research/electra's flops_computation.py, by which the paper's numbers are
 /// Count the operations of a pre-training, part by part
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(crate) struct Args {
     /// A run's folder
     #[arg(value_name = "RUN", conflicts_with_all = ["preset", "config", "reference"])]
     run: Option<PathBuf>,
@@ -66,7 +66,7 @@ enum PlaceName {
     Gpu,
 }
 
-pub fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
+pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     if args.reference {
         return published(args.json, terminal);
     }

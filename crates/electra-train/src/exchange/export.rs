@@ -112,7 +112,6 @@ impl NetworkFolders {
 /// A file cannot be read or written.
 pub fn export_networks(
     mut folders: NetworkFolders,
-    config: &RunConfig,
     objective: &dyn Objective,
     parameters: &Parameters,
     tokenizer: &Path,
