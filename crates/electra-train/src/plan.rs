@@ -11,8 +11,7 @@ use electra_model::{Initializer, Layout, Neighbours, Objective, ObjectiveConfig,
 
 use crate::config::{MicroBatch, PositionInitializer, RUN_CONFIG, RunConfig};
 use crate::error::{Error, Result};
-use crate::host;
-use crate::run::checkpoint::Checkpoint;
+use crate::host::{self, HostTensor};
 use crate::step::optimizer::{Adam, AdamConfig, LossScale};
 use crate::step::trainer::{StepSettings, Trainer};
 
@@ -109,17 +108,21 @@ impl Plan {
         Trainer::new(self.objective(), parameters, adam, self.settings.clone())
     }
 
-    /// A trainer as it was when `saved`, which lies at `path`, was taken.
+    /// A trainer with the weights and moments of a checkpoint, which is called `place` where something is wrong with it.
     ///
     /// # Errors
     /// A tensor is missing or does not fit.
-    pub(crate) fn restored(&self, saved: &mut Checkpoint, path: &Path) -> Result<Trainer> {
-        let (parameters, moments) = (std::mem::take(&mut saved.parameters), std::mem::take(&mut saved.optimizer));
-        let parameters = host::parameters_from_host(&self.layout, parameters, path, self.device())?;
-        let adam = Adam::from_host(self.adam, &self.layout, moments, saved.state.updates, path, self.device())?;
-        let scale = saved.state.loss_scale;
-        let adam =
-            adam.with_loss_scale(scale.map(|[factor, good_steps]| LossScale { factor, good_steps: good_steps as u64 }));
+    pub(crate) fn restored(
+        &self,
+        parameters: Vec<HostTensor>,
+        moments: Vec<HostTensor>,
+        updates: u64,
+        loss_scale: Option<LossScale>,
+        place: &Path,
+    ) -> Result<Trainer> {
+        let parameters = host::parameters_from_host(&self.layout, parameters, place, self.device())?;
+        let adam = Adam::from_host(self.adam, &self.layout, moments, updates, place, self.device())?;
+        let adam = adam.with_loss_scale(loss_scale);
         Ok(Trainer::new(self.objective(), parameters, adam, self.settings.clone()))
     }
 }

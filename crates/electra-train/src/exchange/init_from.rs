@@ -11,24 +11,22 @@ use electra_data::{ImportOptions, Tokenizer};
 use electra_model::{ElectraConfig, Parameters};
 
 use crate::config::RunConfig;
-use crate::data::TrainingData;
 use crate::error::{Error, Result};
 use crate::exchange::hugging_face::{self, Architecture, Network};
-use crate::run::event::{EventSink, TrainEvent};
 
 /// The parameters of `fresh` with every tensor that the networks in `source` hold.
 ///
 /// # Errors
-/// A network cannot be read, is another one than the run's, or was trained with another vocabulary than `data`'s.
+/// A network cannot be read, is another one than the run's, or was trained with another vocabulary than the one of the folder `tokenizer`.
 pub(crate) fn parameters(
     source: &Path,
     config: &RunConfig,
-    data: &TrainingData,
+    tokenizer: &Path,
     fresh: &Parameters,
     device: &Device,
-    events: &mut EventSink<'_>,
+    warn: &mut dyn FnMut(String),
 ) -> Result<Parameters> {
-    let tokenizer = Tokenizer::load(&data.tokenizer)?;
+    let tokenizer = Tokenizer::load(tokenizer)?;
     let plans = config.trained_networks();
     let mut values: HashMap<String, Vec<f32>> = HashMap::new();
     let mut tables_differ = false;
@@ -37,7 +35,7 @@ pub(crate) fn parameters(
         let path = source.join(plan.role);
         let network = hugging_face::import_as(&path, Architecture::of(plan.head).class_name())?;
         check_configuration(&network, &plan.config, &path, config)?;
-        check_tokenizer(&path, &tokenizer, events)?;
+        check_tokenizer(&path, &tokenizer, warn)?;
         for tensor in network.tensors {
             let stored = fresh.layout().resolve(&format!("{}{}", plan.prefix, tensor.name));
             if let Some(other) = values.insert(stored, tensor.values.clone()) {
@@ -50,7 +48,7 @@ pub(crate) fn parameters(
             "{}: the generator's embeddings differ from the discriminator's, which count, since the run shares them (model.sharing)",
             source.display()
         );
-        events(&TrainEvent::Warning { message });
+        warn(message);
     }
     if let Some(spec) = fresh.specs().iter().find(|spec| values.get(&spec.name).is_none_or(|v| v.len() != spec.len())) {
         let problem = format!("it holds no tensor for \"{}\" of shape {:?}", spec.name, spec.shape);
@@ -106,8 +104,8 @@ fn check_configuration(network: &Network, wanted: &ElectraConfig, path: &Path, c
 }
 
 /// Refuses a network whose tokenizer has other words under the ids of the dataset's; warns where it cuts text otherwise.
-fn check_tokenizer(path: &Path, own: &Tokenizer, events: &mut EventSink<'_>) -> Result<()> {
-    let mut warn = |message: String| events(&TrainEvent::Warning { message: format!("{}: {message}", path.display()) });
+fn check_tokenizer(path: &Path, own: &Tokenizer, warn: &mut dyn FnMut(String)) -> Result<()> {
+    let mut warn = |message: String| warn(format!("{}: {message}", path.display()));
     if !["tokenizer.json", "vocab.txt"].iter().any(|name| path.join(name).is_file()) {
         warn("no tokenizer lies beside it, so that nobody knows whether its words are those of the dataset".to_owned());
         return Ok(());

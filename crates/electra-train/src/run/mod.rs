@@ -37,6 +37,7 @@ use crate::error::{During, Error, Result};
 use crate::host;
 use crate::plan::Plan;
 use crate::step::metrics::MetricsRow;
+use crate::step::optimizer::LossScale;
 use crate::step::schedule::lr_at;
 use crate::step::trainer::{PendingStep, Trainer};
 
@@ -121,7 +122,10 @@ impl<S: Sink> Run<S> {
         for notice in resume::take_over(place, &mut saved, plan.config(), &data)? {
             sink.event(&TrainEvent::Notice { message: notice });
         }
-        let trainer = plan.restored(&mut saved, place)?;
+        let (parameters, moments) = (std::mem::take(&mut saved.parameters), std::mem::take(&mut saved.optimizer));
+        let scale = saved.state.loss_scale;
+        let scale = scale.map(|[factor, good_steps]| LossScale { factor, good_steps: good_steps as u64 });
+        let trainer = plan.restored(parameters, moments, saved.state.updates, scale, place)?;
         let progress = Progress::restore(saved, place)?;
         sink.event(&TrainEvent::Resumed { step: progress.step, path: place.to_owned() });
         Self::open(plan, trainer, progress, data, sink)

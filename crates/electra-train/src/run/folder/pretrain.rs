@@ -115,8 +115,9 @@ async fn drive(
             let mut trainer = plan.trainer();
             if let Some(source) = &options.init_from {
                 let fresh = &trainer.parameters;
-                let tell = &mut |event: &TrainEvent| sink.event(event);
-                trainer.parameters = init_from::parameters(source, config, &data, fresh, &options.device, tell)?;
+                let warn = &mut |message| sink.event(&TrainEvent::Warning { message });
+                trainer.parameters =
+                    init_from::parameters(source, config, &data.tokenizer, fresh, &options.device, warn)?;
             }
             Run::begin_with(plan, trainer, data, sink)?
         }
