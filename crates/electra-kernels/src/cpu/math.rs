@@ -199,7 +199,7 @@ mod tests {
     use crate::noise;
 
     #[test]
-    fn exp_is_accurate_and_keeps_what_is_not_a_number() {
+    fn exp_is_accurate_and_keeps_nan() {
         for step in -870_000..880_000 {
             let x = step as f32 * 1e-4;
             let expected = f64::from(x).exp();

@@ -106,7 +106,7 @@ fn a_shader_that_the_device_refuses_is_a_failure_and_no_more() {
 }
 
 #[test]
-fn units_are_held_against_the_portable_form() {
+fn cooperative_matrices_are_held_against_the_portable_form() {
     let Some(device) = device() else { return };
     let cooperative_matrix =
         CooperativeMatrix { is_emulated: true, ..CooperativeMatrix::new(16, [32, 32], true, 256, 16 << 10).unwrap() };
