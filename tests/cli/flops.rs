@@ -52,8 +52,8 @@ fn the_only_network_of_mlm_has_the_discriminators_size() {
         roles.dedup();
         roles
     };
-    assert_eq!(roles(&both), ["generator", "discriminator"]);
-    assert_eq!(roles(&one), ["network"]);
+    assert_eq!(roles(&both), ["discriminator", "generator"]);
+    assert_eq!(roles(&one), ["generator"]);
 }
 
 #[test]

@@ -34,7 +34,7 @@ impl Tensors {
     }
 
     /// Those that begin with `prefix`.
-    pub fn names(&self, prefix: &str) -> Vec<String> {
+    pub(crate) fn names(&self, prefix: &str) -> Vec<String> {
         let file = SafeTensors::deserialize(&self.bytes).unwrap();
         file.names().into_iter().filter(|name| name.starts_with(prefix)).map(|name| name.to_string()).collect()
     }

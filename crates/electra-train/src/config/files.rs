@@ -83,6 +83,6 @@ mod tests {
         assert!(found == canonical && !line.contains(".."), "{line}");
         // As seen from the working folder of the tests, which is the crate's.
         let (line, found) = saved("src".into());
-        assert!(found.is_absolute() && found.join("run_config").is_dir(), "{line}");
+        assert!(found.is_absolute() && found.join("config").is_dir(), "{line}");
     }
 }

@@ -43,9 +43,8 @@ pub fn memory_estimate(config: &RunConfig, micro_batch: usize, on_kernels: bool)
 pub fn largest_activation_bytes(config: &RunConfig, micro_batch: usize) -> u64 {
     let networks = config.model.networks();
     // Queries, keys and values are one product's result, three hidden sizes wide.
-    let widest = |network: &ElectraConfig| {
-        network.intermediate_size.max(3 * network.hidden_size).max(network.embedding_size)
-    };
+    let widest =
+        |network: &ElectraConfig| network.intermediate_size.max(3 * network.hidden_size).max(network.embedding_size);
     let width = widest(&networks.generator).max(widest(&networks.discriminator));
     (4 * micro_batch as u64).saturating_mul(config.train.sequence_length as u64).saturating_mul(width as u64)
 }

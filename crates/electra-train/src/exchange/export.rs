@@ -13,7 +13,7 @@ use electra_model::Parameters;
 use sha2::{Digest, Sha256};
 
 use crate::config::Change;
-use crate::config::{RunConfig, settings};
+use crate::config::settings;
 use crate::error::{During, Error, Result};
 use crate::exchange::hugging_face::{self, Architecture, Network};
 use crate::exchange::model_card::ModelCard;

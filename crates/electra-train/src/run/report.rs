@@ -39,7 +39,8 @@ pub(super) fn describe(trainer: &Trainer) -> String {
     match objective.networks().as_slice() {
         [only] => format!("{}: {}", objective.name(), size(only)),
         several => {
-            let each: Vec<String> = several.iter().map(|network| format!("{} {}", network.role, size(network))).collect();
+            let each: Vec<String> =
+                several.iter().map(|network| format!("{} {}", network.role, size(network))).collect();
             format!("{}: {}", objective.name(), each.join(", "))
         }
     }
