@@ -9,7 +9,8 @@
 //! written in whole elements.
 //!
 //! Browsers have compilers of their own, which are stricter. With the environment variable `ELECTRA_SHADERS_TO`, a folder,
-//! each text is also written there, for `cargo xtask test browser` to hand to one, but for those with cooperative matrices.
+//! each text is also written there, for `cargo xtask test browser` to hand to one, but for those that no page launches: with
+//! cooperative matrices, subgroups, or more workgroup memory than every browser gives.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -34,13 +35,15 @@ pub(super) fn check(name: &str, source: &str) {
     let has_matrices = source.contains("enable wgpu_cooperative_matrix;");
     // Only where the adapter is known to have them, so that browsers have no say.
     let has_subgroups = ["subgroupBroadcast(", "subgroupShuffleXor("].iter().any(|call| source.contains(call));
-    if let Some(folder) = std::env::var_os("ELECTRA_SHADERS_TO").filter(|_| !has_matrices && !has_subgroups) {
-        let path = Path::new(&folder).join(format!("{}_{number:03}.wgsl", name.rsplit(':').next().unwrap_or(name)));
-        std::fs::write(&path, source).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    }
     let fail = |what: &str, problem: String| -> ! { panic!("{name}: {what}: {problem}\n{}", numbered(source)) };
     let module =
         naga::front::wgsl::parse_str(source).unwrap_or_else(|error| fail("WGSL", error.emit_to_string(source)));
+    if let Some(folder) =
+        std::env::var_os("ELECTRA_SHADERS_TO").filter(|_| !has_matrices && !has_subgroups && fits_a_page(&module))
+    {
+        let path = Path::new(&folder).join(format!("{}_{number:03}.wgsl", name.rsplit(':').next().unwrap_or(name)));
+        std::fs::write(&path, source).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
     // What every browser offers: no capability beyond the standard's, but for those that a text asks for by name.
     let mut capabilities = Capabilities::empty();
     if source.contains("enable f16;") {
@@ -69,6 +72,13 @@ pub(super) fn check(name: &str, source: &str) {
         return;
     }
     to_hlsl(&module, &info, has_subgroups).unwrap_or_else(|error| fail("HLSL", error));
+}
+
+/// Whether a workgroup's memory is no more than every browser gives. Larger tiles run where the adapter is known to have room.
+fn fits_a_page(module: &Module) -> bool {
+    let shared = module.global_variables.iter().filter(|(_, variable)| variable.space == AddressSpace::WorkGroup);
+    let bytes: u32 = shared.map(|(_, variable)| module.types[variable.ty].inner.size(module.to_ctx())).sum();
+    bytes <= 16 << 10
 }
 
 /// Writes of `module` to a component of a vector, or a row of a matrix, in workgroup memory: where several invocations make
