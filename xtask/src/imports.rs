@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A module's path from the crate's root, which is empty.
-pub type Module = Vec<String>;
+pub(crate) type Module = Vec<String>;
 
 /// Every path of `text`, the file of `module`, into its own crate: the module and the item there.
-pub fn imports(module: &Module, text: &str) -> BTreeSet<Module> {
+pub(crate) fn imports(module: &Module, text: &str) -> BTreeSet<Module> {
     let tokens = tokens(text);
     let mut reader = Reader { tokens: &tokens, names: BTreeMap::new(), found: BTreeSet::new() };
     // What the text imports first: a name may be used above its import.

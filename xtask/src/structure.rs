@@ -30,7 +30,7 @@ const KERNELS: Floors = &[
 const WINGS: &[&str] = &["ops"];
 
 /// Looks at the crates whose floors stand above.
-pub fn check() -> Result<(), String> {
+pub(crate) fn check() -> Result<(), String> {
     let folder = root().join("crates/electra-kernels/src");
     let mut files = BTreeMap::new();
     read(&folder, &folder, &mut files).map_err(|error| format!("{}: {error}", folder.display()))?;
