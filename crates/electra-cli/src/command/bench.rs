@@ -127,7 +127,6 @@ fn kernels(args: Kernels, terminal: &Terminal) -> anyhow::Result<()> {
     let config = config::resolve(Some(&args.preset), None, &sets)?;
     let opened = open_checked(args.device, terminal)?;
     let network = config.model.discriminator();
-    let masking = MaskingConfig { probability: config.data.masking_probability, ..MaskingConfig::default() };
     let shapes = benchmark::Shapes {
         batch: config.train.batch_size,
         seq: config.train.sequence_length,
@@ -136,7 +135,7 @@ fn kernels(args: Kernels, terminal: &Terminal) -> anyhow::Result<()> {
         heads: network.num_attention_heads,
         vocab: network.vocab_size,
         embedding: network.embedding_size,
-        masked: masking.max_masked(config.train.sequence_length),
+        masked: config.data.masking().max_masked(config.train.sequence_length),
     };
     let runs = args.runs as usize;
     let best = benchmark::roofline(&opened.device, runs);

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use electra_data::MaskingConfig;
 use electra_train::config::{self, MicroBatch, RunConfig};
-use electra_train::estimate::ledger::{self, Cost, Part, Place, Row, Rule, Step};
+use electra_train::estimate::ledger::{self, Cost, Part, Place, Row, Step};
 use electra_train::objective_of;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::terminal::{HEADING_STYLE, Terminal};
@@ -54,7 +54,8 @@ pub(crate) struct Args {
     json: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
 enum RuleName {
     Exact,
     Reference,
@@ -81,7 +82,6 @@ pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     };
     let trained = config.trained_networks();
     let train = &config.train;
-    let masking = MaskingConfig { probability: config.data.masking_probability, ..MaskingConfig::default() };
     let step = Step {
         batch_size: train.batch_size,
         micro_batch: match train.micro_batch {
@@ -89,7 +89,7 @@ pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
             MicroBatch::Auto => train.batch_size,
         },
         sequence_length: train.sequence_length,
-        masked: masking.max_masked(train.sequence_length),
+        masked: config.data.masking().max_masked(train.sequence_length),
         recompute: train.recompute,
         place: if args.device == PlaceName::Cpu { Place::Cpu } else { Place::Adapter },
         parameters: objective_of(&config, &config.objective)?.layout().parameter_count() as f64,
@@ -103,9 +103,8 @@ pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     let whole = total.flops * train.steps as f64;
     let bytes = (args.rule == RuleName::Exact).then_some(total.bytes);
     if args.json {
-        let rule = if args.rule == RuleName::Exact { Rule::Exact } else { Rule::Reference };
         terminal.result(json!({
-            "rule": rule,
+            "rule": args.rule,
             "parameters": step.parameters,
             "tokens_per_step": tokens,
             "steps": train.steps,

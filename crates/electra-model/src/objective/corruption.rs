@@ -52,7 +52,8 @@ impl Corruption {
     ) -> Self {
         let mut generator = Generator::bind(&networks.generator, parameters, GENERATOR);
         generator.encoder.recompute = context.recompute;
-        let (hidden, transformed) = masked_states(&generator, batch, noise(context, batch, noise_site::GENERATOR));
+        let (hidden, transformed) =
+            masked_states(&generator, batch, batch.masked_ids.clone(), noise(context, batch, noise_site::GENERATOR));
         let sampling = Sampling {
             temperature: config.temperature,
             disallow_correct: config.disallow_correct,
@@ -146,17 +147,9 @@ pub(super) fn generator_plan(networks: &PretrainingConfig) -> NetworkPlan {
     }
 }
 
-/// A masked-language model's states at the masked positions: its last hidden ones, and what its table is multiplied with.
+/// States of a masked-language model that reads `ids`, at the masked positions: its last hidden ones, and what its table is
+/// multiplied with.
 pub(super) fn masked_states(
-    network: &Generator,
-    batch: &DeviceBatch,
-    noise: Option<EncoderNoise<'_>>,
-) -> (Tensor<2>, Tensor<2>) {
-    states_at_masked(network, batch, batch.masked_ids.clone(), noise)
-}
-
-/// As [`masked_states`], of a network that reads `ids`.
-pub(super) fn states_at_masked(
     network: &Generator,
     batch: &DeviceBatch,
     ids: Tensor<2, Int>,

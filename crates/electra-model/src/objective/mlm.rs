@@ -52,7 +52,8 @@ impl Objective for MaskedLanguageModeling {
     fn step(&self, parameters: &Parameters, batch: &DeviceBatch, context: &StepContext) -> StepOutput {
         let mut network = Generator::bind(&self.network, parameters, GENERATOR);
         network.encoder.recompute = context.recompute;
-        let (_, rows) = masked_states(&network, batch, noise(context, batch, noise_site::GENERATOR));
+        let noise = noise(context, batch, noise_site::GENERATOR);
+        let (_, rows) = masked_states(&network, batch, batch.masked_ids.clone(), noise);
         let (table, bias) = network.output();
         let output = masked_loss(rows, table, bias, batch, context.total_masked, None);
         let loss = output.loss.clone() * self.loss_weight;

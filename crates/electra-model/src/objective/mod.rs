@@ -169,8 +169,8 @@ type Constructor = fn(&ObjectiveConfig, &PretrainingConfig) -> Box<dyn Objective
 
 /// Every objective: one line each.
 const OBJECTIVES: &[(&str, Constructor)] = &[
-    (rtd::NAME, |objective, networks| Box::new(rtd::ReplacedTokenDetection::new(objective, networks))),
-    (electra_15::NAME, |objective, networks| Box::new(electra_15::Electra15::new(objective, networks))),
+    (rtd::NAME, |objective, networks| Box::new(rtd::new(objective, networks))),
+    (electra_15::NAME, |objective, networks| Box::new(electra_15::new(objective, networks))),
     (replace_mlm::NAME, |objective, networks| Box::new(replace_mlm::ReplaceMlm::new(objective, networks))),
     (adversarial::NAME, |objective, networks| Box::new(adversarial::Adversarial::new(objective, networks))),
     (mlm::NAME, |objective, networks| Box::new(mlm::MaskedLanguageModeling::new(objective, networks))),

@@ -3,7 +3,7 @@
 //! The network to keep reads the corrupted ids and predicts the originals at the masked positions: how much of ELECTRA's gain
 //! comes of never seeing [MASK]. L = MLM(G) + MLM(D | corrupted), both over the masked positions.
 
-use super::corruption::{Corruption, MlmGradient, generator_plan, masked_loss, noise, states_at_masked};
+use super::corruption::{Corruption, MlmGradient, generator_plan, masked_loss, masked_states, noise};
 use super::{
     NetworkPlan, Objective, ObjectiveConfig, ParameterGroup, PretrainedHead, StepContext, StepOutput, noise_site,
 };
@@ -55,7 +55,7 @@ impl Objective for ReplaceMlm {
         let mut network = Generator::bind(&networks.discriminator, parameters, DISCRIMINATOR);
         network.encoder.recompute = context.recompute;
         let noise = noise(context, batch, noise_site::DISCRIMINATOR);
-        let (_, rows) = states_at_masked(&network, batch, corruption.corrupted_ids.clone(), noise);
+        let (_, rows) = masked_states(&network, batch, corruption.corrupted_ids.clone(), noise);
         let (table, bias) = network.output();
         let main = masked_loss(rows, table, bias, batch, context.total_masked, None).loss;
         let loss = corruption.loss.clone() * config.generator_loss_weight + main.clone();

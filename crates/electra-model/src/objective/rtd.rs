@@ -6,7 +6,7 @@
 
 use electra_kernels::rtd_loss;
 
-use super::corruption::{Corruption, MlmGradient, generator_and_discriminator};
+use super::corruption::{Corruption, MlmGradient, at_masked, generator_and_discriminator};
 use super::{NetworkPlan, Objective, ObjectiveConfig, ParameterGroup, StepContext, StepOutput};
 use crate::{
     batch::DeviceBatch,
@@ -16,20 +16,40 @@ use crate::{
 
 pub(super) const NAME: &str = "rtd";
 
+/// Where the discriminator's loss is taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Positions {
+    /// At every token.
+    All,
+    /// At the masked positions alone.
+    Masked,
+}
+
 pub(super) struct ReplacedTokenDetection {
+    name: &'static str,
+    positions: Positions,
     config: ObjectiveConfig,
     networks: PretrainingConfig,
 }
 
 impl ReplacedTokenDetection {
-    pub(super) fn new(config: &ObjectiveConfig, networks: &PretrainingConfig) -> Self {
-        Self { config: config.clone(), networks: networks.clone() }
+    pub(super) fn new(
+        name: &'static str,
+        positions: Positions,
+        config: &ObjectiveConfig,
+        networks: &PretrainingConfig,
+    ) -> Self {
+        Self { name, positions, config: config.clone(), networks: networks.clone() }
     }
+}
+
+pub(super) fn new(config: &ObjectiveConfig, networks: &PretrainingConfig) -> ReplacedTokenDetection {
+    ReplacedTokenDetection::new(NAME, Positions::All, config, networks)
 }
 
 impl Objective for ReplacedTokenDetection {
     fn name(&self) -> &'static str {
-        NAME
+        self.name
     }
 
     fn layout(&self) -> Layout {
@@ -41,11 +61,17 @@ impl Objective for ReplacedTokenDetection {
     }
 
     fn step(&self, parameters: &Parameters, batch: &DeviceBatch, context: &StepContext) -> StepOutput {
-        let Self { config, networks } = self;
+        let Self { positions, config, networks, .. } = self;
         let corruption = Corruption::new(config, networks, parameters, batch, context, MlmGradient::Taken);
         let logits = corruption.discriminate(networks, parameters, batch, context);
-        let (labels, mask) = (corruption.is_replaced.clone(), batch.attention_mask.clone());
-        let detection = rtd_loss(logits.clone(), labels, mask, context.total_tokens);
+        let labels = corruption.is_replaced.clone();
+        let detection = match positions {
+            Positions::All => rtd_loss(logits.clone(), labels, batch.attention_mask.clone(), context.total_tokens),
+            Positions::Masked => {
+                let (chosen, labels) = (at_masked(logits.clone(), batch), at_masked(labels, batch));
+                rtd_loss(chosen, labels, batch.mask_weights.clone(), context.total_masked)
+            }
+        };
         let loss = corruption.loss.clone() * config.generator_loss_weight
             + detection.clone() * config.discriminator_loss_weight;
         let observations = corruption.observations(&loss, Some((detection, logits)), Vec::new());

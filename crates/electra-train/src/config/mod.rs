@@ -12,6 +12,7 @@ pub(crate) mod settings;
 
 use std::path::PathBuf;
 
+use electra_data::MaskingConfig;
 use electra_kernels::Precision;
 use electra_model::objective::{self, NetworkPlan, ObjectiveConfig};
 use electra_model::{ElectraConfig, PretrainingConfig, Sharing};
@@ -112,6 +113,17 @@ pub struct DataConfig {
     pub masking_probability: f64,
     /// Reproduces the reference where it is known to be wrong (duplicate positions, dropped overflow).
     pub paper_exact: bool,
+}
+
+impl DataConfig {
+    /// How positions are chosen.
+    pub fn masking(&self) -> MaskingConfig {
+        MaskingConfig {
+            probability: self.masking_probability,
+            paper_exact: self.paper_exact,
+            ..MaskingConfig::default()
+        }
+    }
 }
 
 /// Steps and optimizer.

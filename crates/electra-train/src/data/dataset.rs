@@ -2,9 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use electra_data::{
-    Dataset, Manifest, MaskingConfig, Split, TOKENIZER_FOLDER, Tokenizer, UnknownTokens, dataset_tokenizer,
-};
+use electra_data::{Dataset, Manifest, Split, TOKENIZER_FOLDER, Tokenizer, UnknownTokens, dataset_tokenizer};
 use sha2::{Digest, Sha256};
 
 use super::TrainingData;
@@ -29,11 +27,7 @@ pub fn open(config: &mut RunConfig) -> Result<TrainingData> {
     config.model.vocab_size = tokenizer.vocab_size();
     let train = Dataset::open(&folder, Split::Train, tokenizer.sha256())?;
     let validation = Dataset::open(&folder, Split::Validation, tokenizer.sha256())?;
-    let masking = MaskingConfig {
-        probability: config.data.masking_probability,
-        paper_exact: config.data.paper_exact,
-        ..MaskingConfig::default()
-    };
+    let masking = config.data.masking();
     let batches = |dataset: &Dataset, seed| {
         let (seq, batch_size) = (config.train.sequence_length, config.train.batch_size);
         let batches = dataset.batches(&tokenizer, seq, batch_size, masking.clone(), seed)?;

@@ -1,6 +1,6 @@
 //! The compute ledger: what one training step computes and moves, part by part.
 //!
-//! Two rules. The reference's ([`Rule::Reference`], [`crate::estimate::flops`]) is for standing beside the paper's numbers: it counts an
+//! Two rules. The reference's ([`reference`], [`crate::estimate::flops`]) is for standing beside the paper's numbers: it counts an
 //! embedding look-up as a product with the whole vocabulary, and a backward pass as one more forward pass. The exact rule
 //! counts what our own step does:
 //!   - a multiply-add is two operations; every other arithmetic operation, comparison, exponential or logarithm one; hashes
@@ -18,16 +18,6 @@ use serde::Serialize;
 
 use crate::config::RunConfig;
 use crate::estimate::flops;
-
-/// How operations are counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Rule {
-    /// What our own step does.
-    Exact,
-    /// The rules of `flops_computation.py`.
-    Reference,
-}
 
 /// Where the step runs. The CPU keeps attention's probabilities for the backward pass; kernels of adapters keep none, and
 /// compute scores and their gradients once for queries and once more for keys.
@@ -162,17 +152,13 @@ pub fn exact(networks: &[NetworkPlan], step: &Step) -> Vec<Row> {
 /// Operations of a step of `config` by the reference's rule: `flops_computation.py` of google-research/electra, which counts
 /// the logits of 20 of 128 positions.
 pub fn reference(config: &RunConfig) -> f64 {
-    let (batch_size, sequence_length) = (config.train.batch_size, config.train.sequence_length);
-    let per_token = |network: &NetworkPlan| {
-        let head = match network.head {
-            PretrainedHead::MaskedLanguageModeling => {
-                flops::mlm_head_flops_per_token(&network.config, flops::REFERENCE_MASKED_FRACTION)
-            }
-            PretrainedHead::ReplacedTokenDetection => flops::rtd_head_flops_per_token(&network.config),
-        };
-        flops::encoder_flops_per_token(&network.config, sequence_length) + head
-    };
-    2.0 * config.trained_networks().iter().map(per_token).sum::<f64>() * (batch_size * sequence_length) as f64
+    let plans = config.trained_networks();
+    flops::training_step_flops(
+        plans.iter().map(|plan| (plan.head, &plan.config)),
+        config.train.batch_size,
+        config.train.sequence_length,
+        flops::REFERENCE_MASKED_FRACTION,
+    )
 }
 
 /// A dense layer over `rows`: forward, and the gradients of its input, weight and bias.
@@ -296,7 +282,7 @@ pub struct Published {
     pub flops: f64,
 }
 
-/// The seven numbers that the reference prints, counted by [`Rule::Reference`].
+/// The seven numbers that the reference prints, counted by its rule.
 pub fn published() -> Vec<Published> {
     let network = |hidden: usize, layers, embedding, vocab| ElectraConfig {
         vocab_size: vocab,
@@ -309,11 +295,16 @@ pub fn published() -> Vec<Published> {
     };
     let fraction = flops::REFERENCE_MASKED_FRACTION;
     let electra = |hidden, generator, layers, embedding, seq, batch, steps: f64| {
-        let networks = [generator, hidden].map(|width| network(width, layers, embedding, 30522));
-        steps * flops::training_step_flops(Some(&networks[0]), Some(&networks[1]), batch, seq, fraction)
+        let [generator, discriminator] = [generator, hidden].map(|width| network(width, layers, embedding, 30522));
+        let networks = [
+            (PretrainedHead::MaskedLanguageModeling, &generator),
+            (PretrainedHead::ReplacedTokenDetection, &discriminator),
+        ];
+        steps * flops::training_step_flops(networks, batch, seq, fraction)
     };
     let mlm = |network: ElectraConfig, seq, batch, steps: f64, fraction| {
-        steps * flops::training_step_flops(Some(&network), None, batch, seq, fraction)
+        let networks = [(PretrainedHead::MaskedLanguageModeling, &network)];
+        steps * flops::training_step_flops(networks, batch, seq, fraction)
     };
     let number = |name, of, flops| Published { name, of, flops };
     vec![

@@ -4,7 +4,6 @@
 //! a run needs at the very least is added up from its configuration alone, and held against what the machine has. It is
 //! a lower bound (one example at a time), and nothing of it makes a list whose length is one of the sizes.
 
-use electra_data::MaskingConfig;
 use electra_model::ElectraConfig;
 
 use crate::config::{RunConfig, RunConfigError};
@@ -39,7 +38,7 @@ impl Least {
         let step = flops::training_memory(&trained, parameter_count, 1, seq, masked);
         // A checkpoint takes weights and moments of an adapter through the host.
         let parameters_bytes = if on_host { step.parameters_bytes } else { 12.0 * parameter_count };
-        let masking = MaskingConfig { probability: masked, ..MaskingConfig::default() };
+        let masking = config.data.masking();
         let example = 13.0 * seq as f64 + 12.0 * masking.max_masked(seq) as f64 + 4.0;
         Self {
             parameter_count,
