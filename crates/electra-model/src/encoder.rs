@@ -6,8 +6,8 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use electra_kernels::{
-    Dropout, EncoderLayer, LayerSettings, Table, dropout, embeddings, encoder_layer, layer_norm, linear, linear_gelu,
-    noise::NoiseKey,
+    Dropout, EncoderLayer, LayerSettings, Table, Visibility, dropout, embeddings, encoder_layer, layer_norm, linear,
+    linear_gelu, noise::NoiseKey,
 };
 
 use crate::{
@@ -252,6 +252,7 @@ impl Encoder {
             None => embeddings,
         };
 
+        let visibility = Visibility::all(input.attention_mask.clone());
         let mut hidden_states = vec![hidden.clone()];
         for (index, layer) in self.layers.iter().enumerate() {
             let number = index + 1;
@@ -265,7 +266,7 @@ impl Encoder {
                     drop(number, Site::Output, config.hidden_dropout_prob),
                 ],
             };
-            hidden = encoder_layer(hidden, &input.attention_mask, layer, &settings);
+            hidden = encoder_layer(hidden, &visibility, layer, &settings);
             hidden_states.push(hidden.clone());
         }
         EncoderOutput { last_hidden: hidden, hidden_states }

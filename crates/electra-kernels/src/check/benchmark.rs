@@ -14,7 +14,7 @@ use crate::ops::{
     layer_norm::add_layer_norm, linear::linear, linear_gelu::linear_gelu, mlm_loss::mlm_loss, rtd_loss::rtd_loss,
 };
 use crate::place::set_reference_only;
-use crate::types::{dropout::Dropout, losses::Sampling};
+use crate::types::{dropout::Dropout, losses::Sampling, visibility::Visibility};
 
 /// Sizes of the operations of one network.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -169,9 +169,12 @@ pub fn kernels(
     });
     time("dropout", 0, 4 * tokens * hidden, &|| end(dropout(x.clone(), Some(&site))));
     let (keys, values) = (leaf(11, [tokens, hidden]), leaf(12, [tokens, hidden]));
-    time("attention", 14 * tokens * seq * hidden, 12 * tokens * hidden, &|| {
-        end(attention(x.clone(), keys.clone(), values.clone(), &mask, heads, Some(&site)))
-    });
+    let (all, causal) = (Visibility::all(mask.clone()), Visibility::backwards(&mask));
+    for (name, visibility) in [("attention", &all), ("attention, causal", &causal)] {
+        time(name, 14 * tokens * seq * hidden, 12 * tokens * hidden, &|| {
+            end(attention(x.clone(), keys.clone(), values.clone(), visibility, heads, Some(&site)))
+        });
+    }
     let (table, positions, types) = (leaf(13, [vocab, width]), leaf(14, [seq, width]), leaf(15, [2, width]));
     let (token_ids, type_ids) = (ids(batch, seq, vocab), ids(batch, seq, 2));
     time("embeddings", 0, 6 * tokens * width + vocab * width, &|| {
