@@ -38,6 +38,7 @@ pub use ops::linear::linear;
 pub use ops::linear_gelu::linear_gelu;
 pub use ops::mlm_loss::{mlm_logits, mlm_loss};
 pub use ops::rtd_loss::rtd_loss;
+pub use ops::token_log_probabilities::token_log_probabilities;
 pub use place::{all_enabled, set_enabled, set_reference_only};
 pub use precision::{Precision, with_precision};
 pub use side_by_side::side_by_side;

@@ -12,6 +12,7 @@ use crate::noise::NoiseKey;
 use crate::ops::{
     adam, attention::attention, dropout::dropout, embedding::embeddings, gather::gather_positions,
     layer_norm::add_layer_norm, linear::linear, linear_gelu::linear_gelu, mlm_loss::mlm_loss, rtd_loss::rtd_loss,
+    token_log_probabilities::token_log_probabilities,
 };
 use crate::place::set_reference_only;
 use crate::types::{dropout::Dropout, losses::Sampling, visibility::Visibility};
@@ -191,6 +192,9 @@ pub fn kernels(
     time("mlm_loss, with samples", 6 * all_masked * width * vocab, 5 * all_masked * vocab, &|| {
         let (rows, table, bias) = (rows.clone(), table.clone(), bias.clone());
         mlm_loss(rows, table, bias, targets.clone(), weights.clone(), all_masked as f64, Some(&sampling)).loss
+    });
+    time("token_log_probabilities", 8 * all_masked * width * vocab, 8 * all_masked * vocab, &|| {
+        token_log_probabilities(rows.clone(), table.clone(), bias.clone(), targets.clone()).slice(0..1)
     });
     let (logits, labels) = (leaf(18, [batch, seq]), Tensor::<2>::zeros([batch, seq], &device));
     time("rtd_loss", 0, 6 * tokens, &|| rtd_loss(logits.clone(), labels.clone(), mask.clone(), tokens as f64));

@@ -15,6 +15,7 @@ use crate::ops::linear::linear;
 use crate::ops::linear_gelu::linear_gelu;
 use crate::ops::mlm_loss::mlm_loss;
 use crate::ops::rtd_loss::rtd_loss;
+use crate::ops::token_log_probabilities::token_log_probabilities;
 use crate::read::{self, Reads};
 use crate::types::{dropout::Dropout, kernel::Kernel, table::Table, visibility::Visibility};
 
@@ -147,6 +148,14 @@ pub(super) fn cases(device: &Device, extent: Extent) -> Vec<Case> {
                 let weights = Tensor::from_data(TensorData::new(weights, [rows]), device);
                 let targets = ids(1, rows, vocab, device).reshape([rows]);
                 mlm_loss(hidden, table, bias.reshape([vocab]), targets, weights, 7.0, None).loss.reshape([1, 1])
+            })
+        }));
+        let name = format!("token_log_probabilities {rows} x {width} x {vocab}");
+        cases.push(Case::new(Kernel::ElectraLoss, name, move |device| {
+            differentiate(device, &[[rows, width], [vocab, width], [1, vocab]], |operands, device| {
+                let [hidden, table, bias] = operands.try_into().expect("three operands");
+                let targets = ids(1, rows, vocab, device).reshape([rows]);
+                token_log_probabilities(hidden, table, bias.reshape([vocab]), targets).reshape([rows, 1])
             })
         }));
         cases.push(Case::new(Kernel::ElectraLoss, format!("rtd_loss {rows} x {width}"), move |device| {

@@ -53,6 +53,7 @@ fn what_training_launches_is_checked_before_the_first_training() {
         "mlm_rows",
         "weighted_sum",
         "scale",
+        "token_log_probabilities_bwd",
         "rtd_fwd",
         "rtd_bwd",
         "embeddings_fwd",
