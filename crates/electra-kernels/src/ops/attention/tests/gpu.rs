@@ -1,9 +1,9 @@
 //! The shaders.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
 
 use super::{Attention, Sight, Sizes, assert_no_leak, ranked, square};
-use crate::check::testing::{Operands, assert_differentiates, assert_matches, device, operands};
+use crate::check::testing::{Operands, assert_differentiates, assert_matches, device, operands, run};
 use crate::gpu::instruments::assert_canaries;
 use crate::ops::attention::{
     gpu::{FORCED, OnCard},
@@ -126,6 +126,21 @@ fn what_a_query_does_not_see_changes_no_bit_of_it() {
         });
         assert_canaries("leak");
     }
+}
+
+#[test]
+fn leaving_out_what_nobody_sees_changes_no_bit() {
+    let Some(device) = device() else { return };
+    for sight in [Sight::Backwards, Sight::Forwards] {
+        let sizes = square(sight, [2, 70, 2, 8]);
+        let [skips, _] = bodies(sizes, &[70, 41], 0.1);
+        let sight = if sight == Sight::Backwards { Sight::RankedBackwards } else { Sight::RankedForwards };
+        let [looks, _] = bodies(Sizes { sight, ..sizes }, &[70, 41], 0.1);
+        let operands = operands(&sizes.shapes());
+        let [skipped, looked] = [skips, looks].map(|body| run(&device, DType::F32, &operands, &body));
+        assert!(skipped == looked, "{sizes:?}");
+    }
+    assert_canaries("skipped");
 }
 
 #[test]
