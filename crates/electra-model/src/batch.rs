@@ -17,8 +17,8 @@ pub struct DeviceBatch {
     pub masked_positions: Tensor<2, Int>,
     pub masked_original_ids: Tensor<2, Int>,
     pub mask_weights: Tensor<2>,
-    /// Number of each example in the global batch.
-    pub example_numbers: Vec<u32>,
+    /// The same on the host, with the number of each example in the global batch.
+    pub host: Batch,
 }
 
 impl DeviceBatch {
@@ -38,8 +38,23 @@ impl DeviceBatch {
             masked_positions: ids(&batch.masked_positions, max_masked),
             masked_original_ids: ids(&batch.masked_original_ids, max_masked),
             mask_weights: floats(batch.mask_weights.clone(), max_masked),
-            example_numbers: batch.example_numbers.clone(),
+            host: batch.clone(),
         }
+    }
+
+    /// Number of each example in the global batch.
+    pub fn example_numbers(&self) -> &[u32] {
+        &self.host.example_numbers
+    }
+
+    /// Numbers of the host for each token, `[batch, seq]`, on the batch's device.
+    pub fn of_tokens(&self, values: Vec<f32>) -> Tensor<2> {
+        Tensor::from_data(TensorData::new(values, self.original_ids.dims()), &self.original_ids.device())
+    }
+
+    /// Numbers of the host for each slot, `[batch, max_masked]`, on the batch's device.
+    pub fn of_slots(&self, values: Vec<f32>) -> Tensor<2> {
+        Tensor::from_data(TensorData::new(values, self.mask_weights.dims()), &self.mask_weights.device())
     }
 
     /// The sequences with `ids` in the place of the original ones.

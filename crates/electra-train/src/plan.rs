@@ -42,6 +42,7 @@ impl Plan {
             seed: config.seed,
             micro_batch: micro_batch.max(1),
             recompute: config.train.recompute,
+            masking_probability: config.data.masking_probability,
             precision: config.train.precision,
             device: device.clone(),
         };
@@ -97,7 +98,7 @@ impl Plan {
 
     /// The objective that held-out text is judged with: the run's own, its generator at temperature 1.
     pub(crate) fn judging_objective(&self) -> Box<dyn Objective> {
-        let config = ObjectiveConfig { temperature: 1.0, disallow_correct: false, ..self.config.objective.clone() };
+        let config = self.config.objective.judging();
         objective_of(&self.config, &config).expect("it differs from one that was made in its numbers alone")
     }
 

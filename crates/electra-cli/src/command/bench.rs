@@ -135,7 +135,7 @@ fn kernels(args: Kernels, terminal: &Terminal) -> anyhow::Result<()> {
         heads: network.num_attention_heads,
         vocab: network.vocab_size,
         embedding: network.embedding_size,
-        masked: config.data.masking().max_masked(config.train.sequence_length),
+        masked: config.masking().max_masked(config.train.sequence_length),
     };
     let runs = args.runs as usize;
     let best = benchmark::roofline(&opened.device, runs);

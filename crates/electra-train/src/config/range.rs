@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use electra_model::{ConfigError, Neighbours, Sharing, objective};
+use electra_model::{ConfigError, Neighbours, ObjectiveError, Sharing, objective};
 
 use super::{MicroBatch, PositionInitializer, RunConfig, RunConfigError};
 
@@ -100,14 +100,20 @@ impl RunConfig {
             &format!("{name:?}"),
             &format!("\"{known}\""),
         );
-        let weight = |value: f64| value >= 0.0 && (value as f32).is_finite();
-        for (key, value) in [
-            ("objective.generator_loss_weight", objective.generator_loss_weight),
-            ("objective.discriminator_loss_weight", objective.discriminator_loss_weight),
-        ] {
-            check(weight(value), key, &value, "at least 0 and finite (at most 3e38)");
+        let table = format!("objective.{name}");
+        objective.check(&mut |ok, key, value, expected| check(ok, &format!("{table}.{key}"), value, expected));
+        if let Err(ObjectiveError::Setting { key, value, expected, .. }) =
+            objective::from_config(objective, &model.networks())
+        {
+            let expected = format!("{expected} with objective.name = {name:?}");
+            check(false, key, &format!("{value:?}"), &expected);
         }
-        check(positive(objective.temperature), "objective.temperature", &objective.temperature, POSITIVE);
+        check(
+            model.sharing != Sharing::Gdes || model.position_initializer != PositionInitializer::Neighbours,
+            "model.sharing",
+            &"\"gdes\"",
+            "another one with model.position_initializer = \"neighbours\"",
+        );
         found
     }
 

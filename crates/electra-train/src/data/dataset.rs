@@ -27,7 +27,7 @@ pub fn open(config: &mut RunConfig) -> Result<TrainingData> {
     config.model.vocab_size = tokenizer.vocab_size();
     let train = Dataset::open(&folder, Split::Train, tokenizer.sha256())?;
     let validation = Dataset::open(&folder, Split::Validation, tokenizer.sha256())?;
-    let masking = config.data.masking();
+    let masking = config.masking();
     let batches = |dataset: &Dataset, seed| {
         let (seq, batch_size) = (config.train.sequence_length, config.train.batch_size);
         let batches = dataset.batches(&tokenizer, seq, batch_size, masking.clone(), seed)?;

@@ -32,13 +32,13 @@ impl Least {
     pub fn of(config: &RunConfig, on_host: bool) -> Self {
         let plans = config.trained_networks();
         let trained: Vec<&ElectraConfig> = plans.iter().rev().map(|plan| &plan.config).collect();
-        let parameter_count = flops::parameter_count(&config.model.networks());
+        let parameter_count = flops::parameter_count(config);
         let layers: f64 = trained.iter().map(|network| network.num_hidden_layers as f64).sum();
         let (seq, masked) = (config.train.sequence_length, config.data.masking_probability);
         let step = flops::training_memory(&trained, parameter_count, 1, seq, masked);
         // A checkpoint takes weights and moments of an adapter through the host.
         let parameters_bytes = if on_host { step.parameters_bytes } else { 12.0 * parameter_count };
-        let masking = config.data.masking();
+        let masking = config.masking();
         let example = 13.0 * seq as f64 + 12.0 * masking.max_masked(seq) as f64 + 4.0;
         Self {
             parameter_count,

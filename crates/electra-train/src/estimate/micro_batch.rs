@@ -29,7 +29,7 @@ pub fn memory_estimate(config: &RunConfig, micro_batch: usize, on_kernels: bool)
     let plans = config.trained_networks();
     // The one with logits of a vocabulary, whose samples others read, comes first in a step.
     let trained: Vec<&ElectraConfig> = plans.iter().rev().map(|plan| &plan.config).collect();
-    let parameters = flops::parameter_count(&config.model.networks());
+    let parameters = flops::parameter_count(config);
     let TrainConfig { sequence_length, recompute, .. } = config.train;
     let masked = config.data.masking_probability;
     if on_kernels {

@@ -117,7 +117,8 @@ pub fn export_networks(
     tokenizer: &Path,
     card: &ModelCard,
 ) -> Result<Vec<PathBuf>> {
-    for plan in objective.networks() {
+    let parameters = &objective.exported(parameters);
+    for plan in objective.networks().into_iter().filter(|plan| plan.is_exported) {
         let architecture = Architecture::of(plan.head);
         let tensors = host::network_to_host(parameters, plan.prefix, &architecture.specs(&plan.config));
         let network = Network {

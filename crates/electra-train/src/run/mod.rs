@@ -19,8 +19,10 @@ pub(crate) mod validate;
 
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::Arc;
 
 use electra_data::Batch;
+use electra_model::objective::Frequencies;
 
 use self::batches::Batches;
 use self::checkpoint::{Checkpoint, TrainState};
@@ -131,14 +133,23 @@ impl<S: Sink> Run<S> {
         Self::open(plan, trainer, progress, data, sink)
     }
 
-    fn open(plan: Plan, trainer: Trainer, mut progress: Progress, data: TrainingData, mut sink: S) -> Result<Self> {
+    fn open(plan: Plan, mut trainer: Trainer, mut progress: Progress, data: TrainingData, mut sink: S) -> Result<Self> {
         let (config, first_step) = (plan.config(), progress.step);
+        let never = [data.special.pad, data.special.cls, data.special.sep, data.special.mask];
+        let frequencies = data.baseline.as_ref().and_then(|baseline| Frequencies::new(baseline.counts(), &never));
+        let frequencies = frequencies.map(Arc::new);
+        trainer.frequencies.clone_from(&frequencies);
+        // A checkpoint is of the phase of its last step; the next one may begin another.
+        let phase = trainer.objective().phase(first_step.saturating_sub(1));
+        trainer.take_rates(phase);
         let validation = Validation {
             source: data.validation,
             batches: config.train.validation_batches,
             objective: plan.judging_objective(),
             special: data.special,
             seed: config.seed,
+            masking_probability: config.data.masking_probability,
+            frequencies,
             baseline: data.baseline,
         };
         let common = TrainState {
@@ -160,7 +171,7 @@ impl<S: Sink> Run<S> {
             micro_batch: plan.micro_batch(),
         });
         Ok(Self {
-            phase: trainer.objective().phase(first_step),
+            phase,
             batches: Batches::from(data.train, first_step),
             began_at: sink.seconds(),
             saved_at: (first_step > 0).then_some(first_step),
@@ -272,6 +283,8 @@ impl<S: Sink> Run<S> {
         let step = self.progress.step;
         let phase = self.trainer.objective().phase(step);
         if phase != self.phase {
+            self.settle().await?;
+            self.trainer.enter_phase(phase);
             self.sink.event(&TrainEvent::Notice { message: format!("step {step}: the phase \"{phase}\" begins") });
             self.phase = phase;
         }
@@ -381,7 +394,8 @@ impl<S: Sink> Ended<S> {
     /// # Errors
     /// The device failed.
     pub async fn examples(&self, count: usize) -> Result<Vec<Vec<JudgedToken>>> {
-        let examples = self.validation.examples(&self.trainer.parameters, count, self.plan.device()).await;
+        let last = self.state.step.saturating_sub(1);
+        let examples = self.validation.examples(&self.trainer.parameters, last, count, self.plan.device()).await;
         examples.during("the examples at the end")
     }
 }

@@ -4,11 +4,14 @@
 //! run's own generator at temperature 1; only the weights differ. A discriminator that says less than the
 //! unigram and bigram detectors on the very same corrupted tokens has learnt no more than frequencies.
 
+use std::sync::Arc;
+
 use burn::tensor::Device;
 use electra_data::{Batch, BatchSource, SpecialTokens};
 use electra_kernels::DeviceFailure;
 use electra_kernels::read::{self, Reads};
-use electra_model::{DeviceBatch, NoiseKey, Objective, Parameters, StepContext};
+use electra_model::objective::{Frequencies, Given};
+use electra_model::{DeviceBatch, NoiseKey, Objective, Parameters, StepContext, Totals};
 
 use crate::baseline::FrequencyDetector;
 use crate::host::fetch;
@@ -27,6 +30,10 @@ pub(crate) struct Validation {
     pub special: SpecialTokens,
     /// The run's.
     pub seed: u64,
+    /// Share of the tokens that is chosen.
+    pub masking_probability: f64,
+    /// Of the training text, for generators that draw from them.
+    pub frequencies: Option<Arc<Frequencies>>,
     /// Counts of the training text.
     pub baseline: Option<FrequencyDetector>,
 }
@@ -51,6 +58,7 @@ impl Validation {
     pub(crate) async fn examples(
         &self,
         parameters: &Parameters,
+        step: u64,
         count: usize,
         device: &Device,
     ) -> Result<Vec<Vec<JudgedToken>>, DeviceFailure> {
@@ -58,8 +66,10 @@ impl Validation {
         if batch.batch == 0 {
             return Ok(Vec::new());
         }
-        let seen =
-            self.objective.step(parameters, &DeviceBatch::new(&batch, device), &self.context(&batch, 0)).observations;
+        let seen = self
+            .objective
+            .step(parameters, &DeviceBatch::new(&batch, device), &self.context(&batch, 0, step))
+            .observations;
         let (Some(corrupted), Some(logits)) = (seen.corrupted_ids, seen.discriminator_logits) else {
             return Ok(Vec::new());
         };
@@ -78,14 +88,17 @@ impl Validation {
         Ok(examples)
     }
 
-    fn context(&self, batch: &Batch, number: u64) -> StepContext {
+    fn context(&self, batch: &Batch, number: u64, step: u64) -> StepContext {
         StepContext {
             key: NoiseKey::new(self.seed).child_str("validation").child(number),
+            step,
             training: false,
-            total_masked: batch.masked_count() as f64,
-            total_tokens: batch.token_count() as f64,
+            special: self.special,
+            totals: Totals::of(batch, self.special),
+            masking_probability: self.masking_probability,
             recompute: false,
-            samples: None,
+            frequencies: self.frequencies.clone(),
+            given: Given::default(),
         }
     }
 
@@ -106,7 +119,8 @@ impl Validation {
             if batch.batch == 0 {
                 break;
             }
-            let context = self.context(&batch, number);
+            // As the last step that was done.
+            let context = self.context(&batch, number, step.saturating_sub(1));
             let seen = self.objective.step(parameters, &DeviceBatch::new(&batch, device), &context).observations;
             let mut reads = Reads::default();
             let asked = Asked::of(&seen, &mut reads);
