@@ -12,9 +12,10 @@ use crate::noise::NoiseKey;
 use crate::ops::{
     adam, attention::attention, dropout::dropout, embedding::embeddings, gather::gather_positions,
     layer_norm::add_layer_norm, linear::linear, linear_gelu::linear_gelu, mlm_loss::mlm_loss, rtd_loss::rtd_loss,
+    token_log_probabilities::token_log_probabilities,
 };
 use crate::place::set_reference_only;
-use crate::types::{dropout::Dropout, losses::Sampling};
+use crate::types::{dropout::Dropout, losses::Sampling, visibility::Visibility};
 
 /// Sizes of the operations of one network.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -169,9 +170,12 @@ pub fn kernels(
     });
     time("dropout", 0, 4 * tokens * hidden, &|| end(dropout(x.clone(), Some(&site))));
     let (keys, values) = (leaf(11, [tokens, hidden]), leaf(12, [tokens, hidden]));
-    time("attention", 14 * tokens * seq * hidden, 12 * tokens * hidden, &|| {
-        end(attention(x.clone(), keys.clone(), values.clone(), &mask, heads, Some(&site)))
-    });
+    let (all, causal) = (Visibility::all(mask.clone()), Visibility::backwards(&mask));
+    for (name, visibility) in [("attention", &all), ("attention, causal", &causal)] {
+        time(name, 14 * tokens * seq * hidden, 12 * tokens * hidden, &|| {
+            end(attention(x.clone(), keys.clone(), values.clone(), visibility, heads, Some(&site)))
+        });
+    }
     let (table, positions, types) = (leaf(13, [vocab, width]), leaf(14, [seq, width]), leaf(15, [2, width]));
     let (token_ids, type_ids) = (ids(batch, seq, vocab), ids(batch, seq, 2));
     time("embeddings", 0, 6 * tokens * width + vocab * width, &|| {
@@ -188,6 +192,9 @@ pub fn kernels(
     time("mlm_loss, with samples", 6 * all_masked * width * vocab, 5 * all_masked * vocab, &|| {
         let (rows, table, bias) = (rows.clone(), table.clone(), bias.clone());
         mlm_loss(rows, table, bias, targets.clone(), weights.clone(), all_masked as f64, Some(&sampling)).loss
+    });
+    time("token_log_probabilities", 8 * all_masked * width * vocab, 8 * all_masked * vocab, &|| {
+        token_log_probabilities(rows.clone(), table.clone(), bias.clone(), targets.clone()).slice(0..1)
     });
     let (logits, labels) = (leaf(18, [batch, seq]), Tensor::<2>::zeros([batch, seq], &device));
     time("rtd_loss", 0, 6 * tokens, &|| rtd_loss(logits.clone(), labels.clone(), mask.clone(), tokens as f64));
