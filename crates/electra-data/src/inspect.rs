@@ -89,10 +89,10 @@ pub fn inspect(
     example: u64,
 ) -> Result<Inspection> {
     let folder = folder.as_ref();
+    let manifest = Manifest::load(folder)?;
     let tokenizer = dataset_tokenizer(folder)?;
     let mut splits = Vec::new();
     let mut decoded = (Vec::new(), String::new());
-    let mut manifest = None;
     for split in [Split::Train, Split::Validation] {
         let dataset = Dataset::open(folder, split, tokenizer.sha256())?;
         let batches = dataset.batches(&tokenizer, seq, 1, masking.clone(), seed)?;
@@ -101,12 +101,7 @@ pub fn inspect(
             decoded = decode(&tokenizer, &batches.epoch_batch(0, example % examples.max(1), 1));
         }
         splits.push(statistics(&dataset, &tokenizer, examples));
-        manifest = Some(dataset.manifest().clone());
     }
-    let manifest = match manifest {
-        Some(manifest) => manifest,
-        None => Manifest::load(folder)?,
-    };
     let unknown_warning = unknown_warning(&manifest, &splits, &tokenizer);
     Ok(Inspection { manifest, splits, unknown_warning, example: decoded.0, text: decoded.1 })
 }
