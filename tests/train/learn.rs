@@ -45,7 +45,7 @@ fn batch(lengths: &[usize]) -> Batch {
         let word = |at: usize| (5 + (7 * at + 13 * row + at * at * (row + 3)) % (VOCAB - 5)) as i32;
         let mut ids: Vec<i32> = (0..length).map(word).collect();
         (ids[0], ids[length - 1]) = (SPECIAL.cls as i32, SPECIAL.sep as i32);
-        let masked = choose_masked(&ids, SPECIAL, &masking, SEQ / 4, (1, 0, row as u64));
+        let masked = choose_masked(&ids, SPECIAL, VOCAB, &masking, SEQ / 4, (1, 0, row as u64));
         batch.push(&ids, length, &masked, SPECIAL, row as u32);
     }
     batch

@@ -211,7 +211,8 @@ fn step(args: Step, terminal: &Terminal) -> anyhow::Result<()> {
             .collect();
         ids[0] = special.cls as i32;
         ids[train.sequence_length - 1] = special.sep as i32;
-        let masked = choose_masked(&ids, special, &masking, batch.max_masked, (config.seed, 0, u64::from(row)));
+        let key = (config.seed, 0, u64::from(row));
+        let masked = choose_masked(&ids, special, config.model.vocab_size, &masking, batch.max_masked, key);
         batch.push(&ids, train.sequence_length, &masked, special, row);
     }
     let plan = Plan::new(&config, special, &opened.device)?;
