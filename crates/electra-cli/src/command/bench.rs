@@ -253,7 +253,7 @@ fn step(args: Step, terminal: &Terminal) -> anyhow::Result<()> {
         Vec::new()
     };
     let tokens = (train.batch_size * train.sequence_length) as f64;
-    let flops_per_step = ledger::reference(&config);
+    let flops_per_step = ledger::reference_of(&config);
     if args.json {
         terminal.result(json!({
             "backend": if opened.is_gpu { "wgpu" } else { "flex" },

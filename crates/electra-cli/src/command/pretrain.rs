@@ -428,7 +428,7 @@ fn dry_run(config: &RunConfig, opened: &OpenDevice, data: &TrainingData, termina
     let plan = Plan::new(config, data.special, &opened.device)?;
     let (layout, micro_batch) = (plan.layout(), plan.micro_batch());
     let train = &config.train;
-    let flops_per_step = ledger::reference(config);
+    let flops_per_step = ledger::reference_of(config);
     let memory = memory_estimate(config, micro_batch, runs_kernels(opened));
     let at_a_time = train.batch_size.div_ceil(micro_batch).min(side_by_side::width(&opened.device));
     let activations_bytes = at_a_time as f64 * memory.activations_bytes;

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// `[objective.all_tokens_mlm]`
-pub type Keys = super::replace_mlm::Keys;
+pub(super) type Keys = super::replace_mlm::Keys;
 
 pub(super) struct AllTokensMlm {
     keys: Keys,

@@ -8,7 +8,7 @@ use crate::masking::MaskingPolicy;
 use crate::pretraining::PretrainingConfig;
 
 /// `[objective.bert]`
-pub type Keys = super::config::NoKeys;
+pub(super) type Keys = super::config::NoKeys;
 
 pub(super) fn new(_: &ObjectiveConfig, networks: &PretrainingConfig) -> MaskedLanguageModeling {
     MaskedLanguageModeling::new("bert", MaskingPolicy::BERT, networks)

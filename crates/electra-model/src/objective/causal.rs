@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// `[objective.causal]`
-pub type Keys = super::config::NoKeys;
+pub(super) type Keys = super::config::NoKeys;
 
 pub(super) struct CausalLanguageModeling {
     network: ElectraConfig,

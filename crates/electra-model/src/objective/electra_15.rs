@@ -8,7 +8,7 @@ use super::{ObjectiveConfig, Positions};
 use crate::pretraining::PretrainingConfig;
 
 /// `[objective.electra_15]`
-pub type Keys = super::rtd::Keys;
+pub(super) type Keys = super::rtd::Keys;
 
 pub(super) fn new(config: &ObjectiveConfig, networks: &PretrainingConfig) -> ReplacedTokenDetection {
     ReplacedTokenDetection::new("electra_15", Positions::Masked, &config.electra_15, config, networks)

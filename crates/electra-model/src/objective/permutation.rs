@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// `[objective.permutation]`
-pub type Keys = super::config::NoKeys;
+pub(super) type Keys = super::config::NoKeys;
 
 pub(super) struct PermutationLanguageModeling {
     network: ElectraConfig,

@@ -7,7 +7,7 @@ use crate::masking::MaskingPolicy;
 use crate::pretraining::PretrainingConfig;
 
 /// `[objective.roberta]`
-pub type Keys = super::config::NoKeys;
+pub(super) type Keys = super::config::NoKeys;
 
 pub(super) fn new(_: &ObjectiveConfig, networks: &PretrainingConfig) -> MaskedLanguageModeling {
     MaskedLanguageModeling::new("roberta", MaskingPolicy::ROBERTA, networks)

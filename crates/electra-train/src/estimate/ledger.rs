@@ -155,6 +155,15 @@ pub fn reference(networks: &[NetworkPlan], batch_size: usize, sequence_length: u
     networks.iter().map(|plan| flops::network_step_flops(plan, batch_size, sequence_length)).sum()
 }
 
+/// Operations of a step of `config` by the reference's rule, a mean over its phases.
+pub fn reference_of(config: &RunConfig) -> f64 {
+    let (objective, train) = (config.make_objective(), &config.train);
+    let of_phase = |(phase, steps): (&str, u64)| {
+        steps as f64 * reference(&objective.networks_in(phase), train.batch_size, train.sequence_length)
+    };
+    phases(&*objective, train.steps).into_iter().map(of_phase).sum::<f64>() / train.steps as f64
+}
+
 /// The phases of a run of `steps` steps, with their number of steps; those that it does not reach are left out.
 pub fn phases(objective: &dyn Objective, steps: u64) -> Vec<(&'static str, u64)> {
     // A phase begins once and ends once: the first step that is no longer of it is found by halving.
