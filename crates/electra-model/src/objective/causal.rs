@@ -29,6 +29,14 @@ pub(super) fn new(_: &ObjectiveConfig, networks: &PretrainingConfig) -> CausalLa
     CausalLanguageModeling { network: networks.discriminator.clone() }
 }
 
+/// Output rows that predict the token behind each, `[batch * seq, embedding]`: what the table is multiplied with.
+fn next_token_rows(network: &Generator, batch: &DeviceBatch, context: &StepContext) -> Tensor<2> {
+    let input = batch.input(batch.original_ids.clone());
+    let visibility = Visibility::backwards(&batch.attention_mask);
+    let noise = noise(context, batch, noise_site::DISCRIMINATOR);
+    network.transform(network.encoder.forward_seeing(&input, &visibility, noise).last_hidden)
+}
+
 impl Objective for CausalLanguageModeling {
     fn name(&self) -> &'static str {
         "causal"
@@ -52,11 +60,7 @@ impl Objective for CausalLanguageModeling {
     fn step(&self, parameters: &Parameters, batch: &DeviceBatch, context: &StepContext) -> StepOutput {
         let mut network = Generator::bind(&self.network, parameters, DISCRIMINATOR);
         network.encoder.recompute = context.recompute;
-        let input = batch.input(batch.original_ids.clone());
-        let visibility = Visibility::backwards(&batch.attention_mask);
-        let noise = noise(context, batch, noise_site::DISCRIMINATOR);
-        let rows = network.transform(network.encoder.forward_seeing(&input, &visibility, noise).last_hidden);
-
+        let rows = next_token_rows(&network, batch, context);
         let host = &batch.host;
         let tokens = host.original_ids.len();
         let is_last = |at: usize| (at + 1).is_multiple_of(host.seq);
@@ -70,5 +74,29 @@ impl Objective for CausalLanguageModeling {
         let loss = mlm_loss(rows, table, bias, targets, weights, context.totals.followers, None).loss;
         let seen = loss.clone().detach();
         StepOutput { observations: Observations { loss: Some(seen), ..Observations::default() }, loss }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::objective::testing::{SEQ, batch, context, cpu, networks, reaches};
+
+    #[test]
+    fn a_token_changes_no_prediction_of_itself_or_of_what_is_before_it() {
+        let objective = new(&ObjectiveConfig::default(), &networks());
+        let parameters = Parameters::initialize(&objective.layout(), 3, &cpu());
+        let network = Generator::bind(&objective.network, &parameters, DISCRIMINATOR);
+        let rows = |batch: &_| next_token_rows(&network, &DeviceBatch::new(batch, &cpu()), &context(batch));
+        let batch = batch();
+        for (token, reached) in reaches(&batch, rows).into_iter().enumerate() {
+            for (row, reached) in reached.into_iter().enumerate() {
+                // Row t predicts token t + 1, and may read up to t.
+                let may = row / SEQ == token / SEQ && row >= token;
+                let is_token = batch.attention_mask[token] > 0;
+                assert!(may || !reached, "token {token} reaches row {row}");
+                assert!(reached || !(may && is_token), "row {row} does not read token {token}");
+            }
+        }
     }
 }

@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn draws_have_the_frequencies_they_come_from() {
         let frequencies = Frequencies::new(&[5, 0, 30, 60, 10], &[0]).unwrap();
-        let mut counts = [0; 5];
+        let mut counts = [0u32; 5];
         for place in 0..10_000 {
             counts[frequencies.draw(NoiseKey::new(3), place) as usize] += 1;
         }

@@ -224,3 +224,27 @@ impl Objective for Electric {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::objective::testing::{SEQ, SPECIAL, batch, context, cpu, networks, reaches};
+
+    #[test]
+    fn the_noise_at_a_token_does_not_depend_on_it() {
+        let objective = new(&ObjectiveConfig::default(), &networks());
+        let parameters = Parameters::initialize(&objective.layout(), 3, &cpu());
+        let config = &objective.networks.generator;
+        let rows = |batch: &_| Cloze::new(config, &parameters, &DeviceBatch::new(batch, &cpu()), &context(batch)).rows;
+        let batch = batch();
+        let candidates: Vec<bool> = candidates(&batch, SPECIAL).collect();
+        for (token, reached) in reaches(&batch, rows).into_iter().enumerate() {
+            for (row, reached) in reached.into_iter().enumerate().filter(|(row, _)| candidates[*row]) {
+                let may = row / SEQ == token / SEQ && row != token;
+                assert!(may || !reached, "token {token} reaches row {row}");
+                let is_token = batch.attention_mask[token] > 0;
+                assert!(reached || !(may && is_token), "row {row} does not read token {token}");
+            }
+        }
+    }
+}

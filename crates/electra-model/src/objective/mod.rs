@@ -7,6 +7,8 @@
 pub mod config;
 mod corruption;
 mod plan;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::sync::Arc;
 

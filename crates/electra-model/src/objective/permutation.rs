@@ -123,3 +123,47 @@ impl Objective for PermutationLanguageModeling {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::objective::testing::{SEQ, batch, context, cpu, networks, reaches};
+
+    #[test]
+    fn a_chosen_token_changes_no_prediction_of_its_rank_or_lower() {
+        let objective = new(&ObjectiveConfig::default(), &networks());
+        let parameters = Parameters::initialize(&objective.layout(), 3, &cpu());
+        let network = Generator::bind(&objective.network, &parameters, DISCRIMINATOR);
+        let batch = batch();
+        let ranks = random_ranks(&batch, NoiseKey::new(7));
+        let rows =
+            |batch: &_| query_rows(&network, &DeviceBatch::new(batch, &cpu()), &ranks, &context(batch));
+        let of_tokens = of_tokens(&batch, &ranks);
+        for (token, reached) in reaches(&batch, rows).into_iter().enumerate() {
+            for (slot, reached) in reached.into_iter().enumerate() {
+                let is_used = ranks[slot] > 0;
+                let same = slot / batch.max_masked == token / SEQ;
+                let may = same && is_used && of_tokens[token] < ranks[slot] as f32;
+                assert!(may || !reached, "token {token} of rank {} reaches slot {slot}", of_tokens[token]);
+                let is_token = batch.attention_mask[token] > 0;
+                assert!(reached || !(may && is_token), "slot {slot} does not read token {token}");
+            }
+        }
+    }
+
+    #[test]
+    fn ranks_are_an_order_of_the_chosen_positions_of_each_example() {
+        let batch = batch();
+        let ranks = random_ranks(&batch, NoiseKey::new(7));
+        for row in ranks.chunks(batch.max_masked) {
+            let mut used: Vec<u32> = row[..4].to_vec();
+            used.sort_unstable();
+            assert_eq!(used, [1, 2, 3, 4]);
+            assert_eq!(row[4], 0);
+        }
+        assert_ne!(ranks, random_ranks(&batch, NoiseKey::new(8)));
+        // An example has its order wherever it stands.
+        let second = random_ranks(&batch.slice(1..2), NoiseKey::new(7));
+        assert_eq!(second, ranks[batch.max_masked..]);
+    }
+}
