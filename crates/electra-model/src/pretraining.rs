@@ -33,7 +33,7 @@ pub enum Sharing {
 const GDES_TABLES: [&str; 2] =
     ["electra.embeddings.word_embeddings.weight", "electra.embeddings.position_embeddings.weight"];
 /// What is appended to a table's name for the discriminator's difference.
-pub(crate) const DELTA: &str = "_delta";
+pub const DELTA: &str = "_delta";
 
 impl Sharing {
     pub const ALL: [Self; 4] = [Self::Embeddings, Self::None, Self::All, Self::Gdes];

@@ -11,6 +11,7 @@ use electra_model::{Initializer, Layout, Neighbours, Objective, ObjectiveConfig,
 
 use crate::config::{MicroBatch, PositionInitializer, RUN_CONFIG, RunConfig};
 use crate::error::{Error, Result};
+use crate::estimate::ledger;
 use crate::host::{self, HostTensor};
 use crate::step::optimizer::{Adam, AdamConfig, LossScale};
 use crate::step::trainer::{StepSettings, Trainer};
@@ -90,6 +91,11 @@ impl Plan {
     /// Tokens of a step, padding included.
     pub(crate) fn tokens_per_step(&self) -> u64 {
         (self.config.train.batch_size * self.config.train.sequence_length) as u64
+    }
+
+    /// Operations of a step of `phase` on the plan's device.
+    pub(crate) fn step_flops(&self, objective: &dyn Objective, phase: &str) -> f64 {
+        ledger::flops_of_phase(&self.config, objective, phase, ledger::Place::of(self.device()))
     }
 
     fn objective(&self) -> Box<dyn Objective> {

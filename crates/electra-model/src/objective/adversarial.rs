@@ -6,7 +6,7 @@
 //! sigmoid(w . h + c) with exp(-r), which does reach h. All three gradients meet in the shared embeddings. Samples are drawn at
 //! temperature 1, as the gradient of REINFORCE wants it.
 
-use burn::tensor::{Tensor, activation};
+use burn::tensor::{Int, Tensor, activation};
 use electra_kernels::{linear, mlm_logits, mlm_loss, rtd_loss};
 use serde::{Deserialize, Serialize};
 
@@ -115,6 +115,16 @@ impl Objective for Adversarial {
             parts.push(("entropy", entropy));
         }
         StepOutput { observations: corruption.observations(&loss, Some((detection, logits)), parts), loss }
+    }
+
+    fn detect(
+        &self,
+        parameters: &Parameters,
+        batch: &DeviceBatch,
+        ids: &Tensor<2, Int>,
+        context: &StepContext,
+    ) -> Option<Tensor<2>> {
+        Some(discriminate(&self.pair.networks, &self.pair.bound(parameters), batch, ids, context))
     }
 
     fn exported(&self, parameters: &Parameters) -> Parameters {

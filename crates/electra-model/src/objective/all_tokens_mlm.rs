@@ -4,12 +4,12 @@
 //! p = c [input = original] + (1 - c) softmax and c = 1 - sigmoid(the binary head), so that the head says "replaced" as everywhere:
 //! the network is exported as a discriminator.
 
-use burn::tensor::{Tensor, activation};
+use burn::tensor::{Int, Tensor, activation};
 use electra_kernels::token_log_probabilities;
 
-use super::corruption::{MlmGradient, Pair, discriminator_plan, noise};
+use super::corruption::{Corruption, MlmGradient, Pair, discriminate, discriminator_plan, noise};
 use super::{
-    GeneratorKind, HeadWork, NetworkPlan, Objective, ObjectiveConfig, Positions, StepContext, StepOutput, Work,
+    GeneratorKind, HeadWork, NetworkPlan, Objective, ObjectiveConfig, Positions, PretrainedHead, StepContext, StepOutput, Work,
     noise_site,
 };
 use crate::{
@@ -38,7 +38,7 @@ impl AllTokensMlm {
         &self,
         parameters: &Parameters,
         batch: &DeviceBatch,
-        corrupted: &super::corruption::Corruption,
+        corrupted: &Corruption,
         context: &StepContext,
     ) -> (Tensor<1>, Tensor<2>) {
         let config = &self.pair.networks.discriminator;
@@ -80,7 +80,8 @@ impl Objective for AllTokensMlm {
     fn networks(&self) -> Vec<NetworkPlan> {
         let vocabulary = HeadWork::Vocabulary { positions: Positions::All, states: 1, is_sampled: false };
         let work = Work::new(&[HeadWork::Binary(Positions::All), vocabulary]);
-        self.pair.plans(discriminator_plan(&self.pair.networks, work))
+        let plan = discriminator_plan(&self.pair.networks, work);
+        self.pair.plans(NetworkPlan { other_heads: &[PretrainedHead::MaskedLanguageModeling], ..plan })
     }
 
     fn step(&self, parameters: &Parameters, batch: &DeviceBatch, context: &StepContext) -> StepOutput {
@@ -91,6 +92,16 @@ impl Objective for AllTokensMlm {
         let mut observations = corruption.observations(&loss, None, vec![("main_loss", main)]);
         observations.discriminator_logits = Some(logits.detach());
         StepOutput { observations, loss }
+    }
+
+    fn detect(
+        &self,
+        parameters: &Parameters,
+        batch: &DeviceBatch,
+        ids: &Tensor<2, Int>,
+        context: &StepContext,
+    ) -> Option<Tensor<2>> {
+        Some(discriminate(&self.pair.networks, &self.pair.bound(parameters), batch, ids, context))
     }
 
     fn exported(&self, parameters: &Parameters) -> Parameters {

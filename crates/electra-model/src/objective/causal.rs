@@ -51,6 +51,7 @@ impl Objective for CausalLanguageModeling {
             role: "discriminator",
             prefix: DISCRIMINATOR,
             head: PretrainedHead::CausalLanguageModeling,
+            other_heads: &[],
             is_exported: true,
             config: self.network.clone(),
             work: Work::vocabulary(Positions::All, false),

@@ -6,7 +6,7 @@
 //! of chosen positions; the label is *chosen*, whatever was sampled; L = generator_loss_weight * G + discriminator_loss_weight *
 //! mean(BCE, tokens). D's head alone is the energy: it scores a text in one pass.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 use electra_kernels::{MlmOutput, Sampling, Table, Visibility, corrupt, gather_positions, mlm_loss, rtd_loss};
 use serde::{Deserialize, Serialize};
 
@@ -100,7 +100,7 @@ impl Cloze {
     }
 
     /// Loss and log-likelihoods of `ids` at every token.
-    fn likelihood(&self, ids: Tensor<1, burn::tensor::Int>, weights: Tensor<1>, total: f64) -> MlmOutput {
+    fn likelihood(&self, ids: Tensor<1, Int>, weights: Tensor<1>, total: f64) -> MlmOutput {
         mlm_loss(self.rows.clone(), self.table.clone(), self.bias.clone(), ids, weights, total, None)
     }
 
@@ -160,6 +160,7 @@ impl Objective for Electric {
                 role: "generator",
                 prefix: GENERATOR,
                 head: PretrainedHead::MaskedLanguageModeling,
+                other_heads: &[],
                 is_exported: false,
                 config: self.networks.generator.clone(),
                 work: Work {
@@ -172,6 +173,17 @@ impl Objective for Electric {
 
     fn sharing(&self) -> &'static [Sharing] {
         &[Sharing::Embeddings, Sharing::None]
+    }
+
+    fn detect(
+        &self,
+        parameters: &Parameters,
+        batch: &DeviceBatch,
+        ids: &Tensor<2, Int>,
+        context: &StepContext,
+    ) -> Option<Tensor<2>> {
+        // A token of high energy is an unlikely one.
+        Some(discriminate(&self.networks, parameters, batch, ids, context))
     }
 
     fn step(&self, parameters: &Parameters, batch: &DeviceBatch, context: &StepContext) -> StepOutput {

@@ -229,6 +229,18 @@ pub trait Objective: Send + Sync {
         MaskingPolicy::ELECTRA
     }
 
+    /// How much each token of `ids`, `[batch, seq]`, looks replaced, by a network that says so of any text; above 0 where it does.
+    /// `None` for an objective without such a network.
+    fn detect(
+        &self,
+        _parameters: &Parameters,
+        _batch: &DeviceBatch,
+        _ids: &Tensor<2, Int>,
+        _context: &StepContext,
+    ) -> Option<Tensor<2>> {
+        None
+    }
+
     /// The phase that `step` belongs to; a change of phase is written to the log.
     fn phase(&self, _step: u64) -> &'static str {
         JOINT

@@ -98,6 +98,7 @@ impl Objective for PermutationLanguageModeling {
             role: "discriminator",
             prefix: DISCRIMINATOR,
             head: PretrainedHead::MaskedLanguageModeling,
+            other_heads: &[],
             is_exported: true,
             config: self.network.clone(),
             work: Work { has_query_stream: true, ..Work::vocabulary(Positions::Masked, false) },

@@ -68,6 +68,8 @@ pub struct NetworkPlan {
     /// What the names of its parameters begin with.
     pub prefix: &'static str,
     pub head: PretrainedHead,
+    /// What it can be exported as on request.
+    pub other_heads: &'static [PretrainedHead],
     /// Whether a class of `transformers` is like it.
     pub is_exported: bool,
     pub config: ElectraConfig,

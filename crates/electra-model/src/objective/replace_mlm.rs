@@ -71,6 +71,7 @@ impl Objective for ReplaceMlm {
             role: "discriminator",
             prefix: DISCRIMINATOR,
             head: PretrainedHead::MaskedLanguageModeling,
+            other_heads: &[],
             is_exported: true,
             config: self.pair.networks.discriminator.clone(),
             work: Work::vocabulary(Positions::Masked, false),

@@ -4,7 +4,7 @@
 //! discriminator says of every token whether it was replaced. Both are trained jointly on
 //! L = generator_loss_weight * MLM + discriminator_loss_weight * RTD; no gradient passes through the sample.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 use electra_kernels::rtd_loss;
 use serde::{Deserialize, Serialize};
 
@@ -113,6 +113,16 @@ impl Objective for ReplacedTokenDetection {
         let loss = corruption
             .total(self.keys.generator_loss_weight, detection.clone() * self.keys.discriminator_loss_weight);
         StepOutput { observations: corruption.observations(&loss, Some((detection, logits)), Vec::new()), loss }
+    }
+
+    fn detect(
+        &self,
+        parameters: &Parameters,
+        batch: &DeviceBatch,
+        ids: &Tensor<2, Int>,
+        context: &StepContext,
+    ) -> Option<Tensor<2>> {
+        Some(discriminate(&self.pair.networks, &self.pair.bound(parameters), batch, ids, context))
     }
 
     fn exported(&self, parameters: &Parameters) -> Parameters {

@@ -4,6 +4,7 @@
 //! L = discriminator_loss_weight * RTD(discriminator), whose encoder and embeddings are the generator's at first and its own from
 //! then on; its head is fresh. Both networks have the discriminator's sizes.
 
+use burn::tensor::{Int, Tensor};
 use electra_kernels::rtd_loss;
 use serde::{Deserialize, Serialize};
 
@@ -120,6 +121,16 @@ impl Objective for TwoStage {
         }
         let frozen = Work { is_trained: false, ..generator.work.clone() };
         vec![discriminator_plan(&self.pair.networks, Work::detection()), NetworkPlan { work: frozen, ..generator }]
+    }
+
+    fn detect(
+        &self,
+        parameters: &Parameters,
+        batch: &DeviceBatch,
+        ids: &Tensor<2, Int>,
+        context: &StepContext,
+    ) -> Option<Tensor<2>> {
+        (self.phase(context.step) == SECOND).then(|| discriminate(&self.pair.networks, parameters, batch, ids, context))
     }
 
     fn enter_phase(&self, phase: &str, parameters: Parameters) -> Parameters {

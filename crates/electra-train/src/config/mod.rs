@@ -138,6 +138,9 @@ pub enum MaskingName {
 pub struct TrainConfig {
     /// Updates of the whole run.
     pub steps: u64,
+    /// What the run may cost, `"2e16 FLOPs"` or `"10m"`: [`TrainConfig::steps`] is then as many as that pays for, found once when
+    /// the run begins. Empty: steps count.
+    pub budget: String,
     /// Sequences per update.
     pub batch_size: usize,
     /// Sequences per forward pass; `"auto"` finds what fits, once, and is replaced by the number found.
@@ -266,6 +269,7 @@ impl Default for TrainConfig {
         let adam = AdamConfig::default();
         Self {
             steps: 1_000_000,
+            budget: String::new(),
             batch_size: 128,
             micro_batch: MicroBatch::Auto,
             recompute: false,
@@ -342,6 +346,15 @@ impl RunConfig {
     /// If there is no such objective, or it does not go with [model], which checked configurations do not say.
     pub fn make_objective(&self) -> Box<dyn Objective> {
         objective::from_config(&self.objective, &self.model.networks()).expect("checked with the configuration")
+    }
+
+    /// Replaces what follows from the number of steps by numbers: half of them where two stages are not said otherwise, so that
+    /// a longer run does not change what has been.
+    pub fn settle_phases(&mut self) {
+        let two_stage = &mut self.objective.two_stage;
+        if two_stage.generator_steps == 0 {
+            two_stage.generator_steps = self.train.steps / 2;
+        }
     }
 
     /// The networks that the run trains, the one to keep first.

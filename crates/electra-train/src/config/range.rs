@@ -4,6 +4,8 @@ use std::fmt;
 
 use electra_model::{ConfigError, Neighbours, ObjectiveError, Sharing, objective};
 
+use crate::estimate::budget::{self, Budget};
+
 use super::{MicroBatch, PositionInitializer, RunConfig, RunConfigError};
 
 /// What a number must be that is above 0 in 32 bits, too.
@@ -59,6 +61,8 @@ impl RunConfig {
         check(probability > 0.0 && probability < 1.0, "data.masking_probability", &probability, "between 0 and 1");
 
         check(train.steps >= 1, "train.steps", &train.steps, "at least 1");
+        let is_budget = train.budget.is_empty() || train.budget.parse::<Budget>().is_ok();
+        check(is_budget, "train.budget", &format!("{:?}", train.budget), budget::EXPECTED);
         check(train.batch_size >= 1, "train.batch_size", &train.batch_size, "at least 1");
         if let MicroBatch::Size(size) = train.micro_batch {
             let expected = format!("\"auto\" or 1 to train.batch_size, which is {}", train.batch_size);

@@ -176,10 +176,9 @@ impl Merge {
         if is_preset("train.warmup_steps") && !is_preset("train.steps") {
             config.train.warmup_steps = config.train.warmup_steps.min((config.train.steps / 10).max(1));
         }
-        // Half of the run, as a number from here on, so that a longer run does not change what has been.
-        let two_stage = &mut config.objective.two_stage;
-        if two_stage.generator_steps == 0 {
-            two_stage.generator_steps = config.train.steps / 2;
+        // What a budget pays for is yet to be found.
+        if config.train.budget.is_empty() {
+            config.settle_phases();
         }
         match config.out_of_range() {
             None => Ok(config),

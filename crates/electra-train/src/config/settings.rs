@@ -66,6 +66,7 @@ pub(crate) const FREE: &[&str] = &[
     "device",
     "data.dir",
     "train.steps",
+    "train.budget",
     "train.micro_batch",
     "train.recompute",
     "train.checkpoint_every",
@@ -76,8 +77,8 @@ pub(crate) const FREE: &[&str] = &[
     "train.max_nonfinite_in_a_row",
 ];
 
-/// Free keys that say nothing of a run: a name, and where the dataset lies today.
-const NOT_RECORDED: [&str; 2] = ["preset", "data.dir"];
+/// Free keys that say nothing of a run: a name, where the dataset lies today, and where the number of steps came from.
+const NOT_RECORDED: [&str; 3] = ["preset", "data.dir", "train.budget"];
 
 /// Free keys that change numbers all the same.
 #[cfg(feature = "native")]

@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use electra_data::{Dataset, Manifest, Split, TOKENIZER_FOLDER, Tokenizer, UnknownTokens, dataset_tokenizer};
+use electra_data::{
+    Dataset, Manifest, Split, TOKENIZER_FOLDER, Tokenizer, UnknownTokens, WordSwaps, dataset_tokenizer,
+    whole_word_counts,
+};
 use sha2::{Digest, Sha256};
 
 use super::TrainingData;
@@ -45,6 +48,7 @@ pub fn open(config: &mut RunConfig) -> Result<TrainingData> {
         validation: batches(&validation, VALIDATION_SEED)?,
         special: tokenizer.special(),
         baseline: Some(frequencies(&train, &tokenizer)),
+        swaps: Some(swaps(&train, &tokenizer)),
         tokenizer: folder.join(TOKENIZER_FOLDER),
         corpus: manifest.corpus(&folder),
         tokenizer_description: describe(&tokenizer),
@@ -111,6 +115,12 @@ fn frequencies(dataset: &Dataset, tokenizer: &Tokenizer) -> FrequencyDetector {
         }
     });
     FrequencyDetector::count(&lines, tokenizer.vocab_size(), BASELINE_TOKENS)
+}
+
+fn swaps(dataset: &Dataset, tokenizer: &Tokenizer) -> WordSwaps {
+    let kinds = tokenizer.token_kinds();
+    let counts = whole_word_counts(&*dataset.corpus(), &kinds, BASELINE_TOKENS);
+    WordSwaps::new(&counts, kinds)
 }
 
 /// Keeps a copy of the data's tokenizer in the folder of a run, whose networks mean nothing without it.

@@ -12,6 +12,8 @@
 use std::iter::Sum;
 use std::ops::{Add, Mul};
 
+use burn::backend::DispatchDevice;
+use burn::tensor::Device;
 use electra_model::objective::{HeadWork, NetworkPlan, Positions, PretrainedHead};
 use electra_model::{ElectraConfig, Objective};
 use serde::Serialize;
@@ -27,6 +29,14 @@ pub enum Place {
     Cpu,
     /// A graphics adapter with our kernels.
     Adapter,
+}
+
+impl Place {
+    /// That of a device.
+    pub fn of(device: &Device) -> Self {
+        let on_host = matches!(device.clone().inner().as_dispatch(), DispatchDevice::Flex(_));
+        if on_host { Self::Cpu } else { Self::Adapter }
+    }
 }
 
 /// Sizes of one step.

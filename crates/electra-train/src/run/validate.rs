@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
-use burn::tensor::Device;
-use electra_data::{Batch, BatchSource, SpecialTokens};
+use burn::tensor::{Device, Tensor, TensorData};
+use electra_data::{Batch, BatchSource, SpecialTokens, Swapped, WordSwaps};
 use electra_kernels::DeviceFailure;
 use electra_kernels::read::{self, Reads};
 use electra_model::objective::{Frequencies, Given};
@@ -36,6 +36,45 @@ pub(crate) struct Validation {
     pub frequencies: Option<Arc<Frequencies>>,
     /// Counts of the training text.
     pub baseline: Option<FrequencyDetector>,
+    /// Of the training text's words.
+    pub swaps: Option<WordSwaps>,
+}
+
+/// Which words are swapped is the same for all runs on a text.
+const SWAP_SEED: u64 = 0;
+
+/// How well a network finds one swapped word in each example, whatever its own generator is.
+#[derive(Default)]
+struct SwapMetrics {
+    logits: Vec<f32>,
+    is_swapped: Vec<bool>,
+    examples: u64,
+    /// Examples where no other token looks as much swapped; one of k at the top counts 1 / k.
+    first: f64,
+}
+
+impl SwapMetrics {
+    fn add(&mut self, batch: &Batch, special: SpecialTokens, logits: &[f32], swaps: &Swapped) {
+        let judged: Vec<usize> = judged_tokens(batch, special).collect();
+        for of_example in judged.chunk_by(|a, b| a / batch.seq == b / batch.seq) {
+            let row = of_example[0] / batch.seq;
+            let Some(position) = swaps.positions[row] else { continue };
+            let swapped = row * batch.seq + position;
+            self.logits.extend(of_example.iter().map(|&at| logits[at]));
+            self.is_swapped.extend(of_example.iter().map(|&at| at == swapped));
+            let above = of_example.iter().filter(|&&at| logits[at] > logits[swapped]).count();
+            let level = of_example.iter().filter(|&&at| logits[at] == logits[swapped]).count();
+            self.examples += 1;
+            self.first += if above == 0 { 1.0 / level.max(1) as f64 } else { 0.0 };
+        }
+    }
+
+    fn write(&self, row: &mut MetricsRow) {
+        if self.examples > 0 {
+            row.extra.insert("swap_auc".to_owned(), roc_auc(&self.logits, &self.is_swapped));
+            row.extra.insert("swap_first".to_owned(), Some(self.first / self.examples as f64));
+        }
+    }
 }
 
 /// A held-out token as the discriminator read it.
@@ -114,6 +153,7 @@ impl Validation {
     ) -> Result<MetricsRow, DeviceFailure> {
         let mut window = MetricWindow::default();
         let (mut unigram, mut bigram, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+        let mut swapped = SwapMetrics::default();
         for number in 0..self.batches {
             let batch = self.batch(number);
             if batch.batch == 0 {
@@ -121,9 +161,17 @@ impl Validation {
             }
             // As the last step that was done.
             let context = self.context(&batch, number, step.saturating_sub(1));
-            let seen = self.objective.step(parameters, &DeviceBatch::new(&batch, device), &context).observations;
+            let on_device = DeviceBatch::new(&batch, device);
+            let seen = self.objective.step(parameters, &on_device, &context).observations;
+            let swaps = self.swaps.as_ref().map(|swaps| swaps.swap(&batch, SWAP_SEED));
+            let judged = swaps.and_then(|swaps| {
+                let ids = TensorData::new(swaps.corrupted_ids.clone(), [batch.batch, batch.seq]);
+                let ids = Tensor::from_data(ids, device);
+                Some((self.objective.detect(parameters, &on_device, &ids, &context)?, swaps))
+            });
             let mut reads = Reads::default();
             let asked = Asked::of(&seen, &mut reads);
+            let judged = judged.map(|(logits, swaps)| (reads.floats(&logits), swaps));
             let corrupted = seen.corrupted_ids.as_ref().map(|ids| reads.ints(ids));
             let found = fetch(reads).await?;
             if let (Some(baseline), Some(corrupted)) = (&self.baseline, corrupted) {
@@ -137,6 +185,9 @@ impl Validation {
                     labels.push(corrupted[i] != batch.original_ids[i]);
                 }
             }
+            if let Some((logits, swaps)) = judged {
+                swapped.add(&batch, self.special, &read::floats_of(&found[logits]), &swaps);
+            }
             let mut metrics = StepMetrics::default();
             asked.observe(&mut metrics, &found, &batch, self.special);
             window.add(&metrics);
@@ -146,6 +197,7 @@ impl Validation {
             row.extra.insert("unigram_auc".to_owned(), roc_auc(&unigram, &labels));
             row.extra.insert("bigram_auc".to_owned(), roc_auc(&bigram, &labels));
         }
+        swapped.write(&mut row);
         Ok(row)
     }
 

@@ -320,6 +320,7 @@ mod tests {
             generator_loss: Some(7.7 / f64::from(seed + 1)),
             discriminator_loss: Some(0.3),
             masked: 6,
+            drawn: 5,
             generator_correct: 2,
             sampled_correct: 1,
             is_replaced: (0..40).map(|i| (i + seed).is_multiple_of(8)).collect(),

@@ -81,7 +81,8 @@ impl Architecture {
         }
     }
 
-    fn from_class_name(name: &str, labels: usize) -> Option<Self> {
+    /// The class called `name`, with so many labels where it has some.
+    pub fn from_class_name(name: &str, labels: usize) -> Option<Self> {
         [
             Self::PreTraining,
             Self::MaskedLm,
