@@ -130,7 +130,7 @@ fn two_stages_copy_the_generator_and_freeze_it() {
     let shown = small.pretrain("run", &sets).expect_success();
     assert!(shown.stderr.contains("step 6: the phase \"discriminator\" begins"), "{shown:#?}");
     let of = |step: u64| {
-        let path = small.path("run").join(format!("checkpoints/step_{step:06}/parameters.safetensors"));
+        let path = small.path("run").join(format!("step_{step:06}/parameters.safetensors"));
         tensors(&path)
     };
     let (first, last) = (of(6), of(12));

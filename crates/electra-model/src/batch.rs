@@ -8,14 +8,19 @@ use crate::encoder::EncoderInput;
 /// The arrays of `electra_data::Batch` as tensors. Shapes: `[batch, seq]` and `[batch, max_masked]`.
 #[derive(Debug, Clone)]
 pub struct DeviceBatch {
+    /// Ids of the text, `[batch, seq]`.
     pub original_ids: Tensor<2, Int>,
+    /// What a masked-language model reads, `[batch, seq]`.
     pub masked_ids: Tensor<2, Int>,
+    /// Segment of each token, `[batch, seq]`.
     pub token_type_ids: Tensor<2, Int>,
     /// 1 for a token, 0 for padding.
     pub attention_mask: Tensor<2>,
     /// Unused slots hold position 0 and weight 0.
     pub masked_positions: Tensor<2, Int>,
+    /// Ids of the text at the chosen positions, `[batch, max_masked]`.
     pub masked_original_ids: Tensor<2, Int>,
+    /// 1 for a used slot, 0 for an unused one, `[batch, max_masked]`.
     pub mask_weights: Tensor<2>,
     /// The same on the host, with the number of each example in the global batch.
     pub host: Batch,

@@ -42,7 +42,9 @@ impl EncoderInput {
 /// What dropout needs: a key for this network and step, and the examples' numbers in the global batch.
 #[derive(Debug, Clone, Copy)]
 pub struct EncoderNoise<'a> {
+    /// Of this network and step.
     pub key: NoiseKey,
+    /// Number of each row's example in the global batch, `[batch]`.
     pub examples: &'a [u32],
 }
 
@@ -226,6 +228,7 @@ impl Encoder {
         }
     }
 
+    /// Sizes and constants.
     pub fn config(&self) -> &ElectraConfig {
         &self.config
     }

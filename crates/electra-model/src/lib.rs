@@ -3,6 +3,8 @@
 //! This crate never reads a file, a clock or a thread's state, so the browser and the trainer run the same code.
 //! Weights come by name from `Parameters`; networks are plain functions over them.
 
+#![warn(missing_docs)]
+
 pub mod batch;
 pub mod config;
 pub mod encoder;

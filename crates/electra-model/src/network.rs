@@ -12,6 +12,7 @@ use crate::{
 /// Hugging Face's `ElectraForPreTraining`: encoder, dense + GELU, dense to one logit per token.
 #[derive(Debug, Clone)]
 pub struct Discriminator {
+    /// What reads the text.
     pub encoder: Encoder,
     dense: Dense,
     dense_prediction: Dense,
@@ -92,6 +93,7 @@ impl VocabularyHead {
 /// over the vocabulary.
 #[derive(Debug, Clone)]
 pub struct Generator {
+    /// What reads the text.
     pub encoder: Encoder,
     head: VocabularyHead,
 }

@@ -20,7 +20,9 @@ use crate::pretraining::DELTA;
 /// How a parameter gets its first value. docs/electra-semantics.md, "Model", point 5.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Initializer {
+    /// 0 everywhere.
     Zeros,
+    /// 1 everywhere.
     Ones,
     /// Normal with this standard deviation, redrawn beyond two of them (TensorFlow's `truncated_normal`).
     TruncatedNormal(f64),
@@ -37,7 +39,9 @@ pub enum Initializer {
 pub struct ParameterSpec {
     /// Network prefix and Hugging Face's key: `discriminator.electra.embeddings.word_embeddings.weight`.
     pub name: String,
+    /// Row-major.
     pub shape: Vec<usize>,
+    /// How it begins.
     pub initializer: Initializer,
 }
 
@@ -47,10 +51,12 @@ impl ParameterSpec {
         Self { name: format!("{prefix}{name}"), shape: shape.to_vec(), initializer }
     }
 
+    /// Number of values.
     pub fn len(&self) -> usize {
         self.shape.iter().product()
     }
 
+    /// Whether it has no value.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -122,6 +128,7 @@ pub struct Alias {
 }
 
 impl Alias {
+    /// `from` is found under `to`.
     pub fn new(from: impl Into<String>, to: impl Into<String>) -> Self {
         Self { from: from.into(), to: to.into() }
     }
@@ -156,6 +163,7 @@ impl Layout {
         Self { specs, aliases, pieces }
     }
 
+    /// Names, shapes and first values, in order.
     pub fn specs(&self) -> &[ParameterSpec] {
         &self.specs
     }
@@ -273,10 +281,12 @@ impl Parameters {
         Self { layout, values: tensors, index, derived: Vec::new() }
     }
 
+    /// Names, shapes, pieces and aliases.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
 
+    /// Names, shapes and first values, in order.
     pub fn specs(&self) -> &[ParameterSpec] {
         &self.layout.specs
     }
@@ -382,6 +392,7 @@ impl Parameters {
         self.look_up(name).unwrap_or_else(|| panic!("no parameter {} (asked for as {name})", stored()))
     }
 
+    /// Whether there is a parameter called `name`, aliases followed.
     pub fn contains(&self, name: &str) -> bool {
         self.look_up(name).is_some()
     }

@@ -36,6 +36,7 @@ const GDES_TABLES: [&str; 2] =
 pub const DELTA: &str = "_delta";
 
 impl Sharing {
+    /// All of them.
     pub const ALL: [Self; 4] = [Self::Embeddings, Self::None, Self::All, Self::Gdes];
 
     /// As run.toml has it.
@@ -89,13 +90,18 @@ impl Sharing {
 /// The pair of networks of one pre-training run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PretrainingConfig {
+    /// The network to keep.
     pub discriminator: ElectraConfig,
+    /// The network that fills masks.
     pub generator: ElectraConfig,
+    /// What they have in common.
     pub sharing: Sharing,
 }
 
 /// Networks that cannot be trained together.
 #[derive(Debug, thiserror::Error, PartialEq)]
+// The text of each says what it and its fields are.
+#[expect(missing_docs)]
 pub enum PretrainingConfigError {
     #[error("{network}: {error}")]
     Network { network: &'static str, error: ConfigError },

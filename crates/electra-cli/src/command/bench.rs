@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::bail;
 use burn::tensor::Device;
-use electra_data::{Batch, MaskingConfig, SpecialTokens, choose_masked};
+use electra_data::{Batch, SpecialTokens, choose_masked};
 use electra_kernels::device::DeviceChoice;
 use electra_kernels::{Precision, benchmark, launches};
 use electra_train::config;
@@ -203,7 +203,7 @@ fn step(args: Step, terminal: &Terminal) -> anyhow::Result<()> {
     if config.model.vocab_size < 6 {
         bail!("model.vocab_size {} leaves no token beside the special ones", config.model.vocab_size);
     }
-    let masking = MaskingConfig { probability: config.data.masking_probability, ..MaskingConfig::default() };
+    let masking = config.masking();
     let mut batch = Batch::new(train.sequence_length, masking.max_masked(train.sequence_length));
     for row in 0..train.batch_size as u32 {
         let mut ids: Vec<i32> = (0..train.sequence_length as u32)

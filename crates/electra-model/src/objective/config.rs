@@ -19,6 +19,7 @@ pub enum GeneratorKind {
 }
 
 impl GeneratorKind {
+    /// All of them.
     pub const ALL: [Self; 3] = [Self::Network, Self::Uniform, Self::Unigram];
 
     /// As run.toml has it.

@@ -41,6 +41,7 @@ macro_rules! objectives {
             pub name: String,
             /// What draws the replacements of objectives that have some.
             pub generator: GeneratorKind,
+            /// Keys of the objective of that name.
             $(pub $name: $name::Keys,)+
         }
 
@@ -171,6 +172,7 @@ pub struct StepContext {
 pub struct StepOutput {
     /// What is minimised, `[1]`. One scalar: Burn takes a graph apart as it goes back through it, once.
     pub loss: Tensor<1>,
+    /// What there is to see.
     pub observations: Observations,
 }
 
@@ -269,6 +271,8 @@ pub trait Objective: Send + Sync {
 
 /// An objective that cannot be had.
 #[derive(Debug, thiserror::Error, PartialEq)]
+// The text of each says what it and its fields are.
+#[expect(missing_docs)]
 pub enum ObjectiveError {
     #[error("objective.name is {name:?}, but the objectives are {}", names().join(", "))]
     Unknown { name: String },

@@ -27,8 +27,15 @@ pub enum Positions {
 pub enum HeadWork {
     /// One logit a token.
     Binary(Positions),
-    /// A logit for each entry of the vocabulary; `states` hidden states side by side are what the head reads (two for towers).
-    Vocabulary { positions: Positions, states: usize, is_sampled: bool },
+    /// A logit for each entry of the vocabulary.
+    Vocabulary {
+        /// Where.
+        positions: Positions,
+        /// Hidden states side by side that the head reads.
+        states: usize,
+        /// Whether a token is drawn.
+        is_sampled: bool,
+    },
 }
 
 /// What a step computes with a network. Each encoder reads every token of the batch.
@@ -40,6 +47,7 @@ pub struct Work {
     pub has_query_stream: bool,
     /// Whether gradients are computed.
     pub is_trained: bool,
+    /// What is computed of the encoders' states.
     pub heads: Vec<HeadWork>,
 }
 
@@ -67,11 +75,14 @@ pub struct NetworkPlan {
     pub role: &'static str,
     /// What the names of its parameters begin with.
     pub prefix: &'static str,
+    /// The class that it is exported as.
     pub head: PretrainedHead,
     /// What it can be exported as on request.
     pub other_heads: &'static [PretrainedHead],
     /// Whether a class of `transformers` is like it.
     pub is_exported: bool,
+    /// Sizes and constants.
     pub config: ElectraConfig,
+    /// What a step computes with it.
     pub work: Work,
 }

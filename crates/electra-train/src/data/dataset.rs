@@ -99,21 +99,8 @@ pub fn describe(tokenizer: &Tokenizer) -> String {
 }
 
 fn frequencies(dataset: &Dataset, tokenizer: &Tokenizer) -> FrequencyDetector {
-    let corpus = dataset.corpus();
     let mut lines: Vec<Vec<u32>> = Vec::new();
-    let (mut tokens, mut ids) = (0, Vec::new());
-    corpus.for_each_document(&mut |document| {
-        if tokens >= BASELINE_TOKENS {
-            return;
-        }
-        for bounds in document.line_offsets.windows(2) {
-            let length = (bounds[1] - bounds[0]) as usize;
-            ids.clear();
-            corpus.append_tokens(document.base + bounds[0], length, &mut ids);
-            lines.push(ids.iter().map(|&id| id as u32).collect());
-            tokens += length as u64;
-        }
-    });
+    dataset.corpus().for_each_line(BASELINE_TOKENS, &mut |ids| lines.push(ids.iter().map(|&id| id as u32).collect()));
     FrequencyDetector::count(&lines, tokenizer.vocab_size(), BASELINE_TOKENS)
 }
 

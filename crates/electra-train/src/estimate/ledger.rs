@@ -474,6 +474,51 @@ mod tests {
         assert_eq!(rows.iter().filter(|row| row.network.is_none()).count(), 1);
     }
 
+    /// The networks of `name` in `phase`, with the generator as large as the discriminator.
+    fn networks_of(name: &str, phase: &str) -> Vec<NetworkPlan> {
+        let sets = [
+            format!("objective.name={name}"),
+            "model.generator_size=1.0".to_owned(),
+            "model.generator_depth=1.0".to_owned(),
+        ];
+        crate::config::resolve(Some("nano"), None, &sets).unwrap().make_objective().networks_in(phase)
+    }
+
+    #[test]
+    fn towers_streams_and_frozen_networks_are_counted_as_they_run() {
+        let step = step(Place::Adapter, false);
+        let of = |name: &str, phase: &str, network: &str, part: Part| {
+            let rows = exact(&networks_of(name, phase), &step);
+            rows.into_iter().find(|row| row.network == Some(network) && row.part == part).expect("a row")
+        };
+        let one = of("rtd", "joint", "generator", Part::Attention);
+        let towers = of("electric", "joint", "generator", Part::Attention);
+        assert_eq!(towers.total().flops, 2.0 * one.total().flops);
+        // Logits of every token where there were those of five masked ones in 32, and theirs once more to draw from.
+        let [few, all] = [("rtd", "generator"), ("causal", "discriminator")]
+            .map(|(name, network)| of(name, "joint", network, Part::Head).backward.flops);
+        assert!((all / few - 32.0 / 5.0).abs() < 1e-9, "{all} {few}");
+        // Content is computed in all layers but the last, queries of the masked positions in all; nano has two.
+        let plain = of("mlm", "joint", "generator", Part::Attention);
+        let streams = of("permutation", "joint", "discriminator", Part::Attention);
+        let expected = plain.forward.flops / 2.0 + plain.forward.flops * 5.0 / 32.0;
+        assert!((streams.forward.flops / expected - 1.0).abs() < 1e-12);
+        let frozen = of("two_stage", "discriminator", "generator", Part::Products);
+        assert!(frozen.forward.flops > 0.0 && frozen.backward.flops == 0.0);
+        assert_eq!(networks_of("two_stage", "generator").len(), 1);
+    }
+
+    #[test]
+    fn phases_are_found_with_their_number_of_steps() {
+        let sets = ["objective.name=two_stage", "train.steps=1000", "objective.two_stage.generator_steps=317"];
+        let config = crate::config::resolve(Some("nano"), None, &sets.map(String::from)).unwrap();
+        let objective = config.make_objective();
+        assert_eq!(phases(&*objective, 1000), [("generator", 317), ("discriminator", 683)]);
+        assert_eq!(phases(&*objective, 317), [("generator", 317)]);
+        let rtd = crate::config::resolve(Some("nano"), None, &[]).unwrap().make_objective();
+        assert_eq!(phases(&*rtd, 1000), [("joint", 1000)]);
+    }
+
     #[test]
     fn recomputing_adds_the_layers_forward_pass_and_nothing_else() {
         let networks = networks();
