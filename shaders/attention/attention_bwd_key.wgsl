@@ -20,8 +20,9 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
     let first = example * at.queries;
     let pattern_at = line_at(at, example, 2u * at.heads);
     let column = head * HEAD_PARTS + lane % LANES;
+    let rows_first = group % at.blocks * {{ROWS}}u * ROWS_AT_ONCE;
 //#for l in 0..ROWS
-    let own{{l}} = (group % at.blocks * {{ROWS}}u + {{l}}u) * ROWS_AT_ONCE + lane / LANES;
+    let own{{l}} = rows_first + {{l}}u * ROWS_AT_ONCE + lane / LANES;
     let place{{l}} = min(own{{l}}, at.keys - 1u);
     let k_at{{l}} = (example * at.keys + place{{l}}) * at.stride + at.k_offset + column;
     let v_at{{l}} = (example * at.keys + place{{l}}) * at.stride + at.v_offset + column;
@@ -51,7 +52,8 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#if DROPOUT
     let key = example_key(example);
 //#end
-    for (var query = 0u; query < at.queries; query++) {
+    let end = end_of_others(at.queries, rows_first);
+    for (var query = first_of_others(rows_first); query < end; query++) {
         let q_at = (first + query) * at.stride + at.q_offset + column;
         let o_at = ((first + query) * at.heads + head) * HEAD_PARTS + lane % LANES;
 //#if SHARES

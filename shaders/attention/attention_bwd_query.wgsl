@@ -19,8 +19,9 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
     let first_key = example * at.keys;
     let pattern_at = line_at(at, example, 2u * at.heads);
     let column = head * HEAD_PARTS + lane % LANES;
+    let rows_first = group % at.blocks * {{ROWS}}u * ROWS_AT_ONCE;
 //#for l in 0..ROWS
-    let query{{l}} = (group % at.blocks * {{ROWS}}u + {{l}}u) * ROWS_AT_ONCE + lane / LANES;
+    let query{{l}} = rows_first + {{l}}u * ROWS_AT_ONCE + lane / LANES;
     let inside{{l}} = min(query{{l}}, at.queries - 1u);
     let q_at{{l}} = (first + inside{{l}}) * at.stride + at.q_offset + column;
     let o_at{{l}} = ((first + inside{{l}}) * at.heads + head) * HEAD_PARTS + lane % LANES;
@@ -45,7 +46,8 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
     let row{{l}} = head * at.queries + query{{l}};
 //#end
 //#end
-    for (var other = 0u; other < at.keys; other++) {
+    let end = end_of_others(at.keys, rows_first);
+    for (var other = first_of_others(rows_first); other < end; other++) {
         let k_at = (first_key + other) * at.stride + at.k_offset + column;
         let v_at = (first_key + other) * at.stride + at.v_offset + column;
         let of_key = rows[pattern_at + other];

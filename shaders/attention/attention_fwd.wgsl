@@ -20,8 +20,9 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
     let first_key = example * at.keys;
     let pattern_at = example * pattern_length(at);
     let column = head * HEAD_PARTS + lane % LANES;
+    let rows_first = group % at.blocks * {{ROWS}}u * ROWS_AT_ONCE;
 //#for l in 0..ROWS
-    let query{{l}} = (group % at.blocks * {{ROWS}}u + {{l}}u) * ROWS_AT_ONCE + lane / LANES;
+    let query{{l}} = rows_first + {{l}}u * ROWS_AT_ONCE + lane / LANES;
     let inside{{l}} = min(query{{l}}, at.queries - 1u);
     let q_at{{l}} = (first + inside{{l}}) * at.stride + at.q_offset + column;
 //#for i in 0..PARTS
@@ -42,7 +43,8 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
     let row{{l}} = head * at.queries + query{{l}};
 //#end
 //#end
-    for (var column_block = 0u; column_block < at.keys; column_block += 4u) {
+    let end = end_of_others(at.keys, rows_first);
+    for (var column_block = first_of_others(rows_first); column_block < end; column_block += 4u) {
 //#if SHARES
         let pattern_own = pattern[pattern_at + min(column_block + lane, at.keys - 1u)];
 //#end

@@ -85,6 +85,24 @@ fn sees(limit: f32, of_key: f32) -> bool {
 //#end
 }
 
+// SKIPS_BEFORE, SKIPS_AFTER: where all are ranked by place, what lies before the first of a workgroup's rows, or after the last, has
+// nothing to do with them, and is left out. Keys go by fours.
+fn first_of_others(rows_first: u32) -> u32 {
+//#if SKIPS_BEFORE
+    return rows_first / 4u * 4u;
+//#else
+    return 0u;
+//#end
+}
+
+fn end_of_others(others: u32, rows_first: u32) -> u32 {
+//#if SKIPS_AFTER
+    return min(others, rows_first + {{ROWS}}u * ROWS_AT_ONCE);
+//#else
+    return others;
+//#end
+}
+
 // Where a line of `rows` begins. Of each example the log-sums of its heads, their deltas, `queries` values each, and the
 // pattern, which lies there too so that the backward kernels have no more buffers than WebGPU promises.
 fn line_at(at: Sizes, example: u32, line: u32) -> u32 {

@@ -7,6 +7,8 @@
 //! Arrows go one way, and `cargo xtask test structure` holds them to it: `check` knows the operations; they know the runtimes
 //! of the devices (`cpu`, `gpu`), which know no operation; all know the `types` at the bottom.
 
+#![warn(missing_docs)]
+
 mod autodiff;
 #[cfg(not(target_family = "wasm"))]
 pub mod check;

@@ -88,7 +88,7 @@ impl Pattern {
         let (queries, keys) = (visibility.queries(), visibility.keys());
         let pattern = crate::cpu::constant(&visibility.pattern);
         let pattern = values(&pattern);
-        if visibility.is_ranked {
+        if visibility.is_ranked() {
             let examples = || pattern.chunks_exact(keys + queries);
             let ranks = examples().flat_map(|example| &example[..keys]).copied().collect();
             let limits = examples().flat_map(|example| &example[keys..]).copied().collect();

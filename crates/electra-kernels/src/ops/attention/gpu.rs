@@ -9,7 +9,7 @@ use crate::gpu::{
     matrix,
     shader::{Shader, shader},
 };
-use crate::types::visibility::Visibility;
+use crate::types::visibility::{Order, Visibility};
 
 static FORWARD: Shader = shader!("attention", "attention_fwd");
 static BACKWARD_QUERY: Shader = shader!("attention", "attention_bwd_query");
@@ -63,13 +63,13 @@ pub(crate) struct Pattern {
     batch: usize,
     queries: usize,
     keys: usize,
-    is_ranked: bool,
+    order: Order,
 }
 
 impl Pattern {
     pub(crate) fn new(visibility: &Visibility) -> Self {
         let (batch, queries, keys) = (visibility.batch(), visibility.queries(), visibility.keys());
-        Self { values: constant(&visibility.pattern), batch, queries, keys, is_ranked: visibility.is_ranked }
+        Self { values: constant(&visibility.pattern), batch, queries, keys, order: visibility.order }
     }
 }
 
@@ -98,13 +98,13 @@ impl Shape {
         self.stride > self.heads * self.head_dim
     }
 
-    /// A launch with all that the three kernels share but their buffers: those go first. `own`: rows of an example that its
-    /// invocations have, queries or keys; `per_value`: operations of a score for each value of its query.
+    /// A launch with all that the three kernels share but their buffers: those go first. `owns_keys`: the rows of its
+    /// invocations are keys, and else queries; `per_value`: operations of a score for each value of its query.
     fn launch<'a>(
         &self,
         shader: &'static Shader,
         on_card: &OnCard,
-        own: usize,
+        owns_keys: bool,
         per_value: usize,
         buffers: impl IntoIterator<Item = &'a CubeTensor>,
     ) -> (Launch<'a>, u32, usize) {
@@ -122,8 +122,9 @@ impl Shape {
         };
         #[cfg(all(test, not(target_family = "wasm")))]
         let (workgroup, rows, lanes) = FORCED.get().unwrap_or((workgroup, rows, lanes));
-        let blocks = own.div_ceil(workgroup / lanes * rows);
-        let Pattern { batch, queries, keys, is_ranked, .. } = self.pattern;
+        let Pattern { batch, queries, keys, order, .. } = self.pattern;
+        let blocks = if owns_keys { keys } else { queries }.div_ceil(workgroup / lanes * rows);
+        let [sees_before, sees_after] = [order == Order::Backwards, order == Order::Forwards];
         let mut launch = Launch::new(shader)
             .define("VECTOR", is_vector)
             .define("PARTS", (parts / lanes) as i64)
@@ -132,7 +133,9 @@ impl Shape {
             .define("JOINED", self.is_joined())
             .define("SHARES", workgroup == 8 && lanes == 1 && adapter::of(buffers[0]).subgroup == Some(8))
             .define("DROPOUT", self.noise.is_some())
-            .define("RANKED", is_ranked)
+            .define("RANKED", order != Order::All)
+            .define("SKIPS_BEFORE", if owns_keys { sees_before } else { sees_after })
+            .define("SKIPS_AFTER", if owns_keys { sees_after } else { sees_before })
             .size(queries)
             .size(keys)
             .size(self.heads)
@@ -161,7 +164,7 @@ pub(crate) fn forward(shape: &Shape, qkv: &[CubeTensor]) -> (CubeTensor, CubeTen
     let of_pattern = pattern.meta.shape().num_elements();
     let rows = empty(pattern, [batch * 2 * shape.heads * queries + of_pattern]);
     let (launch, workgroup, groups) =
-        shape.launch(&FORWARD, &FORWARD_ON_CARD, *queries, 4, qkv.iter().chain([pattern, &output, &rows]));
+        shape.launch(&FORWARD, &FORWARD_ON_CARD, false, 4, qkv.iter().chain([pattern, &output, &rows]));
     launch.run(workgroup, groups);
     (output, rows)
 }
@@ -175,13 +178,11 @@ pub(crate) fn backward(
 ) -> Vec<CubeTensor> {
     let results: Vec<CubeTensor> = qkv.iter().map(|x| empty(x, matrix(x))).collect();
     let of_queries = qkv.iter().chain([output, gradient, rows, &results[0]]);
-    let (launch, workgroup, groups) =
-        shape.launch(&BACKWARD_QUERY, &BACKWARD_QUERY_ON_CARD, shape.pattern.queries, 6, of_queries);
+    let (launch, workgroup, groups) = shape.launch(&BACKWARD_QUERY, &BACKWARD_QUERY_ON_CARD, false, 6, of_queries);
     launch.run(workgroup, groups);
     let of_keys_and_values = if shape.is_joined() { &results } else { &results[1..] };
     let buffers = qkv.iter().chain([gradient, rows]).chain(of_keys_and_values);
-    let (launch, workgroup, groups) =
-        shape.launch(&BACKWARD_KEY, &BACKWARD_KEY_ON_CARD, shape.pattern.keys, 8, buffers);
+    let (launch, workgroup, groups) = shape.launch(&BACKWARD_KEY, &BACKWARD_KEY_ON_CARD, true, 8, buffers);
     launch.run(workgroup, groups);
     results
 }

@@ -12,7 +12,7 @@ const MASKED_SCORE: f64 = -1e30;
 pub(super) fn seen(visibility: &Visibility) -> Tensor<4> {
     let (batch, queries, keys) = (visibility.batch(), visibility.queries(), visibility.keys());
     let pattern = visibility.pattern.clone();
-    if !visibility.is_ranked {
+    if !visibility.is_ranked() {
         return pattern.reshape([batch, 1, 1, keys]);
     }
     let dtype = pattern.dtype();

@@ -17,6 +17,9 @@ enum Sight {
     All,
     Backwards,
     Forwards,
+    /// The same by ranks, of which nothing is known beforehand.
+    RankedBackwards,
+    RankedForwards,
     /// By [`rank`] and [`limit`].
     Ranks,
 }
@@ -66,8 +69,8 @@ impl Sizes {
     fn sees(self, query: usize, key: usize) -> bool {
         match self.sight {
             Sight::All => true,
-            Sight::Backwards => key <= query,
-            Sight::Forwards => key >= query,
+            Sight::Backwards | Sight::RankedBackwards => key <= query,
+            Sight::Forwards | Sight::RankedForwards => key >= query,
             Sight::Ranks => rank(key) <= limit(query),
         }
     }
@@ -78,10 +81,13 @@ impl Sizes {
             let values: Vec<f32> = (0..batch * each).map(|index| value(index % each) as f32).collect();
             Tensor::<2>::from_data(TensorData::new(values, [batch, each]), &mask.device()).cast(mask.dtype())
         };
+        let places = |each: usize| all(each, |place| place);
         match self.sight {
             Sight::All => Visibility::all(mask),
             Sight::Backwards => Visibility::backwards(&mask),
             Sight::Forwards => Visibility::forwards(&mask),
+            Sight::RankedBackwards => Visibility::ranked(&mask, places(keys), places(queries)),
+            Sight::RankedForwards => Visibility::ranked(&mask, -places(keys), -places(queries)),
             Sight::Ranks => Visibility::ranked(&mask, all(keys, rank), all(queries, limit)),
         }
     }
