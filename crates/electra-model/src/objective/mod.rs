@@ -41,8 +41,10 @@ macro_rules! objectives {
             pub name: String,
             /// What draws the replacements of objectives that have some.
             pub generator: GeneratorKind,
-            /// Keys of the objective of that name.
-            $(pub $name: $name::Keys,)+
+            $(
+                /// Keys of the objective of that name.
+                pub $name: $name::Keys,
+            )+
         }
 
         impl Default for ObjectiveConfig {

@@ -94,6 +94,15 @@ pub fn parameter_count(config: &RunConfig) -> f64 {
     one + discriminator * (count(2, 1) - one) + generator * (count(1, 2) - one)
 }
 
+/// Encoders of a step, the one whose logits come first at the head, and the share of positions that get logits of the vocabulary.
+pub(super) fn encoders_and_logits(plans: &[NetworkPlan], masked_fraction: f64) -> (Vec<&ElectraConfig>, f64) {
+    // The one whose samples others read stands last among the plans, and comes first in a step.
+    let encoders = plans.iter().rev().flat_map(|plan| std::iter::repeat_n(&plan.config, plan.work.encoders));
+    let of_all = |head: &HeadWork| matches!(head, HeadWork::Vocabulary { positions: Positions::All, .. });
+    let is_everywhere = plans.iter().flat_map(|plan| &plan.work.heads).any(of_all);
+    (encoders.collect(), if is_everywhere { 1.0 } else { masked_fraction })
+}
+
 /// Bytes that training needs on the device.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MemoryEstimate {
