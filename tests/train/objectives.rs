@@ -84,6 +84,12 @@ fn every_objective_resumes_bit_exactly_and_exports_what_it_keeps() {
         let mut start = electra(small.arguments(&killed, &sets));
         let child = start.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
         assert!(kill_when(child, || rows() >= 8), "{objective}: killed before its end");
+        // In each of two stages.
+        if objective == "two_stage" {
+            let mut again = electra(["pretrain", "--resume", "--out", &small.shown(&killed)]);
+            let child = again.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it goes on");
+            assert!(kill_when(child, || rows() >= 15), "{objective}: killed before its end");
+        }
         small.resume(&killed).expect_success();
         assert_same_run(&folder, &small.path(&whole), 20);
 
