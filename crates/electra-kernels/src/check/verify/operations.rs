@@ -60,7 +60,7 @@ pub(super) fn cases(device: &Device, extent: Extent) -> Vec<Case> {
         }));
     }
     for [batch, queries, keys, heads, head_dim] in
-        sizes(extent, &[[2, 5, 13, 2, 12]], &[[1, 1, 65, 2, 32], [2, 70, 33, 1, 64], [3, 9, 1, 1, 5]])
+        sizes(extent, &[[2, 5, 13, 2, 12]], &[[1, 1, 65, 2, 16], [2, 70, 33, 1, 8], [3, 9, 4, 1, 5]])
     {
         let name = format!("attention, ranked, {batch} x {queries} of {keys}, {heads} heads of {head_dim}, dropout");
         cases.push(Case::new(Kernel::Attention, name, move |device| {
