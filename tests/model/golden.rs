@@ -11,13 +11,13 @@ use std::{
 };
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use electra_data::Batch;
+use electra_data::{Batch, SpecialTokens};
 use electra_kernels::launches;
 use electra_model::{
     Alias, DeviceBatch, Discriminator, ElectraConfig, EncoderInput, Generator, Layout, NoiseKey, Objective,
-    ObjectiveConfig, Parameters, PretrainingConfig, Sharing, StepContext,
+    ObjectiveConfig, Parameters, PretrainingConfig, Sharing, StepContext, Totals,
     head::{self, QuestionAnswering, SequenceClassifier, TokenClassifier},
-    objective,
+    objective::{self, Given},
     pretraining::{DISCRIMINATOR, GENERATOR},
 };
 use electra_train::exchange::hugging_face;
@@ -27,7 +27,10 @@ use serde_json::Value;
 
 use crate::support::{adapter::gpu, fixtures::fixtures_root, tensors::Tensors};
 
-const OUTPUT_TOLERANCE: f64 = 2e-5;
+/// The fixtures' special tokens.
+const SPECIAL: SpecialTokens = SpecialTokens { pad: 0, unknown: 1, cls: 2, sep: 3, mask: 4 };
+
+pub(super) const OUTPUT_TOLERANCE: f64 = 2e-5;
 const GRADIENT_TOLERANCE: f64 = 2e-5;
 const PARAMETER_TOLERANCE: f64 = 2e-5;
 /// The total is about 44.
@@ -248,13 +251,19 @@ pub(super) fn context(batch: &Batch, samples: &[i32], device: &Device) -> StepCo
         key: NoiseKey::new(0),
         // Fixtures were made without dropout.
         training: false,
-        total_masked: batch.masked_count() as f64,
-        total_tokens: batch.token_count() as f64,
+        step: 0,
+        special: SPECIAL,
+        totals: Totals::of(batch, SPECIAL),
+        masking_probability: 0.15,
         recompute: false,
-        samples: Some(Tensor::from_data(
-            TensorData::new(samples.to_vec(), [samples.len() / batch.max_masked, batch.max_masked]),
-            device,
-        )),
+        frequencies: None,
+        given: Given {
+            samples: Some(Tensor::from_data(
+                TensorData::new(samples.to_vec(), [samples.len() / batch.max_masked, batch.max_masked]),
+                device,
+            )),
+            ranks: None,
+        },
     }
 }
 
@@ -353,16 +362,14 @@ fn joint_step(device: &Device) {
                 assert_gradient_close(&format!("{} {name}", folder.display()), &found, &expected);
             }
         };
-        check("total_loss", gradients_of(&parameters, &output.losses));
+        check("total_loss", gradients_of(&parameters, &output.loss));
         for (name, generator, discriminator) in [("mlm_loss", 1.0, 0.0), ("disc_loss", 0.0, 1.0)] {
-            let config = ObjectiveConfig {
-                generator_loss_weight: generator,
-                discriminator_loss_weight: discriminator,
-                ..ObjectiveConfig::default()
-            };
+            let mut config = ObjectiveConfig::default();
+            config.rtd.generator_loss_weight = generator;
+            config.rtd.discriminator_loss_weight = discriminator;
             let objective = objective::from_config(&config, &pair.networks).unwrap();
             let output = objective.step(&parameters, &device_batch, &context(&batch, &samples, &device));
-            check(name, gradients_of(&parameters, &output.losses));
+            check(name, gradients_of(&parameters, &output.loss));
         }
     }
 }
@@ -381,10 +388,8 @@ fn micro_batches_add_up_to_the_batch(device: &Device) {
             let context = context(&batch, samples, &device);
             let output = objective.step(&parameters, &DeviceBatch::new(&batch.slice(rows), &device), &context);
             let loss = values(output.observations.loss.clone().unwrap())[0];
-            let gradients: Vec<Vec<f32>> = gradients_of(&parameters, &output.losses)
-                .into_iter()
-                .map(|gradient| values(gradient.unwrap()))
-                .collect();
+            let gradients: Vec<Vec<f32>> =
+                gradients_of(&parameters, &output.loss).into_iter().map(|gradient| values(gradient.unwrap())).collect();
             (loss, gradients)
         };
         let (whole_loss, whole) = step(0..batch.batch);
@@ -444,7 +449,7 @@ fn ten_steps(device: &Device) {
             let tracked = parameters.map(|_, _, value| Tensor::from_inner(value.clone()).require_grad());
             let output =
                 objective.step(&tracked, &DeviceBatch::new(&batch, &device), &context(&batch, &samples, &device));
-            let gradients = gradients_of(&tracked, &output.losses);
+            let gradients = gradients_of(&tracked, &output.loss);
             let learning_rate = rate(i as u64);
             let near = |name: &str, found: f64, tolerance: f64| {
                 let expected = expected[name].as_f64().unwrap();
@@ -567,7 +572,7 @@ fn heads(device: &Device) {
             assert_close(&what, &values(found), &tensors.floats_at(name, None), OUTPUT_TOLERANCE, 1e-5);
         }
         assert_close("loss", &values(loss.clone()), &tensors.floats_at("out.loss", None), LOSS_TOLERANCE, 0.0);
-        let gradients = gradients_of(&parameters, &[(loss, objective::ParameterGroup::All)]);
+        let gradients = gradients_of(&parameters, &loss);
         for (spec, gradient) in parameters.specs().iter().zip(gradients) {
             let name = format!("grad.{}", spec.name);
             let found = gradient.map_or_else(|| vec![0.0; spec.len()], values);
@@ -604,7 +609,7 @@ fn fine_tuning_steps(device: &Device) {
                 (found - golden).abs() <= LOSS_TOLERANCE * SLACK.get(),
                 "step {i}: loss {found} instead of {golden}"
             );
-            let gradients = gradients_of(&tracked, &[(loss, objective::ParameterGroup::All)]);
+            let gradients = gradients_of(&tracked, &loss);
             let rate = lr_at(
                 i as u64,
                 record["peak_lr"].as_f64().unwrap(),
@@ -727,7 +732,7 @@ fn formula_models(device: &Device) {
                 let golden = tensors.floats_at("out.disc_logits", None);
                 assert_close("out.disc_logits", &logits, &golden, OUTPUT_TOLERANCE, 1e-5);
             }
-            let gradients = gradients_of(&tracked, &output.losses);
+            let gradients = gradients_of(&tracked, &output.loss);
             if i == 0 {
                 for (spec, gradient) in parameters.specs().iter().zip(&gradients) {
                     // Of the norm: a tensor's greatest entry is not recorded, and the norm is above it.

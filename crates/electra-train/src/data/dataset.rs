@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use electra_data::{Dataset, Manifest, Split, TOKENIZER_FOLDER, Tokenizer, UnknownTokens, dataset_tokenizer};
+use electra_data::{
+    Dataset, Manifest, Split, TOKENIZER_FOLDER, Tokenizer, UnknownTokens, WordSwaps, dataset_tokenizer,
+    whole_word_counts,
+};
 use sha2::{Digest, Sha256};
 
 use super::TrainingData;
@@ -27,7 +30,7 @@ pub fn open(config: &mut RunConfig) -> Result<TrainingData> {
     config.model.vocab_size = tokenizer.vocab_size();
     let train = Dataset::open(&folder, Split::Train, tokenizer.sha256())?;
     let validation = Dataset::open(&folder, Split::Validation, tokenizer.sha256())?;
-    let masking = config.data.masking();
+    let masking = config.masking();
     let batches = |dataset: &Dataset, seed| {
         let (seq, batch_size) = (config.train.sequence_length, config.train.batch_size);
         let batches = dataset.batches(&tokenizer, seq, batch_size, masking.clone(), seed)?;
@@ -45,6 +48,7 @@ pub fn open(config: &mut RunConfig) -> Result<TrainingData> {
         validation: batches(&validation, VALIDATION_SEED)?,
         special: tokenizer.special(),
         baseline: Some(frequencies(&train, &tokenizer)),
+        swaps: Some(swaps(&train, &tokenizer)),
         tokenizer: folder.join(TOKENIZER_FOLDER),
         corpus: manifest.corpus(&folder),
         tokenizer_description: describe(&tokenizer),
@@ -95,22 +99,15 @@ pub fn describe(tokenizer: &Tokenizer) -> String {
 }
 
 fn frequencies(dataset: &Dataset, tokenizer: &Tokenizer) -> FrequencyDetector {
-    let corpus = dataset.corpus();
     let mut lines: Vec<Vec<u32>> = Vec::new();
-    let (mut tokens, mut ids) = (0, Vec::new());
-    corpus.for_each_document(&mut |document| {
-        if tokens >= BASELINE_TOKENS {
-            return;
-        }
-        for bounds in document.line_offsets.windows(2) {
-            let length = (bounds[1] - bounds[0]) as usize;
-            ids.clear();
-            corpus.append_tokens(document.base + bounds[0], length, &mut ids);
-            lines.push(ids.iter().map(|&id| id as u32).collect());
-            tokens += length as u64;
-        }
-    });
+    dataset.corpus().for_each_line(BASELINE_TOKENS, &mut |ids| lines.push(ids.iter().map(|&id| id as u32).collect()));
     FrequencyDetector::count(&lines, tokenizer.vocab_size(), BASELINE_TOKENS)
+}
+
+fn swaps(dataset: &Dataset, tokenizer: &Tokenizer) -> WordSwaps {
+    let kinds = tokenizer.token_kinds();
+    let counts = whole_word_counts(&*dataset.corpus(), &kinds, BASELINE_TOKENS);
+    WordSwaps::new(&counts, kinds)
 }
 
 /// Keeps a copy of the data's tokenizer in the folder of a run, whose networks mean nothing without it.

@@ -5,7 +5,7 @@ mod dataset;
 
 use std::path::PathBuf;
 
-use electra_data::{BatchSource, CorpusRecord, SpecialTokens};
+use electra_data::{BatchSource, CorpusRecord, SpecialTokens, WordSwaps};
 
 #[cfg(feature = "native")]
 pub(crate) use self::dataset::keep_tokenizer;
@@ -30,6 +30,8 @@ pub struct TrainingData {
     pub is_mostly_unknown: bool,
     /// Frequencies of the training text.
     pub baseline: Option<FrequencyDetector>,
+    /// Words by how often they stand in the training text, to swap them in held-out text.
+    pub swaps: Option<WordSwaps>,
     /// Folder with the tokenizer's files, copied beside the exported networks.
     pub tokenizer: PathBuf,
     /// What may be said of the text anywhere.
