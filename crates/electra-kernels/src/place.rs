@@ -4,14 +4,13 @@
 //! precision, a graph that recomputes by itself, or a kernel that was switched off because it failed on this adapter, the
 //! reference body runs.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use burn::backend::DispatchDevice;
 use burn::tensor::{Device, Tensor};
 
 use crate::autodiff::is_f32_on;
 use crate::gpu::adapter;
 use crate::types::kernel::Kernel;
+use crate::types::reference_only::is_reference_only;
 
 /// Whose body of an operation runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +44,7 @@ impl Place {
     pub(crate) fn of(kernel: Kernel, operands: &[&dyn Placed]) -> Self {
         let all_are_on = |is: fn(&DispatchDevice) -> bool| operands.iter().all(|operand| operand.is_f32_on(is));
         if all_are_on(|device| matches!(device, DispatchDevice::Flex(_))) {
-            return if CPU_REFERENCE_ONLY.load(Ordering::Relaxed) { Self::Reference } else { Self::Cpu };
+            return if is_reference_only() { Self::Reference } else { Self::Cpu };
         }
         let is_on = || adapter::behind(&operands[0].device()).is_none_or(|adapter| adapter.is_enabled(kernel));
         if all_are_on(|device| matches!(device, DispatchDevice::Cube(_))) && is_on() {
@@ -53,17 +52,6 @@ impl Place {
         } else {
             Self::Reference
         }
-    }
-}
-
-/// Whether the CPU, of which there is one, runs reference bodies alone.
-static CPU_REFERENCE_ONLY: AtomicBool = AtomicBool::new(false);
-
-/// Makes every operation on `device` run its reference body, or what is fastest again: for measurements.
-pub fn set_reference_only(device: &Device, only: bool) {
-    match adapter::behind(device) {
-        Some(adapter) => adapter.set_reference_only(only),
-        None => CPU_REFERENCE_ONLY.store(only, Ordering::Relaxed),
     }
 }
 

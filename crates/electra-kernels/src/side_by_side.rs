@@ -7,6 +7,9 @@
 
 use burn::tensor::Device;
 
+#[cfg(not(target_family = "wasm"))]
+use crate::types::reference_only::{is_reference_only, with_reference_only};
+
 /// How many pieces `device` works on at the same time: the CPU's threads, elsewhere one.
 pub fn width(device: &Device) -> usize {
     #[cfg(not(target_family = "wasm"))]
@@ -43,11 +46,12 @@ pub fn side_by_side<T: Sync, R: Send + Sync>(items: &[T], body: impl Fn(&T) -> R
         let pool = |_| ThreadPoolBuilder::new().num_threads(threads).build().expect("threads can be started");
         *pools = (0..count).map(pool).collect();
     }
+    let only = is_reference_only();
     let next = AtomicUsize::new(0);
     let results: Vec<OnceLock<R>> = items.iter().map(|_| OnceLock::new()).collect();
     let work = || {
         while let Some(number) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|number| *number < items.len()) {
-            let _ = results[number].set(body(&items[number]));
+            let _ = results[number].set(with_reference_only(only, || body(&items[number])));
         }
     };
     std::thread::scope(|scope| {

@@ -6,7 +6,7 @@ use anyhow::bail;
 use burn::tensor::Device;
 use electra_data::{Batch, SpecialTokens, choose_masked};
 use electra_kernels::device::DeviceChoice;
-use electra_kernels::{Precision, benchmark, launches};
+use electra_kernels::{Precision, benchmark, launches, with_reference_only};
 use electra_train::config;
 use electra_train::estimate::ledger;
 use electra_train::step::part_clock::{PartClock, PartSeconds};
@@ -244,7 +244,6 @@ fn step(args: Step, terminal: &Terminal) -> anyhow::Result<()> {
     let rounds = args.steps.div_ceil(2);
     let parts = custom.parts(&batch, rounds)?;
     let plain_parts = plain.as_mut().map(|plain| plain.parts(&batch, rounds.div_ceil(2))).transpose()?;
-    electra_kernels::set_reference_only(&opened.device, false);
     let profile = if args.profile {
         let (ended, times) = launches::profile(|| custom.step(&batch));
         ended?;
@@ -346,10 +345,10 @@ impl Timed {
     }
 
     fn step(&mut self, batch: &Batch) -> anyhow::Result<()> {
-        electra_kernels::set_reference_only(&self.device, self.reference_only);
         let started = Instant::now();
         // A step's numbers are read back, so that it is over when it returns.
-        let (ended, launched) = launches::record(|| self.trainer.step(batch, self.steps, 1e-4));
+        let step = || self.trainer.step(batch, self.steps, 1e-4);
+        let (ended, launched) = launches::record(|| with_reference_only(self.reference_only, step));
         ended.during("the benchmark's step")?;
         self.seconds.push(started.elapsed().as_secs_f64());
         self.dispatches = launched.len();

@@ -14,7 +14,7 @@ use crate::ops::{
     layer_norm::add_layer_norm, linear::linear, linear_gelu::linear_gelu, mlm_loss::mlm_loss, rtd_loss::rtd_loss,
     token_log_probabilities::token_log_probabilities,
 };
-use crate::place::set_reference_only;
+use crate::types::reference_only::with_reference_only;
 use crate::types::{dropout::Dropout, losses::Sampling, visibility::Visibility};
 
 /// Sizes of the operations of one network.
@@ -135,11 +135,11 @@ pub fn kernels(
             return;
         }
         let both = |only_reference: bool| {
-            set_reference_only(&device, only_reference);
-            let forward = least(&device, runs, || drop(body()));
-            let whole = least(&device, runs, || drop(body().backward()));
-            set_reference_only(&device, false);
-            [forward, (whole - forward).max(0.0)]
+            with_reference_only(only_reference, || {
+                let forward = least(&device, runs, || drop(body()));
+                let whole = least(&device, runs, || drop(body().backward()));
+                [forward, (whole - forward).max(0.0)]
+            })
         };
         let ([forward, backward], [reference_forward, reference_backward]) = (both(false), both(true));
         let best = (flops as f64 / roofline.flops_per_second).max(4.0 * values as f64 / roofline.bytes_per_second);
@@ -266,9 +266,7 @@ fn adam_timing(device: &Device, length: usize, runs: usize, roofline: &Roofline)
         }
         None => one_by_one(),
     };
-    set_reference_only(device, true);
-    let reference = one_by_one();
-    set_reference_only(device, false);
+    let reference = with_reference_only(true, one_by_one);
     KernelTiming {
         name: "adam",
         forward_seconds: seconds,

@@ -6,7 +6,7 @@
 // Browsers tell none of it, so that nobody registers any there.
 #![cfg_attr(target_family = "wasm", allow(dead_code))]
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 #[cfg(not(target_family = "wasm"))]
 use std::time::Duration;
@@ -20,6 +20,7 @@ use burn_wgpu::CubeTensor;
 use super::cooperative_matrix::CooperativeMatrix;
 use crate::types::failure::DeviceFailure;
 use crate::types::kernel::Kernel;
+use crate::types::reference_only::is_reference_only;
 
 /// What an adapter has beyond what every adapter has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,8 +38,6 @@ pub(crate) struct Adapter {
     traits: Traits,
     /// Bits of the kernels that are off.
     off: AtomicU32,
-    /// Whether operations run their reference bodies.
-    reference_only: AtomicBool,
     /// What the graphics interface complained of since the last read; what is final stays.
     failure: Mutex<Option<DeviceFailure>>,
     #[cfg(not(target_family = "wasm"))]
@@ -92,7 +91,7 @@ impl Adapter {
     }
 
     pub(crate) fn is_enabled(&self, kernel: Kernel) -> bool {
-        !self.reference_only.load(Ordering::Relaxed) && self.off.load(Ordering::Relaxed) & bit(kernel) == 0
+        !is_reference_only() && self.off.load(Ordering::Relaxed) & bit(kernel) == 0
     }
 
     pub(crate) fn set_enabled(&self, kernel: Kernel, enabled: bool) {
@@ -105,10 +104,6 @@ impl Adapter {
 
     pub(crate) fn are_all_enabled(&self) -> bool {
         self.off.load(Ordering::Relaxed) == 0
-    }
-
-    pub(crate) fn set_reference_only(&self, only: bool) {
-        self.reference_only.store(only, Ordering::Relaxed);
     }
 
     /// Has the same kernels off as `other`, which is the same adapter, opened before.

@@ -75,8 +75,8 @@ impl TextScore {
 }
 
 enum Network {
-    Vocabulary(Generator),
-    Energy(Discriminator),
+    Vocabulary(Box<Generator>),
+    Energy(Box<Discriminator>),
 }
 
 /// A network with its tokenizer, ready to score texts.
@@ -97,8 +97,8 @@ impl Scorer {
     pub fn load(folder: &Path, likelihood: Likelihood, device: &Device) -> Result<Self> {
         let (config, parameters, Imported { tokenizer, notices }) = load(folder, likelihood.architecture(), device)?;
         let network = match likelihood {
-            Likelihood::Electric => Network::Energy(Discriminator::bind(&config, &parameters, "")),
-            _ => Network::Vocabulary(Generator::bind(&config, &parameters, "")),
+            Likelihood::Electric => Network::Energy(Box::new(Discriminator::bind(&config, &parameters, ""))),
+            _ => Network::Vocabulary(Box::new(Generator::bind(&config, &parameters, ""))),
         };
         Ok(Self { tokenizer, notices, network, likelihood, device: device.clone() })
     }
