@@ -99,7 +99,7 @@ fn a_damaged_folder_is_an_error_with_file_and_remedy() {
     for (from, to, expected) in [
         ("\"electra\"", "\"bert\"", "give the folder of an ELECTRA model"),
         ("\"gelu\",\n  \"hidden_dropout", "\"relu\",\n  \"hidden_dropout", "hidden_act"),
-        ("ElectraForPreTraining", "ElectraForCausalLM", "ElectraForCausalLM"),
+        ("ElectraForPreTraining", "ElectraForMultipleChoice", "ElectraForMultipleChoice"),
         ("\"hidden_size\": 6", "\"hidden_size\": \"six\"", "six"),
         ("\"hidden_size\": 6", "\"hidden_size\": 7", "num_attention_heads 2"),
     ] {
