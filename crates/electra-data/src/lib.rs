@@ -19,6 +19,7 @@
 #[cfg(feature = "native")]
 pub mod atomic;
 mod batch;
+mod blocks;
 #[cfg(feature = "native")]
 mod build;
 mod corpus_record;
@@ -51,8 +52,8 @@ mod shard;
 mod source;
 #[cfg(feature = "native")]
 mod split;
+mod text;
 pub mod tokenizer;
-#[cfg(feature = "native")]
 mod tokens_digest;
 
 pub use batch::{Batch, ExampleKey, push_example};
@@ -83,6 +84,10 @@ pub use prefetch::Prefetcher;
 #[cfg(feature = "native")]
 pub use shard::ShardRecord;
 pub use source::{BatchSource, CutCache};
+pub use text::TextInMemory;
 #[cfg(feature = "native")]
-pub use tokenizer::{ImportOptions, Imported, LeftOutCharacters, TrainOptions, Trained};
-pub use tokenizer::{LineEncoder, SpecialTokens, StripAccents, Tokenizer, UnknownTokens, UnknownWord, Unreachable};
+pub use tokenizer::{ImportOptions, Imported};
+pub use tokenizer::{
+    LeftOutCharacters, LineEncoder, SpecialTokens, StripAccents, Tokenizer, TrainOptions, Trained, UnknownTokens,
+    UnknownWord, Unreachable,
+};

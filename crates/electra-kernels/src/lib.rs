@@ -8,7 +8,6 @@
 //! of the devices (`cpu`, `gpu`), which know no operation; all know the `types` at the bottom.
 
 mod autodiff;
-#[cfg(not(target_family = "wasm"))]
 pub mod check;
 mod cpu;
 pub mod device;
@@ -22,8 +21,9 @@ pub mod read;
 pub mod side_by_side;
 mod types;
 
+pub use check::launches;
 #[cfg(not(target_family = "wasm"))]
-pub use check::{benchmark, launches, verify};
+pub use check::{benchmark, verify};
 pub use gpu::largest_array;
 pub use ops::adam;
 pub use ops::attention::attention;

@@ -3,6 +3,7 @@
 //! A read waits for the device, so several tensors are best read together ([`Reads`]). Whatever the graphics interface has
 //! complained of since the last read belongs to one of them, so that no read returns numbers that stand on a failure.
 
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
@@ -60,13 +61,22 @@ impl Reads {
         checked(&device, found)
     }
 
+    /// As [`Reads::read`], by whatever way there is: in a browser a page's own work goes on meanwhile, elsewhere this waits.
+    ///
+    /// # Errors
+    /// As [`Reads::read`].
+    pub async fn fetch(self) -> Result<Vec<TensorData>, DeviceFailure> {
+        // Elsewhere nobody else would watch for a failure of the runtime's own thread.
+        if cfg!(target_family = "wasm") { self.read_async().await } else { self.read() }
+    }
+
     /// As [`Reads::read`], where waiting must not block (a browser).
     ///
     /// # Errors
     /// As [`Reads::read`].
     pub async fn read_async(self) -> Result<Vec<TensorData>, DeviceFailure> {
         let Some(device) = self.device else { return Ok(Vec::new()) };
-        let found = self.transaction.execute_async().await;
+        let found = unless_gone(self.transaction.execute_async(), &device).await;
         checked(&device, found)
     }
 }
@@ -89,10 +99,32 @@ fn wait<T>(
             return found;
         }
         if is_gone() {
-            return Err(ExecutionError::device_poisoned("it gives no results any more"));
+            return Err(gone());
         }
         thread::park_timeout(Duration::from_millis(250));
     }
+}
+
+/// As [`wait`], where a page's own work goes on meanwhile: whoever awaits this is woken when the device goes.
+async fn unless_gone<T>(
+    reading: impl Future<Output = Result<T, ExecutionError>>,
+    device: &Device,
+) -> Result<T, ExecutionError> {
+    let watch = adapter::watch(device);
+    let mut reading = pin!(reading);
+    poll_fn(|context| {
+        if let Poll::Ready(found) = reading.as_mut().poll(context) {
+            return Poll::Ready(found);
+        }
+        // Before the question: a device that goes in between wakes it.
+        watch.wake(context.waker());
+        if adapter::is_gone(device) { Poll::Ready(Err(gone())) } else { Poll::Pending }
+    })
+    .await
+}
+
+fn gone() -> ExecutionError {
+    ExecutionError::device_poisoned("it gives no results any more")
 }
 
 fn checked(device: &Device, found: Result<Vec<TensorData>, ExecutionError>) -> Result<Vec<TensorData>, DeviceFailure> {
@@ -148,6 +180,37 @@ mod tests {
         let never = std::future::pending::<Result<(), ExecutionError>>();
         assert!(wait(never, || true).is_err_and(|error| error.is_device_poisoned()));
         assert_eq!(wait(std::future::ready(Ok(3)), || true).ok(), Some(3));
+    }
+
+    /// As a page would: nobody blocks, so that whoever waits must be woken.
+    #[test]
+    fn who_awaits_a_read_is_woken_when_the_device_goes() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+
+        use crate::device::DeviceChoice;
+        use crate::device::for_tests::{gpu, lose, open_alone};
+
+        struct Woken(AtomicBool);
+        impl Wake for Woken {
+            fn wake(self: Arc<Self>) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        if gpu().is_none() {
+            return;
+        }
+        let device = open_alone(DeviceChoice::Gpu).unwrap().device;
+        let never = std::future::pending::<Result<(), ExecutionError>>();
+        let mut reading = pin!(unless_gone(never, &device));
+        let woken = Arc::new(Woken(AtomicBool::new(false)));
+        let waker = Waker::from(woken.clone());
+        let mut context = Context::from_waker(&waker);
+        assert!(reading.as_mut().poll(&mut context).is_pending());
+        assert!(!woken.0.load(Ordering::Relaxed));
+        lose(&device);
+        assert!(woken.0.load(Ordering::Relaxed), "nobody was woken");
+        let Poll::Ready(Err(error)) = reading.as_mut().poll(&mut context) else { panic!("it still waits") };
+        assert!(error.is_device_poisoned());
     }
 
     #[test]

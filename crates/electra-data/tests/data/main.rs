@@ -14,4 +14,5 @@ mod imports;
 mod scripts;
 mod support;
 // Ids against Hugging Face's and google's, and training a vocabulary.
+mod text;
 mod tokenizer;

@@ -5,16 +5,10 @@ use std::path::{Path, PathBuf};
 use electra_data::{Dataset, Manifest, Split, TOKENIZER_FOLDER, Tokenizer, UnknownTokens, dataset_tokenizer};
 use sha2::{Digest, Sha256};
 
-use super::TrainingData;
-use crate::baseline::FrequencyDetector;
+use super::{TrainingData, VALIDATION_SEED, describe, frequencies};
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::exchange::hugging_face::{self, check_tokenizer_fits};
-
-/// The validation split's examples are the same for every run of a dataset, whatever the run's seed.
-const VALIDATION_SEED: u64 = 0;
-/// Tokens that the frequency detectors count: enough for stable bigrams, and a bound on memory.
-const BASELINE_TOKENS: u64 = 20_000_000;
 
 /// Opens the dataset in `config.data.dir` and its tokenizer, whose size becomes `config.model.vocab_size` ([`pad_word_table`] for
 /// more rows).
@@ -44,7 +38,7 @@ pub fn open(config: &mut RunConfig) -> Result<TrainingData> {
         train: batches(&train, config.seed)?,
         validation: batches(&validation, VALIDATION_SEED)?,
         special: tokenizer.special(),
-        baseline: Some(frequencies(&train, &tokenizer)),
+        baseline: Some(frequencies(&*train.corpus(), tokenizer.vocab_size())),
         tokenizer: folder.join(TOKENIZER_FOLDER),
         corpus: manifest.corpus(&folder),
         tokenizer_description: describe(&tokenizer),
@@ -87,30 +81,6 @@ pub fn pad_word_table(config: &mut RunConfig, asked: Option<usize>, init_from: O
     };
     config.model.vocab_size = config.model.vocab_size.max(rows.unwrap_or(0));
     Ok(())
-}
-
-/// In words, for a model card.
-pub fn describe(tokenizer: &Tokenizer) -> String {
-    format!("WordPiece, {} entries, {}", tokenizer.vocab_size(), tokenizer.casing())
-}
-
-fn frequencies(dataset: &Dataset, tokenizer: &Tokenizer) -> FrequencyDetector {
-    let corpus = dataset.corpus();
-    let mut lines: Vec<Vec<u32>> = Vec::new();
-    let (mut tokens, mut ids) = (0, Vec::new());
-    corpus.for_each_document(&mut |document| {
-        if tokens >= BASELINE_TOKENS {
-            return;
-        }
-        for bounds in document.line_offsets.windows(2) {
-            let length = (bounds[1] - bounds[0]) as usize;
-            ids.clear();
-            corpus.append_tokens(document.base + bounds[0], length, &mut ids);
-            lines.push(ids.iter().map(|&id| id as u32).collect());
-            tokens += length as u64;
-        }
-    });
-    FrequencyDetector::count(&lines, tokenizer.vocab_size(), BASELINE_TOKENS)
 }
 
 /// Keeps a copy of the data's tokenizer in the folder of a run, whose networks mean nothing without it.

@@ -2,16 +2,23 @@
 
 #[cfg(feature = "native")]
 mod dataset;
+mod in_memory;
 
 use std::path::PathBuf;
 
-use electra_data::{BatchSource, CorpusRecord, SpecialTokens};
+use electra_data::{BatchSource, Corpus, CorpusRecord, SpecialTokens, Tokenizer};
 
 #[cfg(feature = "native")]
 pub(crate) use self::dataset::keep_tokenizer;
 #[cfg(feature = "native")]
-pub use self::dataset::{describe, open, pad_word_table, tokenizer_of};
+pub use self::dataset::{open, pad_word_table, tokenizer_of};
+pub use self::in_memory::in_memory;
 use crate::baseline::FrequencyDetector;
+
+/// The validation split's examples are the same for every run of a dataset, whatever the run's seed.
+const VALIDATION_SEED: u64 = 0;
+/// Tokens that the frequency detectors count: enough for stable bigrams, and a bound on memory.
+const BASELINE_TOKENS: u64 = 20_000_000;
 
 /// The text a run learns from and is judged on.
 #[derive(Clone)]
@@ -30,7 +37,7 @@ pub struct TrainingData {
     pub is_mostly_unknown: bool,
     /// Frequencies of the training text.
     pub baseline: Option<FrequencyDetector>,
-    /// Folder with the tokenizer's files, copied beside the exported networks.
+    /// Folder with the tokenizer's files, copied beside the exported networks; empty where it lies in memory.
     pub tokenizer: PathBuf,
     /// What may be said of the text anywhere.
     pub corpus: CorpusRecord,
@@ -40,4 +47,27 @@ pub struct TrainingData {
     pub tokenizer_sha256: String,
     /// Tells the tokens of this dataset from any others, wherever and under whatever name it lies.
     pub fingerprint: String,
+}
+
+/// A tokenizer in words, for a model card.
+pub fn describe(tokenizer: &Tokenizer) -> String {
+    format!("WordPiece, {} entries, {}", tokenizer.vocab_size(), tokenizer.casing())
+}
+
+fn frequencies(corpus: &dyn Corpus, vocab_size: usize) -> FrequencyDetector {
+    let mut lines: Vec<Vec<u32>> = Vec::new();
+    let (mut tokens, mut ids) = (0, Vec::new());
+    corpus.for_each_document(&mut |document| {
+        if tokens >= BASELINE_TOKENS {
+            return;
+        }
+        for bounds in document.line_offsets.windows(2) {
+            let length = (bounds[1] - bounds[0]) as usize;
+            ids.clear();
+            corpus.append_tokens(document.base + bounds[0], length, &mut ids);
+            lines.push(ids.iter().map(|&id| id as u32).collect());
+            tokens += length as u64;
+        }
+    });
+    FrequencyDetector::count(&lines, vocab_size, BASELINE_TOKENS)
 }

@@ -119,7 +119,8 @@ pub fn export_networks(
 ) -> Result<Vec<PathBuf>> {
     for plan in objective.networks() {
         let architecture = Architecture::of(plan.head);
-        let tensors = host::network_to_host(parameters, plan.prefix, &architecture.specs(&plan.config));
+        let specs = architecture.specs(&plan.config);
+        let tensors = host::wait_for(host::network_to_host(parameters, plan.prefix, &specs));
         let network = Network {
             architecture,
             config: plan.config,
