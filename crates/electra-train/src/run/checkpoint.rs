@@ -21,10 +21,10 @@ use crate::step::metrics::WindowSums;
 
 /// Version of the files; those of another version are not read. 2: the state names the configuration key by key.
 const FORMAT_VERSION: u32 = 2;
-const PARAMETERS: &str = "parameters.safetensors";
-const OPTIMIZER: &str = "optimizer.safetensors";
-const METRICS: &str = "metrics.safetensors";
-const STATE: &str = "state.json";
+pub(crate) const PARAMETERS: &str = "parameters.safetensors";
+pub(crate) const OPTIMIZER: &str = "optimizer.safetensors";
+pub(crate) const METRICS: &str = "metrics.safetensors";
+pub(crate) const STATE: &str = "state.json";
 
 #[derive(Serialize, Deserialize)]
 struct StateFile {
