@@ -13,7 +13,8 @@ use electra_checks::golden::{
     Tensors, UPDATE, assert_launched, input_of, set_slack, slack,
 };
 pub(super) use electra_checks::golden::{
-    ENCODER, ENCODER_BACKWARD, LOSS_TOLERANCE, Pair, assert_close, assert_gradient_close, batch_of, context, fixture_name,
+    ENCODER, ENCODER_BACKWARD, LOSS_TOLERANCE, Pair, assert_close, assert_gradient_close, batch_of, context,
+    fixture_name,
 };
 use electra_kernels::launches;
 use electra_model::{
@@ -309,10 +310,7 @@ fn fine_tuning_steps(device: &Device) {
             let (_, loss) = head.forward(&tracked, &tensors, &device);
             let found = f64::from(values(loss.clone())[0]);
             let golden = expected["loss"].as_f64().unwrap();
-            assert!(
-                (found - golden).abs() <= LOSS_TOLERANCE * slack(),
-                "step {i}: loss {found} instead of {golden}"
-            );
+            assert!((found - golden).abs() <= LOSS_TOLERANCE * slack(), "step {i}: loss {found} instead of {golden}");
             let gradients = gradients_of(&tracked, &[(loss, objective::ParameterGroup::All)]);
             let rate = lr_at(
                 i as u64,

@@ -25,7 +25,11 @@ const CHECKS: [Check; 11] = [
     Check { name: "tests", about: "all tests pass", body: tests },
     Check { name: "bounds", about: "no shader reads or writes beyond its arrays", body: bounds },
     Check { name: "web", about: "the page's crate compiles for WebAssembly", body: browser::build },
-    Check { name: "browser", about: "a browser takes every shader, and computes the golden numbers", body: browser::check },
+    Check {
+        name: "browser",
+        about: "a browser takes every shader, and computes the golden numbers",
+        body: browser::check,
+    },
     Check { name: "lint", about: "clippy has nothing to say", body: lint },
     Check { name: "platforms", about: "Electra type-checks for Windows and macOS", body: platforms::check },
     Check { name: "dependencies", about: "deny.toml holds, and features are the same everywhere", body: dependencies },

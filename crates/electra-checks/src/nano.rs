@@ -109,7 +109,10 @@ pub fn compare(rows: &[MetricsRow], expected: &str) -> f64 {
                 continue;
             };
             let difference = (found - expected).abs() / expected.abs().max(f64::MIN_POSITIVE);
-            assert!(difference <= TOLERANCE, "{place}: {name} is {found} instead of {expected}, off by {difference:.1e}");
+            assert!(
+                difference <= TOLERANCE,
+                "{place}: {name} is {found} instead of {expected}, off by {difference:.1e}"
+            );
             worst = worst.max(difference);
         }
     }

@@ -10,7 +10,8 @@ use crate::stage::{cargo, root, run, target_dir};
 /// How long the page may take; a quiet machine of two cores needs two minutes.
 const PATIENCE: Duration = Duration::from_secs(900);
 
-const PAGE: &str = "<!doctype html><meta charset=\"utf-8\"><title>checks</title><script type=\"module\" src=\"/checks.js\"></script>";
+const PAGE: &str =
+    "<!doctype html><meta charset=\"utf-8\"><title>checks</title><script type=\"module\" src=\"/checks.js\"></script>";
 const SCRIPT: &str = include_str!("checks.js");
 
 /// The folders of golden values that the page gets, and the files that it takes from each.
@@ -56,7 +57,9 @@ fn content(folder: &Path, fixtures: &Path, path: &str) -> Content {
     let is_left_out = std::env::var_os("ELECTRA_NO_GPU").is_some_and(|value| value == "1");
     Some(match path {
         "/" => ("text/html", PAGE.into()),
-        "/backends.json" => ("application/json", if is_left_out { r#"["cpu"]"# } else { r#"["cpu", "webgpu"]"# }.into()),
+        "/backends.json" => {
+            ("application/json", if is_left_out { r#"["cpu"]"# } else { r#"["cpu", "webgpu"]"# }.into())
+        }
         "/checks.js" => ("text/javascript", SCRIPT.into()),
         "/in_browser.js" => ("text/javascript", module(".js")?),
         "/in_browser_bg.wasm" => ("application/wasm", module("_bg.wasm")?),

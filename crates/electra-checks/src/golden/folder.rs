@@ -33,9 +33,8 @@ impl Stored {
     pub fn parse(config: &[u8], weights: Vec<u8>, specs: fn(&ElectraConfig, &str) -> Vec<ParameterSpec>) -> Self {
         let config: ElectraConfig = serde_json::from_slice(config).expect("a configuration");
         let file = TensorFile::parse(Path::new("model.safetensors"), weights).unwrap_or_else(|error| panic!("{error}"));
-        let tensor = |spec: ParameterSpec| {
-            file.tensor(&spec.name, Some(&spec.shape)).unwrap_or_else(|error| panic!("{error}"))
-        };
+        let tensor =
+            |spec: ParameterSpec| file.tensor(&spec.name, Some(&spec.shape)).unwrap_or_else(|error| panic!("{error}"));
         let tensors = specs(&config, "").into_iter().map(tensor).collect();
         Self { config, tensors }
     }

@@ -4,8 +4,8 @@ mod compare;
 mod folder;
 mod forward;
 mod joint_step;
-mod tensors;
 mod ten_steps;
+mod tensors;
 
 pub use compare::{
     ADAPTER_SLACK, GRADIENT_TOLERANCE, LOSS_TOLERANCE, OUTPUT_TOLERANCE, PARAMETER_TOLERANCE, assert_close,

@@ -11,9 +11,7 @@ use electra_train::run::{Checkpoint, MemorySink, Run};
 use electra_train::{MicroBatch, Plan, RecordedStep, Recording, RunConfig, data};
 use serde_json::Value;
 
-use super::compare::{
-    LOSS_TOLERANCE, PARAMETER_TOLERANCE, assert_close, assert_gradient_close, slack,
-};
+use super::compare::{LOSS_TOLERANCE, PARAMETER_TOLERANCE, assert_close, assert_gradient_close, slack};
 use super::folder::{Folder, Pair, batch_of, fixture_name};
 use super::tensors::Tensors;
 
@@ -33,7 +31,8 @@ pub async fn ten_steps(folder: &Folder, device: &Device) {
     let mut config = RunConfig { train: train_config(&record["optimizer"], &steps[0]), ..RunConfig::default() };
     let data = data::in_memory(&mut config, &tokenizer, "golden", "w7 w8\nw9 w10").expect("two lines");
     let recording = Recording { networks, steps };
-    let plan = || Plan::of_recording(&config, recording.clone(), data.special, device).expect("networks that can be built");
+    let plan =
+        || Plan::of_recording(&config, recording.clone(), data.special, device).expect("networks that can be built");
     let memory = || MemorySink::new(|| 0.0);
 
     // A run that is paused before its first step, and resumed with the stored networks in place of fresh ones.

@@ -102,9 +102,10 @@ impl Adapter {
         drop(known);
         if is_final {
             let watches = std::mem::take(&mut *self.watches.lock().unwrap_or_else(PoisonError::into_inner));
-            let wakers = watches.iter().filter_map(Weak::upgrade).filter_map(|watch| {
-                watch.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-            });
+            let wakers = watches
+                .iter()
+                .filter_map(Weak::upgrade)
+                .filter_map(|watch| watch.0.lock().unwrap_or_else(PoisonError::into_inner).take());
             wakers.for_each(Waker::wake);
         }
     }
