@@ -178,31 +178,20 @@ fn no_words(what: &str, too_long: &LongWords) -> DataError {
     DataError::TooSmall { what: what.to_owned(), reason, remedy: remedy.into() }
 }
 
-type WordCounts = AHashMap<CompactString, u64>;
+pub(super) type WordCounts = AHashMap<CompactString, u64>;
 
 /// Words that are too long for any vocabulary.
 #[derive(Default)]
 pub(super) struct LongWords {
-    count: u64,
-    words: UnknownWords,
+    pub(super) count: u64,
+    pub(super) words: UnknownWords,
 }
 
 /// The words of a text.
 #[derive(Default)]
 pub(super) struct Counted {
-    words: WordCounts,
-    too_long: LongWords,
-}
-
-impl Counted {
-    /// Adds what was counted elsewhere.
-    pub(super) fn merge(&mut self, other: Self) {
-        for (word, count) in other.words {
-            *self.words.entry(word).or_default() += count;
-        }
-        self.too_long.count += other.too_long.count;
-        self.too_long.words.merge(&other.too_long.words);
-    }
+    pub(super) words: WordCounts,
+    pub(super) too_long: LongWords,
 }
 
 /// Counts the words of lines.

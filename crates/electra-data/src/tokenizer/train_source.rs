@@ -34,6 +34,17 @@ impl Tokenizer {
     }
 }
 
+impl Counted {
+    /// Adds what was counted elsewhere.
+    fn merge(&mut self, other: Self) {
+        for (word, count) in other.words {
+            *self.words.entry(word).or_default() += count;
+        }
+        self.too_long.count += other.too_long.count;
+        self.too_long.words.merge(&other.too_long.words);
+    }
+}
+
 fn count_words(
     source: &TextSource,
     rules: &TextRules,

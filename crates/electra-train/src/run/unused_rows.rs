@@ -14,6 +14,6 @@ pub(crate) fn close_unused_rows(parameters: Parameters, tokens: usize) -> Parame
             return value;
         }
         let closed = Tensor::full([spec.len() - tokens], CLOSED, &value.device());
-        Tensor::cat(vec![value.slice([0..tokens]), closed], 0)
+        Tensor::cat(vec![value.narrow(0, 0, tokens), closed], 0)
     })
 }
