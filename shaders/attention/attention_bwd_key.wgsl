@@ -3,8 +3,8 @@
 // Whoever has a key owns its gradient, so that no sum depends on the order of workgroups.
 // Pairs with crates/electra-kernels/src/ops/attention/gpu.rs
 //#include attention
-@group(0) @binding({{3 - 2 * JOINED}}) var<storage, read_write> d_o: array<Part>;  // [batch * seq, heads * head_dim], only read
-@group(0) @binding({{4 - 2 * JOINED}}) var<storage, read_write> rows: array<f32>;  // [batch, 2 * heads + 1, seq], only read
+@group(0) @binding({{3 - 2 * JOINED}}) var<storage, read_write> d_o: array<Part>;  // [batch * queries, heads * head_dim], only read
+@group(0) @binding({{4 - 2 * JOINED}}) var<storage, read_write> rows: array<f32>;  // lines of each example, only read
 @group(0) @binding({{5 - 2 * JOINED}}) var<storage, read_write> dk: array<Part>; // as k; JOINED: as q
 //#if !JOINED
 @group(0) @binding(6) var<storage, read_write> dv: array<Part>;   // as v
@@ -17,36 +17,58 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
     let at = read_sizes();
     let head = group / at.blocks % at.heads;
     let example = group / at.blocks / at.heads;
-    let first = example * at.seq;
+    let first = example * at.queries;
+    let pattern_at = line_at(at, example, 2u * at.heads);
     let column = head * HEAD_PARTS + lane % LANES;
+    let rows_first = group % at.blocks * {{ROWS}}u * ROWS_AT_ONCE;
 //#for l in 0..ROWS
-    let own{{l}} = (group % at.blocks * {{ROWS}}u + {{l}}u) * ROWS_AT_ONCE + lane / LANES;
-    let place{{l}} = first + min(own{{l}}, at.seq - 1u);
-    let k_at{{l}} = place{{l}} * at.stride + at.k_offset + column;
-    let v_at{{l}} = place{{l}} * at.stride + at.v_offset + column;
+    let own{{l}} = rows_first + {{l}}u * ROWS_AT_ONCE + lane / LANES;
+    let place{{l}} = min(own{{l}}, at.keys - 1u);
+    let k_at{{l}} = (example * at.keys + place{{l}}) * at.stride + at.k_offset + column;
+    let v_at{{l}} = (example * at.keys + place{{l}}) * at.stride + at.v_offset + column;
 //#for i in 0..PARTS
     let k{{l}}_{{i}} = key_part(k_at{{l}} + {{i}}u * LANES) * at.scale;
     let v{{l}}_{{i}} = value_part(v_at{{l}} + {{i}}u * LANES);
     var dk{{l}}_{{i}} = Part();
     var dv{{l}}_{{i}} = Part();
 //#end
-    let seen{{l}} = rows[line_at(at, example, 2u * at.heads) + min(own{{l}}, at.seq - 1u)] > 0.0;
+    let of_key{{l}} = rows[pattern_at + place{{l}}];
 //#end
     let log_sums_at = line_at(at, example, head);
     let deltas_at = line_at(at, example, at.heads + head);
+//#if RANKED
+    let limits_at = pattern_at + at.keys;
+//#else
+    let limit = 0.0;
+//#end
+//#if SHARES
+    // What the lanes read of each query, and hand on.
+//#if RANKED
+    let row_at = select(select(limits_at, deltas_at, lane == 1u), log_sums_at, lane == 0u);
+//#else
+    let row_at = select(deltas_at, log_sums_at, lane == 0u);
+//#end
+//#end
 //#if DROPOUT
     let key = example_key(example);
 //#end
-    for (var query = 0u; query < at.seq; query++) {
+    let end = end_of_others(at.queries, rows_first);
+    for (var query = first_of_others(rows_first); query < end; query++) {
         let q_at = (first + query) * at.stride + at.q_offset + column;
         let o_at = ((first + query) * at.heads + head) * HEAD_PARTS + lane % LANES;
 //#if SHARES
-        let row_own = rows[select(deltas_at, log_sums_at, lane == 0u) + query];
+        let row_own = rows[row_at + query];
         let log_sum = subgroupBroadcast(row_own, 0u);
         let delta = subgroupBroadcast(row_own, 1u);
+//#if RANKED
+        let limit = subgroupBroadcast(row_own, 2u);
+//#end
 //#else
         let log_sum = rows[log_sums_at + query];
         let delta = rows[deltas_at + query];
+//#if RANKED
+        let limit = rows[limits_at + query];
+//#end
 //#end
 //#for l in 0..ROWS
         var x{{l}} = 0.0;
@@ -74,9 +96,9 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#for l in 0..ROWS
         x{{l}} = together(x{{l}});
         dp{{l}} = together(dp{{l}});
-        let p{{l}} = select(0.0, exp(x{{l}} - log_sum), seen{{l}});
+        let p{{l}} = select(0.0, exp(x{{l}} - log_sum), sees(limit, of_key{{l}}));
 //#if DROPOUT
-        let factor{{l}} = keep(key, head * at.seq + query, at.seq, own{{l}});
+        let factor{{l}} = keep(key, head * at.queries + query, at.keys, own{{l}});
         let weight{{l}} = p{{l}} * factor{{l}};
         let ds{{l}} = p{{l}} * (dp{{l}} * factor{{l}} - delta) * at.scale;
 //#else
@@ -90,7 +112,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#end
     }
 //#for l in 0..ROWS
-    if (own{{l}} < at.seq) {
+    if (own{{l}} < at.keys) {
 //#for i in 0..PARTS
         dk[k_at{{l}} + {{i}}u * LANES] = dk{{l}}_{{i}};
 //#if JOINED

@@ -3,9 +3,9 @@
 // delta is right with dropout too, since O already holds it. It goes into `rows`, for attention_bwd_key.wgsl.
 // Pairs with crates/electra-kernels/src/ops/attention/gpu.rs
 //#include attention
-@group(0) @binding({{3 - 2 * JOINED}}) var<storage, read_write> o: array<Part>;    // [batch * seq, heads * head_dim], only read
+@group(0) @binding({{3 - 2 * JOINED}}) var<storage, read_write> o: array<Part>;    // [batch * queries, heads * head_dim], only read
 @group(0) @binding({{4 - 2 * JOINED}}) var<storage, read_write> d_o: array<Part>;  // the same
-@group(0) @binding({{5 - 2 * JOINED}}) var<storage, read_write> rows: array<f32>;  // [batch, 2 * heads + 1, seq]: the deltas are written
+@group(0) @binding({{5 - 2 * JOINED}}) var<storage, read_write> rows: array<f32>;  // lines of each example: the deltas are written
 @group(0) @binding({{6 - 2 * JOINED}}) var<storage, read_write> dq: array<Part>;   // as q
 
 @compute @workgroup_size({{WORKGROUP}}, 1, 1)
@@ -15,13 +15,16 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
     let at = read_sizes();
     let head = group / at.blocks % at.heads;
     let example = group / at.blocks / at.heads;
-    let first = example * at.seq;
+    let first = example * at.queries;
+    let first_key = example * at.keys;
+    let pattern_at = line_at(at, example, 2u * at.heads);
     let column = head * HEAD_PARTS + lane % LANES;
+    let rows_first = group % at.blocks * {{ROWS}}u * ROWS_AT_ONCE;
 //#for l in 0..ROWS
-    let query{{l}} = (group % at.blocks * {{ROWS}}u + {{l}}u) * ROWS_AT_ONCE + lane / LANES;
-    let place{{l}} = first + min(query{{l}}, at.seq - 1u);
-    let q_at{{l}} = place{{l}} * at.stride + at.q_offset + column;
-    let o_at{{l}} = (place{{l}} * at.heads + head) * HEAD_PARTS + lane % LANES;
+    let query{{l}} = rows_first + {{l}}u * ROWS_AT_ONCE + lane / LANES;
+    let inside{{l}} = min(query{{l}}, at.queries - 1u);
+    let q_at{{l}} = (first + inside{{l}}) * at.stride + at.q_offset + column;
+    let o_at{{l}} = ((first + inside{{l}}) * at.heads + head) * HEAD_PARTS + lane % LANES;
     var delta{{l}} = 0.0;
 //#for i in 0..PARTS
     let q{{l}}_{{i}} = q[q_at{{l}} + {{i}}u * LANES] * at.scale;
@@ -30,19 +33,24 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
     var dq{{l}}_{{i}} = Part();
 //#end
     delta{{l}} = together(delta{{l}});
-    let log_sum{{l}} = rows[line_at(at, example, head) + min(query{{l}}, at.seq - 1u)];
+    let log_sum{{l}} = rows[line_at(at, example, head) + inside{{l}}];
+//#if RANKED
+    let limit{{l}} = rows[pattern_at + at.keys + inside{{l}}];
+//#else
+    let limit{{l}} = 0.0;
+//#end
 //#end
 //#if DROPOUT
     let key = example_key(example);
 //#for l in 0..ROWS
-    let row{{l}} = head * at.seq + query{{l}};
+    let row{{l}} = head * at.queries + query{{l}};
 //#end
 //#end
-    let mask_at = line_at(at, example, 2u * at.heads);
-    for (var other = 0u; other < at.seq; other++) {
-        let k_at = (first + other) * at.stride + at.k_offset + column;
-        let v_at = (first + other) * at.stride + at.v_offset + column;
-        let seen = rows[mask_at + other] > 0.0;
+    let end = end_of_others(at.keys, rows_first);
+    for (var other = first_of_others(rows_first); other < end; other++) {
+        let k_at = (first_key + other) * at.stride + at.k_offset + column;
+        let v_at = (first_key + other) * at.stride + at.v_offset + column;
+        let of_key = rows[pattern_at + other];
 //#for l in 0..ROWS
         var x{{l}} = 0.0;
         var dp{{l}} = 0.0;
@@ -70,9 +78,9 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
         x{{l}} = together(x{{l}});
         dp{{l}} = together(dp{{l}});
 //#if DROPOUT
-        dp{{l}} *= keep(key, row{{l}}, at.seq, other);
+        dp{{l}} *= keep(key, row{{l}}, at.keys, other);
 //#end
-        let p{{l}} = select(0.0, exp(x{{l}} - log_sum{{l}}), seen);
+        let p{{l}} = select(0.0, exp(x{{l}} - log_sum{{l}}), sees(limit{{l}}, of_key));
         let ds{{l}} = p{{l}} * (dp{{l}} - delta{{l}}) * at.scale;
 //#for i in 0..PARTS
         dq{{l}}_{{i}} += ds{{l}} * k{{i}};
@@ -80,7 +88,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#end
     }
 //#for l in 0..ROWS
-    if (query{{l}} < at.seq) {
+    if (query{{l}} < at.queries) {
 //#for i in 0..PARTS
         dq[q_at{{l}} + {{i}}u * LANES] = dq{{l}}_{{i}};
 //#end

@@ -1,12 +1,13 @@
 // Attention, forward: ROWS queries each invocation or LANES of them, keys in blocks of 4, softmax as it goes (Milakov and Gimelshein 2018).
-//   P = softmax(q . k / sqrt(head_dim)) over the keys that are tokens;  o = (P * M) v,  M = dropout's factors
-// `rows` keeps log(sum(exp(score))) of each query, and the mask, for the backward pass. A query without any key gives 0.
+//   P = softmax(q . k / sqrt(head_dim)) over the keys that the query sees;  o = (P * M) v,  M = dropout's factors
+// RANKED: a query sees the keys whose rank is not above its limit; else all that are tokens. One that sees none gives 0.
+// `rows` keeps log(sum(exp(score))) of each query, and the pattern, for the backward pass.
 // No workgroup memory: all invocations of a workgroup read the same key, which caches broadcast.
 // Pairs with crates/electra-kernels/src/ops/attention/gpu.rs
 //#include attention
-@group(0) @binding({{3 - 2 * JOINED}}) var<storage, read_write> mask: array<f32>;  // [batch, seq], only read
-@group(0) @binding({{4 - 2 * JOINED}}) var<storage, read_write> o: array<Part>;    // [batch * seq, heads * head_dim]
-@group(0) @binding({{5 - 2 * JOINED}}) var<storage, read_write> rows: array<f32>;  // [batch, 2 * heads + 1, seq]: the deltas are not written
+@group(0) @binding({{3 - 2 * JOINED}}) var<storage, read_write> pattern: array<f32>; // [batch, pattern_length], only read
+@group(0) @binding({{4 - 2 * JOINED}}) var<storage, read_write> o: array<Part>;    // [batch * queries, heads * head_dim]
+@group(0) @binding({{5 - 2 * JOINED}}) var<storage, read_write> rows: array<f32>;  // lines of each example: the deltas are not written
 
 @compute @workgroup_size({{WORKGROUP}}, 1, 1)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
@@ -15,14 +16,23 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
     let at = read_sizes();
     let head = group / at.blocks % at.heads;
     let example = group / at.blocks / at.heads;
-    let first = example * at.seq;
+    let first = example * at.queries;
+    let first_key = example * at.keys;
+    let pattern_at = example * pattern_length(at);
     let column = head * HEAD_PARTS + lane % LANES;
+    let rows_first = group % at.blocks * {{ROWS}}u * ROWS_AT_ONCE;
 //#for l in 0..ROWS
-    let query{{l}} = (group % at.blocks * {{ROWS}}u + {{l}}u) * ROWS_AT_ONCE + lane / LANES;
-    let q_at{{l}} = (first + min(query{{l}}, at.seq - 1u)) * at.stride + at.q_offset + column;
+    let query{{l}} = rows_first + {{l}}u * ROWS_AT_ONCE + lane / LANES;
+    let inside{{l}} = min(query{{l}}, at.queries - 1u);
+    let q_at{{l}} = (first + inside{{l}}) * at.stride + at.q_offset + column;
 //#for i in 0..PARTS
     let q{{l}}_{{i}} = q[q_at{{l}} + {{i}}u * LANES] * at.scale;
     var o{{l}}_{{i}} = Part();
+//#end
+//#if RANKED
+    let limit{{l}} = pattern[pattern_at + at.keys + inside{{l}}];
+//#else
+    let limit{{l}} = 0.0;
 //#end
     var top{{l}} = -1e30;
     var sum{{l}} = 0.0;
@@ -30,24 +40,25 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#if DROPOUT
     let key = example_key(example);
 //#for l in 0..ROWS
-    let row{{l}} = head * at.seq + query{{l}};
+    let row{{l}} = head * at.queries + query{{l}};
 //#end
 //#end
-    for (var column_block = 0u; column_block < at.seq; column_block += 4u) {
+    let end = end_of_others(at.keys, rows_first);
+    for (var column_block = first_of_others(rows_first); column_block < end; column_block += 4u) {
 //#if SHARES
-        let mask_own = mask[first + min(column_block + lane, at.seq - 1u)];
+        let pattern_own = pattern[pattern_at + min(column_block + lane, at.keys - 1u)];
 //#end
 //#for j in 0..4
-        let place{{j}} = first + min(column_block + {{j}}u, at.seq - 1u);
-        let k_at{{j}} = place{{j}} * at.stride + at.k_offset + column;
-        let v_at{{j}} = place{{j}} * at.stride + at.v_offset + column;
+        let place{{j}} = min(column_block + {{j}}u, at.keys - 1u);
+        let k_at{{j}} = (first_key + place{{j}}) * at.stride + at.k_offset + column;
+        let v_at{{j}} = (first_key + place{{j}}) * at.stride + at.v_offset + column;
 //#if SHARES
-        let mask{{j}} = subgroupBroadcast(mask_own, {{j}}u);
+        let of_key{{j}} = subgroupBroadcast(pattern_own, {{j}}u);
 //#else
-        let mask{{j}} = mask[place{{j}}];
+        let of_key{{j}} = pattern[pattern_at + place{{j}}];
 //#end
-        let seen{{j}} = column_block + {{j}}u < at.seq && mask{{j}} > 0.0;
 //#for l in 0..ROWS
+        let seen{{l}}_{{j}} = column_block + {{j}}u < at.keys && sees(limit{{l}}, of_key{{j}});
         var x{{l}}_{{j}} = 0.0;
 //#end
 //#if SHARES
@@ -69,18 +80,18 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#end
 //#for l in 0..ROWS
 //#for j in 0..4
-        x{{l}}_{{j}} = select(-1e30, together(x{{l}}_{{j}}), seen{{j}});
+        x{{l}}_{{j}} = select(-1e30, together(x{{l}}_{{j}}), seen{{l}}_{{j}});
 //#end
         let higher{{l}} = max(max(top{{l}}, max(x{{l}}_0, x{{l}}_1)), max(x{{l}}_2, x{{l}}_3));
         let shrink{{l}} = exp(top{{l}} - higher{{l}});
         top{{l}} = higher{{l}};
 //#for j in 0..4
-        var p{{l}}_{{j}} = select(0.0, exp(x{{l}}_{{j}} - top{{l}}), seen{{j}});
+        var p{{l}}_{{j}} = select(0.0, exp(x{{l}}_{{j}} - top{{l}}), seen{{l}}_{{j}});
 //#end
         sum{{l}} = sum{{l}} * shrink{{l}} + ((p{{l}}_0 + p{{l}}_1) + (p{{l}}_2 + p{{l}}_3));
 //#if DROPOUT
 //#for j in 0..4
-        p{{l}}_{{j}} *= keep(key, row{{l}}, at.seq, column_block + {{j}}u);
+        p{{l}}_{{j}} *= keep(key, row{{l}}, at.keys, column_block + {{j}}u);
 //#end
 //#end
 //#end
@@ -99,7 +110,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
 //#end
     }
 //#for l in 0..ROWS
-    if (query{{l}} < at.seq) {
+    if (query{{l}} < at.queries) {
         let share = select(0.0, 1.0 / sum{{l}}, sum{{l}} > 0.0);
         let o_at = ((first + query{{l}}) * at.heads + head) * HEAD_PARTS + lane % LANES;
 //#for i in 0..PARTS
@@ -108,7 +119,9 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
         if (lane % LANES == 0u) {
             rows[line_at(at, example, head) + query{{l}}] = select(0.0, top{{l}} + log(sum{{l}}), sum{{l}} > 0.0);
             if (head == 0u) {
-                rows[line_at(at, example, 2u * at.heads) + query{{l}}] = mask[first + query{{l}}];
+                for (var place = query{{l}}; place < pattern_length(at); place += at.queries) {
+                    rows[line_at(at, example, 2u * at.heads) + place] = pattern[pattern_at + place];
+                }
             }
         }
     }

@@ -14,12 +14,12 @@ fn part_dot(a: Part, b: Part) -> f32 { return a * b; }
 //#end
 
 //#if JOINED
-@group(0) @binding(0) var<storage, read_write> q: array<Part>; // [batch * seq, stride], only read: q, k and v
+@group(0) @binding(0) var<storage, read_write> q: array<Part>; // [batch * queries, stride], only read: q, k and v, of as many keys
 fn key_part(index: u32) -> Part { return q[index]; }
 fn value_part(index: u32) -> Part { return q[index]; }
 //#else
-@group(0) @binding(0) var<storage, read_write> q: array<Part>; // [batch * seq, stride], only read
-@group(0) @binding(1) var<storage, read_write> k: array<Part>; // the same
+@group(0) @binding(0) var<storage, read_write> q: array<Part>; // [batch * queries, stride], only read
+@group(0) @binding(1) var<storage, read_write> k: array<Part>; // [batch * keys, stride], only read
 @group(0) @binding(2) var<storage, read_write> v: array<Part>; // the same
 fn key_part(index: u32) -> Part { return k[index]; }
 fn value_part(index: u32) -> Part { return v[index]; }
@@ -49,7 +49,8 @@ fn together(x: f32) -> f32 {
 }
 
 struct Sizes {
-    seq: u32,
+    queries: u32,
+    keys: u32,
     heads: u32,
     stride: u32,
     q_offset: u32,
@@ -62,22 +63,59 @@ struct Sizes {
 
 // Lengths are in parts.
 fn read_sizes() -> Sizes {
-    return Sizes(sizes[1], sizes[2], sizes[3], sizes[4], sizes[5], sizes[6], sizes[7], bitcast<f32>(sizes[8]));
+    return Sizes(sizes[1], sizes[2], sizes[3], sizes[4], sizes[5], sizes[6], sizes[7], sizes[8], bitcast<f32>(sizes[9]));
 }
 
-// Where a line of `rows` begins, `[batch, 2 * heads + 1, seq]`: of each example the log-sums of its heads, their deltas,
-// and the mask, which lies there too so that the backward kernels have no more buffers than WebGPU promises.
+// What an example's queries see: the mask of its keys, or RANKED the ranks of its keys and behind them the limits of its
+// queries. Padding's rank is above every limit.
+fn pattern_length(at: Sizes) -> u32 {
+//#if RANKED
+    return at.keys + at.queries;
+//#else
+    return at.keys;
+//#end
+}
+
+// `of_key`: its rank, or 1 for a token. Without RANKED there are no limits, and whatever stands for one is not looked at.
+fn sees(limit: f32, of_key: f32) -> bool {
+//#if RANKED
+    return of_key <= limit;
+//#else
+    return of_key > 0.0;
+//#end
+}
+
+// SKIPS_BEFORE, SKIPS_AFTER: where all are ranked by place, what lies before the first of a workgroup's rows, or after the last, has
+// nothing to do with them, and is left out. Keys go by fours.
+fn first_of_others(rows_first: u32) -> u32 {
+//#if SKIPS_BEFORE
+    return rows_first / 4u * 4u;
+//#else
+    return 0u;
+//#end
+}
+
+fn end_of_others(others: u32, rows_first: u32) -> u32 {
+//#if SKIPS_AFTER
+    return min(others, rows_first + {{ROWS}}u * ROWS_AT_ONCE);
+//#else
+    return others;
+//#end
+}
+
+// Where a line of `rows` begins. Of each example the log-sums of its heads, their deltas, `queries` values each, and the
+// pattern, which lies there too so that the backward kernels have no more buffers than WebGPU promises.
 fn line_at(at: Sizes, example: u32, line: u32) -> u32 {
-    return (example * (2u * at.heads + 1u) + line) * at.seq;
+    return example * (2u * at.heads * at.queries + pattern_length(at)) + line * at.queries;
 }
 
 //#if DROPOUT
 fn example_key(example: u32) -> vec2<u32> {
-    return child_key(vec2<u32>(sizes[9], sizes[10]), sizes[13u + example]);
+    return child_key(vec2<u32>(sizes[10], sizes[11]), sizes[14u + example]);
 }
 
-// `row` = (head * seq + query), the key's place last, as the reference body counts an example's elements.
-fn keep(key: vec2<u32>, row: u32, seq: u32, column: u32) -> f32 {
-    return keep_factor(key, row * seq + column, sizes[11], bitcast<f32>(sizes[12]));
+// `row` = (head * queries + query), the key's place last, as the reference body counts an example's elements.
+fn keep(key: vec2<u32>, row: u32, keys: u32, column: u32) -> f32 {
+    return keep_factor(key, row * keys + column, sizes[12], bitcast<f32>(sizes[13]));
 }
 //#end

@@ -2,6 +2,7 @@
 //   nll = log(sum(exp(z))) - z[target];  predicted = argmax z;  sampled = argmax(z / T + Gumbel noise)
 // With GRADIENT the logits become weight * (softmax(z) - [v = target]), ready for the products with table and rows. Not yet
 // divided by the number of rows: half precision has no value between 0 and 6e-8.
+// With SOFTMAX what a softmax needs of each row is kept, for a gradient that is made later.
 // Ties go to the lowest id. A row of weight 0 gives loss 0 and gradient 0.
 // Pairs with crates/electra-kernels/src/ops/mlm_loss/gpu.rs
 //#include launch
@@ -14,6 +15,9 @@
 @group(0) @binding(2) var<storage, read_write> weights: array<f32>; // [all rows], only read
 @group(0) @binding(3) var<storage, read_write> nll: array<f32>;     // [all rows]
 @group(0) @binding(4) var<storage, read_write> ids: array<i32>;     // [2, all rows]: predicted, sampled
+//#if SOFTMAX
+@group(0) @binding(5) var<storage, read_write> softmax: array<vec2<f32>>; // [all rows]: highest logit, sum of the exponentials of all less it
+//#end
 
 var<workgroup> values: array<vec2<f32>, {{WORKGROUP}}>;
 var<workgroup> places: array<vec2<u32>, {{WORKGROUP}}>;
@@ -85,6 +89,9 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec
     if (lane == 0u) {
         nll[row] = select(0.0, log(sum) - (logits[first + target_id] - top.x), weight != 0.0);
         ids[row] = i32(top_at.x);
+//#if SOFTMAX
+        softmax[row] = vec2<f32>(top.x, sum);
+//#end
 //#if SAMPLE
         ids[all_rows + row] = i32(top_at.y);
 //#end

@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use electra_checks::golden::{
-    self, ADAPTER_SLACK, Folder, GRADIENT_TOLERANCE, JOINT_STEP, OUTPUT_TOLERANCE, PARAMETER_TOLERANCE, PARTS, Stored,
-    Tensors, UPDATE, assert_launched, input_of, set_slack, slack,
+    self, ADAPTER_SLACK, Folder, GRADIENT_TOLERANCE, JOINT_STEP, PARAMETER_TOLERANCE, PARTS, Stored, Tensors, UPDATE,
+    assert_launched, input_of, set_slack, slack,
 };
 pub(super) use electra_checks::golden::{
-    ENCODER, ENCODER_BACKWARD, LOSS_TOLERANCE, Pair, assert_close, assert_gradient_close, batch_of, context,
-    fixture_name,
+    ENCODER, ENCODER_BACKWARD, LOSS_TOLERANCE, OUTPUT_TOLERANCE, Pair, assert_close, assert_gradient_close, batch_of,
+    context, fixture_name,
 };
 use electra_kernels::launches;
 use electra_model::{
@@ -169,10 +169,8 @@ fn micro_batches_add_up_to_the_batch(device: &Device) {
             let context = context(&batch, samples, &device);
             let output = objective.step(&parameters, &DeviceBatch::new(&batch.slice(rows), &device), &context);
             let loss = values(output.observations.loss.clone().unwrap())[0];
-            let gradients: Vec<Vec<f32>> = gradients_of(&parameters, &output.losses)
-                .into_iter()
-                .map(|gradient| values(gradient.unwrap()))
-                .collect();
+            let gradients: Vec<Vec<f32>> =
+                gradients_of(&parameters, &output.loss).into_iter().map(|gradient| values(gradient.unwrap())).collect();
             (loss, gradients)
         };
         let (whole_loss, whole) = step(0..batch.batch);
@@ -277,7 +275,7 @@ fn heads(device: &Device) {
             assert_close(&what, &values(found), &tensors.floats_at(name, None), OUTPUT_TOLERANCE, 1e-5);
         }
         assert_close("loss", &values(loss.clone()), &tensors.floats_at("out.loss", None), LOSS_TOLERANCE, 0.0);
-        let gradients = gradients_of(&parameters, &[(loss, objective::ParameterGroup::All)]);
+        let gradients = gradients_of(&parameters, &loss);
         for (spec, gradient) in parameters.specs().iter().zip(gradients) {
             let name = format!("grad.{}", spec.name);
             let found = gradient.map_or_else(|| vec![0.0; spec.len()], values);
@@ -311,7 +309,7 @@ fn fine_tuning_steps(device: &Device) {
             let found = f64::from(values(loss.clone())[0]);
             let golden = expected["loss"].as_f64().unwrap();
             assert!((found - golden).abs() <= LOSS_TOLERANCE * slack(), "step {i}: loss {found} instead of {golden}");
-            let gradients = gradients_of(&tracked, &[(loss, objective::ParameterGroup::All)]);
+            let gradients = gradients_of(&tracked, &loss);
             let rate = lr_at(
                 i as u64,
                 record["peak_lr"].as_f64().unwrap(),
@@ -434,7 +432,7 @@ fn formula_models(device: &Device) {
                 let golden = tensors.floats_at("out.disc_logits", None);
                 assert_close("out.disc_logits", &logits, &golden, OUTPUT_TOLERANCE, 1e-5);
             }
-            let gradients = gradients_of(&tracked, &output.losses);
+            let gradients = gradients_of(&tracked, &output.loss);
             if i == 0 {
                 for (spec, gradient) in parameters.specs().iter().zip(&gradients) {
                     // Of the norm: a tensor's greatest entry is not recorded, and the norm is above it.

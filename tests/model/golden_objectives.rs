@@ -2,22 +2,23 @@
 //! beside the pairs of networks that golden.rs reads. `param.*`: parameters that the pair has not; `out.*`: parts of the loss;
 //! `grad.*`: gradients of `out.total_loss`, of which one that is absent is exactly 0.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
 use electra_checks::golden::Tensors;
 use electra_model::objective::{self, NetworkPlan};
-use electra_model::{DeviceBatch, Objective, ObjectiveConfig, Observations, Parameters};
+use electra_model::pretraining::GENERATOR;
+use electra_model::{DeviceBatch, Objective, ObjectiveConfig, Observations, Parameters, Sharing};
+use electra_train::exchange::hugging_face;
 use electra_train::step::trainer::gradients_of;
 
 use super::golden::{
-    ENCODER, ENCODER_BACKWARD, LOSS_TOLERANCE, Pair, assert_close, assert_gradient_close, batch_of, context,
-    fixture_name, load_pair, on_adapter, pair_folders, values, with_part,
+    ENCODER, ENCODER_BACKWARD, LOSS_TOLERANCE, OUTPUT_TOLERANCE, Pair, assert_close, assert_gradient_close, batch_of,
+    context, fixture_name, load_pair, on_adapter, pair_folders, values, with_part,
 };
 
 /// Objectives that golden.rs checks, or that are another's with other masks.
-const ELSEWHERE: [&str; 2] = ["rtd", "mlm"];
+const ELSEWHERE: [&str; 4] = ["rtd", "mlm", "bert", "roberta"];
 
 #[test]
 fn golden_objectives() {
@@ -29,43 +30,72 @@ fn golden_objectives_on_adapter() {
     on_adapter(check, &[&ENCODER[..], &ENCODER_BACKWARD, &["mlm_rows", "rtd_fwd", "rtd_bwd", "corrupt", "gather"]]);
 }
 
+/// What a file is of: an objective, or a way of sharing weights.
 fn objective_of(name: &str, pair: &Pair) -> Box<dyn Objective> {
+    let mut networks = pair.networks.clone();
+    let name = if name == "gdes" {
+        networks.sharing = Sharing::Gdes;
+        "rtd"
+    } else {
+        name
+    };
     let config = ObjectiveConfig { name: name.to_owned(), ..ObjectiveConfig::default() };
-    objective::from_config(&config, &pair.networks).expect("a name of the list")
+    objective::from_config(&config, &networks).expect("a name of the list")
 }
 
 fn check(device: &Device) {
     let device = device.clone().autodiff();
-    let folders = with_part("objectives", pair_folders(), "objectives");
-    for name in objective::names().into_iter().filter(|name| !ELSEWHERE.contains(name)) {
-        let file = format!("objectives/{name}.safetensors");
-        for folder in with_part(name, folders.clone(), &file) {
-            check_one(name, &folder, &Tensors::read(&folder.join(&file)), &device);
+    let objectives = objective::names().into_iter().filter(|name| !ELSEWHERE.contains(name));
+    let names: Vec<&str> = objectives.chain(["gdes"]).collect();
+    let mut checked = 0;
+    for folder in with_part("objectives", pair_folders(), "objectives") {
+        for name in &names {
+            let path = folder.join(format!("objectives/{name}.safetensors"));
+            if path.exists() {
+                check_one(name, &folder, &Tensors::read(&path), &device);
+                checked += 1;
+            } else {
+                // Two stages have golden numbers for networks of equal sizes alone.
+                eprintln!("golden: {} is not there: {name} not checked", path.display());
+            }
         }
     }
+    assert!(checked > 0, "no objective has golden numbers");
 }
 
-/// The pair's parameters, and the file's where it has some.
-fn parameters_of(objective: &dyn Objective, pair: &Pair, golden: &Tensors, device: &Device) -> Parameters {
-    let of_pair: HashMap<&str, &Tensor<1>> =
-        pair.parameters.iter().map(|(spec, value)| (spec.name.as_str(), value)).collect();
+/// The file's parameters where it has some, else the pair's; embeddings that the pair shares are both networks'.
+fn parameters_of(
+    objective: &dyn Objective,
+    folder: &Path,
+    pair: &Pair,
+    golden: &Tensors,
+    device: &Device,
+) -> Parameters {
+    let own = hugging_face::import(&folder.join("generator")).expect("a generator").tensors;
     Parameters::from_values(&objective.layout(), device, |spec| {
         let name = format!("param.{}", fixture_name(&spec.name));
-        match of_pair.get(spec.name.as_str()) {
-            _ if golden.has(&name) => golden.floats_at(&name, None),
-            Some(value) => values((*value).clone()),
-            None => panic!("neither the pair nor the golden file has {}", spec.name),
+        if golden.has(&name) {
+            return golden.floats_at(&name, None);
         }
+        if let Some([whole]) = pair.parameters.pieces(&spec.name) {
+            return values(whole.clone());
+        }
+        let of_generator = spec.name.strip_prefix(GENERATOR).and_then(|name| own.iter().find(|own| own.name == name));
+        let found = of_generator.unwrap_or_else(|| panic!("neither the pair nor the golden file has {}", spec.name));
+        found.values.clone()
     })
 }
 
 fn check_one(name: &str, folder: &Path, golden: &Tensors, device: &Device) {
     let pair = load_pair(folder, device);
     let objective = objective_of(name, &pair);
-    let parameters = parameters_of(objective.as_ref(), &pair, golden, device);
+    let parameters = parameters_of(objective.as_ref(), folder, &pair, golden, device);
     let parameters = parameters.map(|_, _, value| value.clone().require_grad());
     let (batch, samples) = batch_of(&Tensors::read(&folder.join("joint_step.safetensors")), None);
-    let context = context(&batch, &samples, device);
+    let mut context = context(&batch, &samples, device);
+    if golden.has("in.order") {
+        context.given.ranks = Some(golden.ints_at("in.order", None).into_iter().map(|rank| rank as u32).collect());
+    }
     let output = objective.step(&parameters, &DeviceBatch::new(&batch, device), &context);
 
     let mut compared = 0;
@@ -76,8 +106,17 @@ fn check_one(name: &str, folder: &Path, golden: &Tensors, device: &Device) {
             compared += 1;
         }
     }
-    assert!(compared >= 2, "{name}: {compared} parts of the loss were compared");
-    let gradients = gradients_of(&parameters, &output.losses);
+    assert!(compared >= 1, "{name}: no part of the loss was compared");
+    let losses = golden.names("out.").iter().filter(|name| name.ends_with("_loss")).count();
+    assert_eq!(compared, losses, "{name}: every part of the loss was compared");
+    for (part, found) in [("discriminator_logits", &output.observations.discriminator_logits)] {
+        let Some(found) = found.clone().filter(|_| golden.has(&format!("out.{part}"))) else { continue };
+        let mask: Vec<f32> = batch.attention_mask.iter().map(|&mask| f32::from(mask)).collect();
+        let found: Vec<f32> = values(found).iter().zip(mask).map(|(logit, mask)| logit * mask).collect();
+        let what = format!("{} {name} out.{part}", folder.display());
+        assert_close(&what, &found, &golden.floats_at(&format!("out.{part}"), None), OUTPUT_TOLERANCE, 1e-5);
+    }
+    let gradients = gradients_of(&parameters, &output.loss);
     let mut given = 0;
     for (spec, gradient) in parameters.specs().iter().zip(gradients) {
         let key = format!("grad.{}", fixture_name(&spec.name));

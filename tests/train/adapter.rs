@@ -129,7 +129,8 @@ fn two_steps(preset: &str, sets: &[&str], device: &Device) -> [TrainStep; 2] {
         let id = |i: u32| 5 + (row * 7919 + i * 104_729) % (config.model.vocab_size as u32 - 5);
         let mut ids: Vec<i32> = (0..seq as u32).map(|i| id(i) as i32).collect();
         (ids[0], ids[seq - 1]) = (2, 3);
-        let masked = choose_masked(&ids, special, &masking, batch.max_masked, (1, 0, u64::from(row)));
+        let masked =
+            choose_masked(&ids, special, config.model.vocab_size, &masking, batch.max_masked, (1, 0, u64::from(row)));
         batch.push(&ids, seq, &masked, special, row);
     }
     let mut trainer = Plan::new(&config, special, device).unwrap().trainer();

@@ -6,6 +6,7 @@
 
 // They panic where the stream takes nothing: `terminal.rs` has what to use instead.
 #![deny(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_macros)]
+#![warn(missing_docs)]
 
 mod command;
 mod device_failure;

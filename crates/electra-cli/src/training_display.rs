@@ -47,17 +47,15 @@ impl<'a> TrainingDisplay<'a> {
             }
             TrainEvent::Metrics { row, .. } => self.latest = summary(row),
             TrainEvent::Validation { row } => {
-                let baselines: Vec<String> = ["unigram_auc", "bigram_auc"]
-                    .iter()
-                    .filter_map(|name| {
-                        Some(format!("{} {:.3}", name.trim_end_matches("_auc"), (*row.extra.get(*name)?)?))
-                    })
-                    .collect();
-                let baselines = if baselines.is_empty() {
-                    String::new()
-                } else {
-                    format!(" (AUC of frequencies: {})", baselines.join(", "))
-                };
+                let extra = |name: &str| row.extra.get(name).copied().flatten();
+                let shown = [
+                    ("swapped words AUC", "swap_auc"),
+                    ("frequencies' AUC: unigram", "unigram_auc"),
+                    ("bigram", "bigram_auc"),
+                ];
+                let shown = shown.iter().filter_map(|(what, name)| Some(format!("{what} {:.3}", extra(name)?)));
+                let shown = shown.collect::<Vec<_>>().join(", ");
+                let baselines = if shown.is_empty() { shown } else { format!(" ({shown})") };
                 self.note(format!(
                     "{HEADING_STYLE}step {:>6}{HEADING_STYLE:#} held-out: {}{FAINT_STYLE}{baselines}{FAINT_STYLE:#}",
                     row.step,

@@ -19,7 +19,7 @@ pub struct Batch {
     pub example_numbers: Vec<u32>,
     /// `[batch, seq]` ids of the text: [CLS] A [SEP] B [SEP].
     pub original_ids: Vec<i32>,
-    /// `[batch, seq]` ids that the generator sees.
+    /// `[batch, seq]` ids that the generator sees: [MASK], and random words where the policy has them, at chosen positions.
     pub masked_ids: Vec<i32>,
     /// `[batch, seq]` 1 for segment B and its [SEP], else 0.
     pub token_type_ids: Vec<i32>,
@@ -70,12 +70,13 @@ impl Batch {
         self.masked_ids.extend_from_slice(&self.original_ids[row..]);
         self.token_type_ids.extend((0..self.seq).map(|at| i32::from(at >= start_of_b && at < ids.len())));
         self.attention_mask.extend((0..self.seq).map(|at| u8::from(at < ids.len())));
-        for (&position, &is_mask_token) in masked.positions.iter().zip(&masked.is_mask_token) {
+        for (&position, &id) in masked.positions.iter().zip(&masked.ids) {
             self.masked_positions.push(position as i32);
             self.masked_original_ids.push(ids[position]);
             self.mask_weights.push(1.0);
-            if is_mask_token {
-                self.masked_ids[row + position] = special.mask as i32;
+            // Where a position stands twice, keeping the token there does not undo another draw.
+            if id != ids[position] {
+                self.masked_ids[row + position] = id;
             }
         }
         let slots = (self.batch + 1) * self.max_masked;
@@ -120,18 +121,23 @@ impl Batch {
 /// Which example of which epoch, for the mask, and its place in the global batch.
 #[derive(Debug, Clone, Copy)]
 pub struct ExampleKey {
+    /// The source's.
     pub seed: u64,
+    /// From 0.
     pub epoch: u64,
+    /// Its number in the epoch's cut list, from 0.
     pub example: u64,
+    /// Its row in the global batch.
     pub number_in_batch: u32,
 }
 
-/// Adds the example that `runs` describe, masked, as a row of `batch`.
+/// Adds the example that `runs` describe, masked, as a row of `batch`; random words are drawn from `0..vocab_size`.
 pub fn push_example(
     batch: &mut Batch,
     corpus: &dyn Corpus,
     runs: &[Run],
     special: SpecialTokens,
+    vocab_size: usize,
     masking: &MaskingConfig,
     key: ExampleKey,
 ) {
@@ -149,6 +155,7 @@ pub fn push_example(
     if ids.len() > start_of_b {
         ids.push(special.sep as i32);
     }
-    let masked = choose_masked(&ids, special, masking, batch.max_masked, (key.seed, key.epoch, key.example));
+    let key_of_mask = (key.seed, key.epoch, key.example);
+    let masked = choose_masked(&ids, special, vocab_size, masking, batch.max_masked, key_of_mask);
     batch.push(&ids, start_of_b, &masked, special, key.number_in_batch);
 }

@@ -78,7 +78,8 @@ impl Dataset {
     ) -> Result<BatchSource> {
         self.manifest.check_tokenizer(&self.folder, tokenizer.sha256())?;
         let cache = FolderCache::new(&self.folder, self.split, self.manifest.crc32c, self.shards.token_count());
-        let source = BatchSource::new(self.corpus(), tokenizer.special(), seq, batch_size, masking, seed)?;
+        let (special, vocab_size) = (tokenizer.special(), tokenizer.vocab_size());
+        let source = BatchSource::new(self.corpus(), special, vocab_size, seq, batch_size, masking, seed)?;
         Ok(source.with_cache(Arc::new(cache)))
     }
 }

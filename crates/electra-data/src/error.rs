@@ -9,7 +9,14 @@ use std::path::PathBuf;
 pub enum DataError {
     /// The operating system refused; `action` reads "read", "create", "write to", ...
     #[error("{path}: cannot {action}: {source}{}", io_remedy(source))]
-    Io { path: String, action: &'static str, source: std::io::Error },
+    Io {
+        /// The file or folder.
+        path: String,
+        /// What was tried.
+        action: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
 
     /// The text is not UTF-8.
     #[error(
@@ -17,52 +24,131 @@ pub enum DataError {
          convert the file first, for example with \"iconv -f latin1 -t utf-8\", or go on without such bytes with \
          --on-error skip or replace"
     )]
-    Utf8 { path: String, line: u64, byte: u64, value: u8 },
+    Utf8 {
+        /// The file, or the member of an archive.
+        path: String,
+        /// From 1.
+        line: u64,
+        /// Offset in the unpacked text, from 0.
+        byte: u64,
+        /// What stands there.
+        value: u8,
+    },
 
     /// A compressed file ends early or is damaged.
     #[error(
         "{path}: the {format} archive is truncated or corrupt after {bytes} bytes of text: {reason}; fetch or compress it again"
     )]
-    Archive { path: String, format: &'static str, bytes: u64, reason: String },
+    Archive {
+        /// The file, or the member of an archive.
+        path: String,
+        /// Such as "gzip".
+        format: &'static str,
+        /// Of text that could be unpacked before.
+        bytes: u64,
+        /// What the decoder said.
+        reason: String,
+    },
 
     /// An input record that cannot be understood.
     #[error("{path}: {place}: {reason}; {remedy}")]
-    Input { path: String, place: String, reason: String, remedy: String },
+    Input {
+        /// The file, or the member of an archive.
+        path: String,
+        /// Where in it, such as "line 3".
+        place: String,
+        /// What is wrong.
+        reason: String,
+        /// What to do.
+        remedy: String,
+    },
 
-    /// A file that is no text, or whose text cannot be reached; `what` has its article.
+    /// A file that is no text, or whose text cannot be reached.
     #[error("{path}: this is {what}; {remedy}")]
-    Unreadable { path: String, what: String, remedy: String },
+    Unreadable {
+        /// The file, or the member of an archive.
+        path: String,
+        /// What it is, with its article: "a PDF document".
+        what: String,
+        /// What to do.
+        remedy: String,
+    },
 
     /// A tokenizer file that cannot be used.
     #[error("{path}: {reason}; {remedy}")]
-    Tokenizer { path: String, reason: String, remedy: String },
+    Tokenizer {
+        /// The file, or the format of what was given in memory.
+        path: String,
+        /// What is wrong.
+        reason: String,
+        /// What to do.
+        remedy: String,
+    },
 
     /// The dataset folder is missing, incomplete, damaged, of another version or of another tokenizer.
     #[error("{path}: {reason}; {remedy}")]
-    Dataset { path: String, reason: String, remedy: String },
+    Dataset {
+        /// The folder, or a file in it.
+        path: String,
+        /// What is wrong.
+        reason: String,
+        /// What to do.
+        remedy: String,
+    },
 
     /// A folder for output that cannot be filled.
     #[error("{path}: {reason}; {remedy}")]
-    Folder { path: String, reason: String, remedy: String },
+    Folder {
+        /// The folder, or what stands in its way.
+        path: String,
+        /// What is wrong.
+        reason: String,
+        /// What to do.
+        remedy: String,
+    },
 
     /// Another process writes to the folder.
     #[error("{path}: {} is writing there; wait until it ends, or choose another folder", writer(*process))]
-    Busy { path: String, process: Option<u32> },
+    Busy {
+        /// The folder.
+        path: String,
+        /// The other's number, where its lock says so.
+        process: Option<u32>,
+    },
 
     /// A setting out of range, or settings that exclude each other.
     #[error("{name} = {value}: {reason}")]
-    Setting { name: &'static str, value: String, reason: String },
+    Setting {
+        /// As the user knows it.
+        name: &'static str,
+        /// What was asked for.
+        value: String,
+        /// What it must be, or what it excludes.
+        reason: String,
+    },
 
     /// Text that a vocabulary has no pieces for.
     #[error(
         "{what}: {reason}; take a tokenizer that was made for this text (\"electra tokenizer train\"), or give \
          --allow-unknown"
     )]
-    Unknown { what: String, reason: String },
+    Unknown {
+        /// The text: names of its files where it has any.
+        what: String,
+        /// How much is [UNK], which words, and why.
+        reason: String,
+    },
 
     /// Too little text for what was asked.
     #[error("{what}: {reason}; {remedy}")]
-    TooSmall { what: String, reason: String, remedy: String },
+    TooSmall {
+        /// The text: names of its files where it has any.
+        what: String,
+        /// What there is too little of.
+        reason: String,
+        /// What to do.
+        remedy: String,
+    },
 
     /// The progress callback asked to stop.
     #[error("stopped on request; nothing was written")]

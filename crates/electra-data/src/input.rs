@@ -73,6 +73,7 @@ pub struct InputOptions {
     pub text_key: String,
     /// Overrides what names and contents tell of a text's layout; in folders it also admits files whatever their names.
     pub format: Option<Format>,
+    /// What happens to what cannot be read.
     pub on_error: OnError,
     /// Binary logarithm of the most bytes of history that a zstd archive may ask to hold in memory: 10 to 31.
     pub max_window_log: u32,

@@ -16,23 +16,32 @@ use crate::tokenizer::{Tokenizer, UnknownTokens};
 pub struct LengthHistogram {
     /// `counts[k]`: lengths in 2^k..2^(k+1).
     pub counts: Vec<u64>,
+    /// 0 where there is none.
     pub shortest: u64,
+    /// 0 where there is none.
     pub longest: u64,
+    /// 0 where there is none.
     pub mean: f64,
 }
 
 /// One side of the split in numbers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SplitStatistics {
+    /// [`Split::name`].
     pub split: &'static str,
+    /// A document that a full shard cut counts once for each part.
     pub documents: u64,
+    /// Not empty.
     pub lines: u64,
+    /// Without [CLS] and [SEP].
     pub tokens: u64,
+    /// Files.
     pub shards: usize,
     /// Examples of the first epoch at the sequence length asked for.
     pub examples: u64,
-    /// Tokens per line and per document.
+    /// Tokens per line.
     pub line_tokens: LengthHistogram,
+    /// Tokens per document.
     pub document_tokens: LengthHistogram,
     /// Share of [UNK] among the tokens: high where the vocabulary is of another language.
     pub unknown_share: f64,
@@ -41,6 +50,7 @@ pub struct SplitStatistics {
 /// A token of an example.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ExampleToken {
+    /// As the vocabulary writes it.
     pub token: String,
     /// 0 for segment A, 1 for B.
     pub segment: u8,
@@ -53,12 +63,15 @@ pub struct ExampleToken {
 /// What `data inspect` shows.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Inspection {
+    /// What the folder says of itself.
     pub manifest: Manifest,
+    /// Training, then validation.
     pub splits: Vec<SplitStatistics>,
     /// What to say of [UNK] where there is much of it: share, words, cause.
     pub unknown_warning: Option<String>,
-    /// One example of the training split, and its text.
+    /// One example of the training split.
     pub example: Vec<ExampleToken>,
+    /// The same, decoded.
     pub text: String,
 }
 
@@ -76,10 +89,10 @@ pub fn inspect(
     example: u64,
 ) -> Result<Inspection> {
     let folder = folder.as_ref();
+    let manifest = Manifest::load(folder)?;
     let tokenizer = dataset_tokenizer(folder)?;
     let mut splits = Vec::new();
     let mut decoded = (Vec::new(), String::new());
-    let mut manifest = None;
     for split in [Split::Train, Split::Validation] {
         let dataset = Dataset::open(folder, split, tokenizer.sha256())?;
         let batches = dataset.batches(&tokenizer, seq, 1, masking.clone(), seed)?;
@@ -88,12 +101,7 @@ pub fn inspect(
             decoded = decode(&tokenizer, &batches.epoch_batch(0, example % examples.max(1), 1));
         }
         splits.push(statistics(&dataset, &tokenizer, examples));
-        manifest = Some(dataset.manifest().clone());
     }
-    let manifest = match manifest {
-        Some(manifest) => manifest,
-        None => Manifest::load(folder)?,
-    };
     let unknown_warning = unknown_warning(&manifest, &splits, &tokenizer);
     Ok(Inspection { manifest, splits, unknown_warning, example: decoded.0, text: decoded.1 })
 }
@@ -134,14 +142,9 @@ fn statistics(dataset: &Dataset, tokenizer: &Tokenizer, examples: u64) -> SplitS
 }
 
 fn count_token(corpus: &dyn Corpus, id: u32) -> u64 {
-    let mut tokens = Vec::new();
     let mut count = 0;
-    corpus.for_each_document(&mut |document| {
-        for bounds in document.line_offsets.windows(2) {
-            tokens.clear();
-            corpus.append_tokens(document.base + bounds[0], (bounds[1] - bounds[0]) as usize, &mut tokens);
-            count += tokens.iter().filter(|&&token| token == id as i32).count() as u64;
-        }
+    corpus.for_each_line(u64::MAX, &mut |tokens| {
+        count += tokens.iter().filter(|&&token| token == id as i32).count() as u64;
     });
     count
 }

@@ -11,10 +11,12 @@
 //! let tokenizer = Tokenizer::from_vocab_bytes(vocab.as_bytes(), true)?;
 //! let lines = vec![tokenizer.encode("The chefs ate the meals"); 8];
 //! let corpus = Arc::new(MemoryCorpus::new([lines.as_slice()]));
-//! let batches = BatchSource::new(corpus, tokenizer.special(), 16, 2, MaskingConfig::default(), 42)?;
+//! let batches = BatchSource::new(corpus, tokenizer.special(), tokenizer.vocab_size(), 16, 2, MaskingConfig::default(), 42)?;
 //! assert_eq!(batches.batch(7), batches.batch(7)); // a pure function of the step
 //! # Ok::<(), electra_data::DataError>(())
 //! ```
+
+#![warn(missing_docs)]
 
 #[cfg(feature = "native")]
 pub mod atomic;
@@ -52,6 +54,7 @@ mod shard;
 mod source;
 #[cfg(feature = "native")]
 mod split;
+mod swap;
 mod text;
 pub mod tokenizer;
 mod tokens_digest;
@@ -73,7 +76,7 @@ pub use input::{InputOptions, InputReport, LeftOut, OnError, Skipped, TextSource
 pub use inspect::{ExampleToken, Inspection, LengthHistogram, SplitStatistics, inspect};
 #[cfg(feature = "native")]
 pub use manifest::{HeldOutBy, MANIFEST_FILE, Manifest, Split, SplitRecord, TOKENIZER_FOLDER};
-pub use masking::{Masked, MaskingConfig, choose_masked};
+pub use masking::{Masked, MaskingConfig, Replacement, choose_masked};
 #[cfg(feature = "native")]
 pub use out_folder::{OutFolder, finish_interrupted};
 pub use packing::{Corpus, CutKey, CutList, MemoryCorpus, cut_list};
@@ -84,10 +87,11 @@ pub use prefetch::Prefetcher;
 #[cfg(feature = "native")]
 pub use shard::ShardRecord;
 pub use source::{BatchSource, CutCache};
+pub use swap::{Swapped, WordSwaps, whole_word_counts};
 pub use text::TextInMemory;
 #[cfg(feature = "native")]
 pub use tokenizer::{ImportOptions, Imported};
 pub use tokenizer::{
-    LeftOutCharacters, LineEncoder, SpecialTokens, StripAccents, Tokenizer, TrainOptions, Trained, UnknownTokens,
-    UnknownWord, Unreachable,
+    LeftOutCharacters, LineEncoder, SpecialTokens, StripAccents, TokenKind, Tokenizer, TrainOptions, Trained,
+    UnknownTokens, UnknownWord, Unreachable,
 };

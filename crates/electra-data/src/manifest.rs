@@ -24,7 +24,9 @@ const REBUILD: &str = "rebuild the dataset with \"electra data build\"";
 /// Which side of the held-out split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Split {
+    /// What is learnt from.
     Train,
+    /// What is held out.
     Validation,
 }
 
@@ -52,9 +54,13 @@ pub enum HeldOutBy {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SplitRecord {
+    /// A document that a full shard cut counts once for each part.
     pub documents: u64,
+    /// Not empty.
     pub lines: u64,
+    /// Without [CLS] and [SEP].
     pub tokens: u64,
+    /// In the order of the text.
     pub shards: Vec<ShardRecord>,
 }
 
@@ -74,9 +80,13 @@ impl SplitRecord {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
+    /// "electra-data".
     pub format: String,
+    /// Of the format.
     pub version: u32,
+    /// [`crate::Tokenizer::sha256`] of the tokenizer that made the tokens.
     pub tokenizer_sha256: String,
+    /// Above all ids.
     pub vocab_size: usize,
     /// The corpus' name, where one was given: the folder's is none of this file's business, so that equal text gives
     /// equal files.
@@ -84,12 +94,16 @@ pub struct Manifest {
     pub name: Option<String>,
     /// The input files, or a description: for this machine alone, so never for a model card.
     pub sources: Vec<String>,
+    /// See [`CorpusRecord::text_bytes`].
     pub text_bytes: u64,
     /// See [`CorpusRecord::tokens_sha256`]. Absent in datasets of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens_sha256: Option<String>,
+    /// Share of the text that was to be held out.
     pub validation_fraction: f64,
+    /// Decided what was held out.
     pub seed: u64,
+    /// How it was held out.
     pub held_out_by: HeldOutBy,
     /// Files of the input, and members of its archives, that were not read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -97,7 +111,9 @@ pub struct Manifest {
     /// Bad records that were left out or mended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<Skipped>,
+    /// What is learnt from.
     pub train: SplitRecord,
+    /// What is held out.
     pub validation: SplitRecord,
     /// How much of the text is [UNK]; not in datasets of before it was counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]

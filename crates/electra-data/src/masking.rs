@@ -1,7 +1,8 @@
-//! Chooses which tokens the generator must predict, and which of them it sees as [MASK].
+//! Chooses which tokens a network must predict, and what it sees in their places.
 //!
 //! The choice depends on (seed, epoch, example) alone, in integer arithmetic, so that every platform makes the same masks in
-//! any order of asking. ELECTRA paper, section 3.1; google-research/electra pretrain/pretrain_helpers.py, `mask`.
+//! any order of asking. ELECTRA paper, section 3.1; google-research/electra pretrain/pretrain_helpers.py, `mask`. BERT's policy:
+//! google-research/bert create_pretraining_data.py, `create_masked_lm_predictions`.
 
 use crate::error::{DataError, Result};
 use crate::random::Draws;
@@ -9,14 +10,19 @@ use crate::tokenizer::SpecialTokens;
 
 /// Keeps these draws apart from those of other purposes.
 const PURPOSE: u64 = 0x6d61_736b; // "mask"
+/// Random words are drawn by themselves, so that a policy which has none makes the masks that it would without them.
+const WORDS: u64 = 0x776f_7264; // "word"
 
 /// How tokens are masked.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct MaskingConfig {
     /// Share of an example's tokens, [CLS] and [SEP] counted, that is chosen. .15, and .25 for the large model.
     pub probability: f64,
-    /// Share of the chosen positions that become [MASK]; the others keep their token. .85 in the reference.
-    pub mask_token_probability: f64,
+    /// What stands at the chosen positions.
+    pub replacement: Replacement,
+    /// Some(n): static masks, those of epoch e being those of e mod n, of equal examples in another order. BERT's data held ten
+    /// duplicates of its text. None: every epoch has masks of its own.
+    pub distinct_epochs: Option<u64>,
     /// As the reference: positions are drawn with replacement (so that some stand twice in an example), and the packer drops
     /// overflow. By default positions are distinct and every token is used.
     pub paper_exact: bool,
@@ -24,22 +30,47 @@ pub struct MaskingConfig {
 
 impl Default for MaskingConfig {
     fn default() -> Self {
-        Self { probability: 0.15, mask_token_probability: 0.85, paper_exact: false }
+        Self { probability: 0.15, replacement: Replacement::ELECTRA, distinct_epochs: None, paper_exact: false }
     }
+}
+
+/// What stands at a chosen position; its own token where neither of these does.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Replacement {
+    /// Share of the chosen positions that become [MASK].
+    pub mask: f64,
+    /// Share that becomes a random word: any id of the vocabulary, each equally likely, as BERT draws them.
+    pub random: f64,
+}
+
+impl Replacement {
+    /// The ELECTRA reference's: 85 % [MASK], 15 % kept.
+    pub const ELECTRA: Self = Self { mask: 0.85, random: 0.0 };
+    /// BERT's: 80 % [MASK], 10 % a random word, 10 % kept.
+    pub const BERT: Self = Self { mask: 0.8, random: 0.1 };
 }
 
 impl MaskingConfig {
     /// Checks the ranges.
     ///
     /// # Errors
-    /// A probability outside 0..=1, or 0 for `probability`.
+    /// `probability` outside 0..=1, or 0; shares of `replacement` outside 0..=1, alone or together; 0 distinct epochs.
     pub fn validate(&self) -> Result<()> {
         if !(self.probability > 0.0 && self.probability <= 1.0) {
             return Err(DataError::setting("masking probability", self.probability, "must be above 0 and at most 1"));
         }
-        if !(0.0..=1.0).contains(&self.mask_token_probability) {
-            let reason = "must be between 0 and 1";
-            return Err(DataError::setting("mask_token_probability", self.mask_token_probability, reason));
+        let Replacement { mask, random } = self.replacement;
+        for (name, share) in [("replacement.mask", mask), ("replacement.random", random)] {
+            if !(0.0..=1.0).contains(&share) {
+                return Err(DataError::setting(name, share, "must be between 0 and 1"));
+            }
+        }
+        if mask + random > 1.0 {
+            let reason = format!("must be at most 1 together with replacement.mask = {mask}");
+            return Err(DataError::setting("replacement.random", random, reason));
+        }
+        if self.distinct_epochs == Some(0) {
+            return Err(DataError::setting("distinct_epochs", 0, "must be at least 1"));
         }
         Ok(())
     }
@@ -55,6 +86,11 @@ impl MaskingConfig {
         let count = (tokens as f32 * self.probability as f32).round_ties_even() as usize;
         count.min(max_masked).max(1)
     }
+
+    /// The epoch whose examples and masks `epoch` repeats: itself, unless masks are static.
+    pub(crate) fn repeated_epoch(&self, epoch: u64) -> u64 {
+        self.distinct_epochs.map_or(epoch, |epochs| epoch % epochs)
+    }
 }
 
 /// The positions chosen in an example.
@@ -62,17 +98,19 @@ impl MaskingConfig {
 pub struct Masked {
     /// Ascending; distinct unless `paper_exact`.
     pub positions: Vec<usize>,
-    /// For each position whether the generator sees [MASK] there.
-    pub is_mask_token: Vec<bool>,
+    /// For each position the id that stands there: [MASK], a random word, or the token itself.
+    pub ids: Vec<i32>,
 }
 
-/// Chooses which tokens the generator must predict.
+/// Chooses which tokens a network must predict, and what stands in their places.
 ///
-/// `ids`: the example's tokens without padding. Returns ascending positions, at most `max_masked`; never [CLS], [SEP] or [MASK]. None
-/// where there is no candidate. The same `(seed, epoch, example)` gives the same answer on every platform.
+/// `ids`: the example's tokens without padding; `vocab_size`: ids that random words are drawn from. Returns ascending positions, at
+/// most `max_masked`; never [CLS], [SEP] or [MASK]. None where there is no candidate. The same `(seed, epoch, example)` gives
+/// the same answer on every platform.
 pub fn choose_masked(
     ids: &[i32],
     special: SpecialTokens,
+    vocab_size: usize,
     config: &MaskingConfig,
     max_masked: usize,
     (seed, epoch, example): (u64, u64, u64),
@@ -83,6 +121,7 @@ pub fn choose_masked(
         return Masked::default();
     }
     let count = config.masked_count(ids.len(), max_masked);
+    let epoch = config.repeated_epoch(epoch);
     let mut draws = Draws::new(&[PURPOSE, seed, epoch, example]);
     let mut positions: Vec<usize> = if config.paper_exact {
         (0..count).map(|_| candidates[draws.below(candidates.len() as u64) as usize]).collect()
@@ -97,6 +136,15 @@ pub fn choose_masked(
         candidates
     };
     positions.sort_unstable();
-    let is_mask_token = positions.iter().map(|_| draws.chance(config.mask_token_probability)).collect();
-    Masked { positions, is_mask_token }
+    let Replacement { mask, random } = config.replacement;
+    let mut words = Draws::new(&[WORDS, seed, epoch, example]);
+    let ids = positions
+        .iter()
+        .map(|&position| match draws.choice([mask, random]) {
+            Some(0) => special.mask as i32,
+            Some(_) => words.below(vocab_size as u64) as i32,
+            None => ids[position],
+        })
+        .collect();
+    Masked { positions, ids }
 }

@@ -29,7 +29,9 @@ const PURPOSE: u64 = 0x6375_7473; // "cuts"
 /// Where a document's lines lie among the corpus's tokens: line n is `line_offsets[n]..line_offsets[n + 1]` after `base`.
 #[derive(Debug, Clone, Copy)]
 pub struct DocumentLines<'a> {
+    /// The corpus's token that offsets count from.
     pub base: u64,
+    /// Lines + 1, ascending, in tokens.
     pub line_offsets: &'a [u64],
 }
 
@@ -52,6 +54,22 @@ pub trait Corpus: Send + Sync {
     fn for_each_document(&self, visit: &mut dyn FnMut(DocumentLines));
     /// Appends tokens `start..start + length` to `tokens`. They must exist.
     fn append_tokens(&self, start: u64, length: usize, tokens: &mut Vec<i32>);
+
+    /// Calls `visit` with the tokens of each line in order, to the end of the line with which there are `max_tokens`.
+    fn for_each_line(&self, max_tokens: u64, visit: &mut dyn FnMut(&[i32])) {
+        let (mut seen, mut tokens) = (0, Vec::new());
+        self.for_each_document(&mut |document| {
+            for bounds in document.line_offsets.windows(2) {
+                if seen >= max_tokens {
+                    return;
+                }
+                tokens.clear();
+                self.append_tokens(document.base + bounds[0], (bounds[1] - bounds[0]) as usize, &mut tokens);
+                seen += tokens.len() as u64;
+                visit(&tokens);
+            }
+        });
+    }
 }
 
 /// A corpus in memory: for tests, for the browser, for a few sentences.
@@ -215,10 +233,13 @@ impl CutList {
 /// What decides the cut list of a corpus, and so names it in a cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CutKey {
+    /// The run's.
     pub seed: u64,
+    /// From 0.
     pub epoch: u64,
     /// Tokens per example with [CLS] and [SEP], at least [`MIN_SEQUENCE`].
     pub seq: usize,
+    /// Cut by the reference's rule, which drops what overflows.
     pub paper_exact: bool,
     /// No example has a segment B: for networks that know one segment (`type_vocab_size` = 1).
     pub single_segments: bool,

@@ -19,13 +19,17 @@ const QUEUE: usize = 4;
 /// How far a job has come, for progress bars.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
+    /// What is being done.
     pub stage: Stage,
-    /// Bytes read, compressed where the input is, and all there are (unknown for stdin).
+    /// Bytes read, compressed where the input is.
     pub input_bytes: u64,
+    /// All there are to read; unknown for standard input.
     pub input_total_bytes: Option<u64>,
     /// Bytes of text, decompressed.
     pub text_bytes: u64,
+    /// Finished.
     pub documents: u64,
+    /// Not empty.
     pub lines: u64,
     /// 0 while a vocabulary is made.
     pub tokens: u64,

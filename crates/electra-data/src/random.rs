@@ -47,10 +47,21 @@ impl Draws {
         }
     }
 
-    /// True with `probability` (clamped to 0..=1). Compares 53 bits, and scaling by a power of two is exact: the same everywhere.
+    /// True with `probability`.
     pub fn chance(&mut self, probability: f64) -> bool {
+        self.choice([probability]).is_some()
+    }
+
+    /// Which of several things happens, by their probabilities; None of them where those leave something to 1. One draw, of which 53
+    /// bits are compared; scaling by a power of two is exact: the same everywhere.
+    pub fn choice<const N: usize>(&mut self, probabilities: [f64; N]) -> Option<usize> {
         const SCALE: f64 = (1u64 << 53) as f64;
-        (self.bits() >> 11) < (probability.clamp(0.0, 1.0) * SCALE) as u64
+        let drawn = self.bits() >> 11;
+        let mut end = 0.0;
+        probabilities.iter().position(|probability| {
+            end += probability;
+            drawn < (end * SCALE) as u64
+        })
     }
 
     /// Puts `items` into a random order, each equally likely (Fisher-Yates).
@@ -94,5 +105,12 @@ mod tests {
         let hits = (0..100_000).filter(|_| draws.chance(0.85)).count();
         assert!((84_435..85_565).contains(&hits), "{hits}");
         assert!(!draws.chance(0.0) && draws.chance(1.0));
+        let mut chosen = [0u32; 3];
+        for _ in 0..100_000 {
+            chosen[draws.choice([0.8, 0.1]).unwrap_or(2)] += 1;
+        }
+        // Standard deviations 126 and 95.
+        let expected = [80_000u32, 10_000, 10_000];
+        assert!(chosen.iter().zip(expected).all(|(&found, expected)| found.abs_diff(expected) < 600), "{chosen:?}");
     }
 }

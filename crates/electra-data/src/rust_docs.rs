@@ -26,6 +26,7 @@ const MAX_REGISTRY_BYTES: usize = 16_000_000;
 pub struct DefaultCorpus {
     /// For the user, such as "the Rust documentation in /.../share/doc/rust/html (13 books, 1,834 pages, 4.1 MB of prose)".
     pub description: String,
+    /// Paragraphs of each, one line of text.
     pub documents: Vec<Vec<String>>,
 }
 

@@ -29,10 +29,15 @@ pub(crate) const SHARD_TOKENS: usize = 1 << 24;
 pub struct ShardRecord {
     /// File name in the dataset's folder.
     pub file: String,
+    /// Of the file.
     pub bytes: u64,
+    /// CRC-32C of the file.
     pub crc32c: u32,
+    /// A document that began in the shard before counts here too.
     pub documents: u64,
+    /// Not empty.
     pub lines: u64,
+    /// Without [CLS] and [SEP].
     pub tokens: u64,
 }
 
@@ -178,8 +183,12 @@ pub(crate) struct Shard {
     document_offsets: std::ops::Range<usize>,
 }
 
-fn damaged(path: &Path, reason: String) -> DataError {
-    DataError::Dataset { path: shown(path), reason, remedy: "rebuild the dataset with \"electra data build\"".into() }
+fn damaged(path: &Path, reason: impl Into<String>) -> DataError {
+    DataError::Dataset {
+        path: shown(path),
+        reason: reason.into(),
+        remedy: "rebuild the dataset with \"electra data build\"".into(),
+    }
 }
 
 impl Shard {
@@ -195,26 +204,28 @@ impl Shard {
             ));
         }
         if bytes == 0 {
-            return Err(damaged(&path, "the file is empty".into()));
+            return Err(damaged(&path, "the file is empty"));
         }
         // SAFETY: the map is only read. Another process that shortens the file meanwhile is outside any guarantee that a map can give;
         // this program replaces shards only by renaming whole folders.
         let map = unsafe { Mmap::map(&file) }.map_err(io_error("map", &path))?;
         if crc32c::crc32c(&map) != record.crc32c {
-            return Err(damaged(&path, "the checksum differs from the manifest's: damaged or changed".into()));
+            return Err(damaged(&path, "the checksum differs from the manifest's: damaged or changed"));
         }
-        let shard = Self::parse(map).map_err(|reason| damaged(&path, reason))?;
-        shard.check(record, vocab_size).map_err(|reason| damaged(&path, reason))?;
+        let shard = Self::parse(map, &path)?;
+        shard.check(record, vocab_size, &path)?;
         Ok(shard)
     }
 
-    fn parse(map: Mmap) -> std::result::Result<Self, String> {
-        let tensors = SafeTensors::deserialize(&map).map_err(|error| format!("not a safetensors file: {error}"))?;
+    fn parse(map: Mmap, path: &Path) -> Result<Self> {
+        let tensors = SafeTensors::deserialize(&map)
+            .map_err(|error| damaged(path, format!("not a safetensors file: {error}")))?;
         let base = map.as_ptr() as usize;
         let find = |name: &str, allowed: &[Dtype]| {
-            let view = tensors.tensor(name).map_err(|_| format!("the tensor {name:?} is missing"))?;
+            let view = tensors.tensor(name).map_err(|_| damaged(path, format!("the tensor {name:?} is missing")))?;
             if view.shape().len() != 1 || !allowed.contains(&view.dtype()) {
-                return Err(format!("the tensor {name:?} is {:?} {:?}", view.dtype(), view.shape()));
+                let found = format!("the tensor {name:?} is {:?} {:?}", view.dtype(), view.shape());
+                return Err(damaged(path, found));
             }
             let start = view.data().as_ptr() as usize - base;
             Ok((start..start + view.data().len(), view.dtype()))
@@ -224,16 +235,16 @@ impl Shard {
         let (document_offsets, _) = find("document_offsets", &[Dtype::U64])?;
         let width = if dtype == Dtype::U32 { 4 } else { 2 };
         if tokens.start % width != 0 || line_offsets.start % 8 != 0 || document_offsets.start % 8 != 0 {
-            return Err("its tensors are not aligned".into());
+            return Err(damaged(path, "its tensors are not aligned"));
         }
         drop(tensors);
         Ok(Self { map, tokens, wide: dtype == Dtype::U32, line_offsets, document_offsets })
     }
 
-    fn check(&self, record: &ShardRecord, vocab_size: usize) -> std::result::Result<(), String> {
+    fn check(&self, record: &ShardRecord, vocab_size: usize, path: &Path) -> Result<()> {
         let counts = (self.documents() as u64, self.line_offsets().len() as u64, self.token_count() as u64);
         if counts != (record.documents, record.lines + 1, record.tokens) {
-            return Err("its numbers of documents, lines and tokens differ from the manifest's".into());
+            return Err(damaged(path, "its numbers of documents, lines and tokens differ from the manifest's"));
         }
         let ascends = |offsets: &[u64], end: u64| {
             offsets.first() == Some(&0)
@@ -241,20 +252,19 @@ impl Shard {
                 && offsets.windows(2).all(|pair| pair[0] < pair[1])
         };
         if !ascends(self.line_offsets(), record.tokens) || !ascends(self.document_offsets(), record.lines) {
-            return Err("its offsets do not ascend to its numbers of tokens and lines".into());
+            return Err(damaged(path, "its offsets do not ascend to its numbers of tokens and lines"));
         }
         let largest = if self.wide {
             bytemuck::cast_slice::<u8, u32>(&self.map[self.tokens.clone()]).iter().copied().max()
         } else {
             bytemuck::cast_slice::<u8, u16>(&self.map[self.tokens.clone()]).iter().copied().max().map(u32::from)
         };
-        if largest.is_some_and(|id| id as usize >= vocab_size) {
-            return Err(format!(
-                "it holds the id {}, beyond the vocabulary's {vocab_size}",
-                largest.unwrap_or_default()
-            ));
+        match largest {
+            Some(id) if id as usize >= vocab_size => {
+                Err(damaged(path, format!("it holds the id {id}, beyond the vocabulary's {vocab_size}")))
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     pub(crate) fn token_count(&self) -> usize {

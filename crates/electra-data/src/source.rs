@@ -1,8 +1,8 @@
 //! Batches by number: any step's batch can be asked for at any time, in any order.
 //!
 //! Examples are numbered through the whole run: example g of step s is g = s * batch_size + row. Epochs follow each other without
-//! a gap, so a batch may span two. An epoch's examples are cut anew (its number is part of the seed), shuffled
-//! as a whole, and kept in memory for as long as batches ask for it. Epochs differ in length, so the
+//! a gap, so a batch may span two. An epoch's examples are cut anew (its number is part of the seed; with static masks that of
+//! the epoch it repeats), shuffled as a whole, and kept in memory for as long as batches ask for it. Epochs differ in length, so the
 //! lengths of those before are found (by cutting them) and remembered: resuming at epoch 10 cuts ten times, which is fast.
 
 use std::collections::VecDeque;
@@ -38,6 +38,7 @@ struct Shared {
     corpus: Arc<dyn Corpus>,
     cache: Option<Arc<dyn CutCache>>,
     special: SpecialTokens,
+    vocab_size: usize,
     seq: usize,
     batch_size: usize,
     masking: MaskingConfig,
@@ -65,13 +66,14 @@ struct Epoch {
 }
 
 impl BatchSource {
-    /// Batches of `batch_size` examples of at most `seq` tokens.
+    /// Batches of `batch_size` examples of at most `seq` tokens; where the masks have random words, these are of `0..vocab_size`.
     ///
     /// # Errors
-    /// An empty corpus; a sequence length below [`MIN_SEQUENCE`], a batch size of 0, masking out of range.
+    /// An empty corpus; a sequence length below [`MIN_SEQUENCE`], a batch size of 0, masking out of range, no vocabulary.
     pub fn new(
         corpus: Arc<dyn Corpus>,
         special: SpecialTokens,
+        vocab_size: usize,
         seq: usize,
         batch_size: usize,
         masking: MaskingConfig,
@@ -88,6 +90,9 @@ impl BatchSource {
         if batch_size == 0 || u32::try_from(batch_size).is_err() {
             return Err(DataError::setting("batch_size", batch_size, "must be at least 1 and below 2^32"));
         }
+        if vocab_size == 0 || i32::try_from(vocab_size).is_err() {
+            return Err(DataError::setting("vocab_size", vocab_size, "must be at least 1 and below 2^31"));
+        }
         if corpus.token_count() == 0 {
             return Err(DataError::TooSmall {
                 what: "corpus".into(),
@@ -96,7 +101,8 @@ impl BatchSource {
             });
         }
         let (cache, single_segments, epochs) = (None, false, Mutex::default());
-        let shared = Shared { corpus, cache, special, seq, batch_size, masking, single_segments, seed, epochs };
+        let shared =
+            Shared { corpus, cache, special, vocab_size, seq, batch_size, masking, single_segments, seed, epochs };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -112,11 +118,13 @@ impl BatchSource {
 
     /// As this one, changed, with nothing cut yet.
     fn with(self, change: impl FnOnce(&mut Shared)) -> Self {
-        let Shared { corpus, cache, special, seq, batch_size, masking, single_segments, seed, .. } = &*self.shared;
+        let Shared { corpus, cache, special, vocab_size, seq, batch_size, masking, single_segments, seed, .. } =
+            &*self.shared;
         let mut shared = Shared {
             corpus: corpus.clone(),
             cache: cache.clone(),
             special: *special,
+            vocab_size: *vocab_size,
             seq: *seq,
             batch_size: *batch_size,
             masking: masking.clone(),
@@ -190,7 +198,7 @@ impl Shared {
         let example = examples.order[place as usize];
         let key = ExampleKey { seed: self.seed, epoch, example: u64::from(example), number_in_batch };
         let runs = examples.cuts.runs(example as usize);
-        push_example(batch, &*self.corpus, runs, self.special, &self.masking, key);
+        push_example(batch, &*self.corpus, runs, self.special, self.vocab_size, &self.masking, key);
     }
 
     /// The epoch that holds example `number`, its first example's number, and its examples.
@@ -238,7 +246,7 @@ impl Shared {
     fn key(&self, epoch: u64) -> CutKey {
         CutKey {
             seed: self.seed,
-            epoch,
+            epoch: self.masking.repeated_epoch(epoch),
             seq: self.seq,
             paper_exact: self.masking.paper_exact,
             single_segments: self.single_segments,

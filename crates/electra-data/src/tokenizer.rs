@@ -37,7 +37,7 @@ use rules::{TextRules, normalized};
 pub use train::{LeftOutCharacters, TrainOptions, Trained};
 pub(crate) use unknown::UnknownWords;
 pub use unknown::{NOTABLE_SHARE, REFUSED_SHARE, UnknownTokens, UnknownWord};
-pub use vocabulary::Unreachable;
+pub use vocabulary::{TokenKind, Unreachable};
 use vocabulary::{fill_holes, parse_vocab, placeholder};
 pub use words::LineEncoder;
 
@@ -50,10 +50,15 @@ const SPECIAL_REMEDY: &str = "ELECTRA needs [PAD], [UNK], [CLS], [SEP] and [MASK
 /// Ids of the tokens that have a role of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct SpecialTokens {
+    /// [PAD], behind an example.
     pub pad: u32,
+    /// [UNK], for words that the vocabulary has no pieces for.
     pub unknown: u32,
+    /// [CLS], before an example.
     pub cls: u32,
+    /// [SEP], behind each of its segments.
     pub sep: u32,
+    /// [MASK], in place of a token that is to be predicted.
     pub mask: u32,
 }
 

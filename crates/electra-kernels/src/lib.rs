@@ -7,6 +7,8 @@
 //! Arrows go one way, and `cargo xtask test structure` holds them to it: `check` knows the operations; they know the runtimes
 //! of the devices (`cpu`, `gpu`), which know no operation; all know the `types` at the bottom.
 
+#![warn(missing_docs)]
+
 mod autodiff;
 pub mod check;
 mod cpu;
@@ -30,14 +32,15 @@ pub use ops::attention::attention;
 pub use ops::corrupt::corrupt;
 pub use ops::dropout::dropout;
 pub use ops::embedding::embeddings;
-pub use ops::encoder_layer::encoder_layer;
 pub use ops::encoder_layer::layer::{EncoderLayer, LayerSettings};
+pub use ops::encoder_layer::{cross_layer, encoder_layer};
 pub use ops::gather::gather_positions;
 pub use ops::layer_norm::{add_layer_norm, layer_norm};
 pub use ops::linear::linear;
 pub use ops::linear_gelu::linear_gelu;
 pub use ops::mlm_loss::{mlm_logits, mlm_loss};
 pub use ops::rtd_loss::rtd_loss;
+pub use ops::token_log_probabilities::token_log_probabilities;
 pub use place::{all_enabled, set_enabled, set_reference_only};
 pub use precision::{Precision, with_precision};
 pub use side_by_side::side_by_side;
@@ -46,3 +49,4 @@ pub use types::failure::DeviceFailure;
 pub use types::kernel::Kernel;
 pub use types::losses::{MlmOutput, Sampling};
 pub use types::table::Table;
+pub use types::visibility::Visibility;

@@ -12,23 +12,33 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ElectraConfig {
+    /// Rows of the word table.
     pub vocab_size: usize,
+    /// Width of the word, position and type tables.
     pub embedding_size: usize,
+    /// Width of a layer.
     pub hidden_size: usize,
+    /// Layers.
     pub num_hidden_layers: usize,
+    /// Heads of a layer, among which its width is divided.
     pub num_attention_heads: usize,
     /// Width of the feed-forward layer.
     pub intermediate_size: usize,
     /// `"gelu"` (the erf form) is the only activation that ELECTRA was published with.
     pub hidden_act: String,
+    /// Dropout behind embeddings, attention and feed-forward layer.
     pub hidden_dropout_prob: f64,
+    /// Dropout of attention's probabilities.
     pub attention_probs_dropout_prob: f64,
+    /// Rows of the position table: the longest sequence.
     pub max_position_embeddings: usize,
     /// Number of segments (token types).
     pub type_vocab_size: usize,
     /// Standard deviation of the truncated normal that initialises the weights.
     pub initializer_range: f64,
+    /// Added to the variance in layer normalizations.
     pub layer_norm_eps: f64,
+    /// Id of [PAD].
     pub pad_token_id: usize,
 }
 
@@ -55,6 +65,8 @@ impl Default for ElectraConfig {
 
 /// A `config.json` that describes no network this crate can build.
 #[derive(Debug, thiserror::Error, PartialEq)]
+// The text of each says what it and its fields are.
+#[expect(missing_docs)]
 pub enum ConfigError {
     #[error("{field} is {value}, but it must be {expected}")]
     Value { field: &'static str, value: String, expected: &'static str },

@@ -6,8 +6,8 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use electra_kernels::{
-    Dropout, EncoderLayer, LayerSettings, Table, dropout, embeddings, encoder_layer, layer_norm, linear, linear_gelu,
-    noise::NoiseKey,
+    Dropout, EncoderLayer, LayerSettings, Table, Visibility, cross_layer, dropout, embeddings, encoder_layer,
+    layer_norm, linear, linear_gelu, noise::NoiseKey,
 };
 
 use crate::{
@@ -42,7 +42,9 @@ impl EncoderInput {
 /// What dropout needs: a key for this network and step, and the examples' numbers in the global batch.
 #[derive(Debug, Clone, Copy)]
 pub struct EncoderNoise<'a> {
+    /// Of this network and step.
     pub key: NoiseKey,
+    /// Number of each row's example in the global batch, `[batch]`.
     pub examples: &'a [u32],
 }
 
@@ -69,6 +71,17 @@ pub struct EncoderOutput {
     pub last_hidden: Tensor<2>,
     /// After the embeddings (and their projection) and after each layer, `[batch * seq, hidden]` each.
     pub hidden_states: Vec<Tensor<2>>,
+}
+
+/// A stream of positions that read a content stream.
+#[derive(Debug, Clone)]
+pub struct QueryStream<'a> {
+    /// What it begins with, `[batch * queries, hidden]`.
+    pub embedded: Tensor<2>,
+    /// Which tokens of the content each position sees.
+    pub visibility: Visibility,
+    /// Its own.
+    pub noise: Option<EncoderNoise<'a>>,
 }
 
 /// An encoder's weights, borrowed by name from `Parameters`.
@@ -215,6 +228,7 @@ impl Encoder {
         }
     }
 
+    /// Sizes and constants.
     pub fn config(&self) -> &ElectraConfig {
         &self.config
     }
@@ -224,11 +238,63 @@ impl Encoder {
         self.word_embeddings.clone()
     }
 
-    /// Hidden states of `input`; dropout only where there is noise for it.
+    /// Hidden states of `input`, every token seeing every other; dropout only where there is noise for it.
     ///
     /// # Panics
     /// If a sequence is longer than `max_position_embeddings`.
     pub fn forward(&self, input: &EncoderInput, noise: Option<EncoderNoise<'_>>) -> EncoderOutput {
+        self.forward_seeing(input, &Visibility::all(input.attention_mask.clone()), noise)
+    }
+
+    /// As [`Encoder::forward`], where tokens see what `visibility` lets them.
+    ///
+    /// # Panics
+    /// As [`Encoder::forward`].
+    pub fn forward_seeing(
+        &self,
+        input: &EncoderInput,
+        visibility: &Visibility,
+        noise: Option<EncoderNoise<'_>>,
+    ) -> EncoderOutput {
+        let mut hidden = self.embed(input, noise);
+        let mut hidden_states = vec![hidden.clone()];
+        for (index, layer) in self.layers.iter().enumerate() {
+            hidden = encoder_layer(hidden, visibility, layer, &self.settings(index, noise));
+            hidden_states.push(hidden.clone());
+        }
+        EncoderOutput { last_hidden: hidden, hidden_states }
+    }
+
+    /// A content stream of `input` and a query stream that reads it, through the same weights (Yang et al. 2019, section 2.3): in each
+    /// layer queries come from the query stream, keys and values from the content stream *before* that layer. Returns the
+    /// query stream's last hidden states, `[batch * queries, hidden]`.
+    ///
+    /// # Panics
+    /// As [`Encoder::forward`].
+    pub fn two_streams(
+        &self,
+        input: &EncoderInput,
+        content: &Visibility,
+        queries: QueryStream<'_>,
+        noise: Option<EncoderNoise<'_>>,
+    ) -> Tensor<2> {
+        let (mut hidden, mut query) = (self.embed(input, noise), queries.embedded);
+        for (index, layer) in self.layers.iter().enumerate() {
+            let settings = self.settings(index, queries.noise);
+            query = cross_layer(query, hidden.clone(), &queries.visibility, layer, &settings);
+            // Nobody reads the content behind the last layer.
+            if index + 1 < self.layers.len() {
+                hidden = encoder_layer(hidden, content, layer, &self.settings(index, noise));
+            }
+        }
+        query
+    }
+
+    /// What the layers begin with: embeddings of words, positions and segments, projected to the hidden size.
+    ///
+    /// # Panics
+    /// As [`Encoder::forward`].
+    pub fn embed(&self, input: &EncoderInput, noise: Option<EncoderNoise<'_>>) -> Tensor<2> {
         let config = &self.config;
         let [_, seq] = input.ids.dims();
         assert!(
@@ -236,8 +302,6 @@ impl Encoder {
             "seq {seq} is longer than max_position_embeddings {}",
             config.max_position_embeddings
         );
-        let drop = |layer, site, probability| noise.map(|noise| noise.dropout(layer, site, probability));
-
         let embeddings = embeddings(
             &self.word_embeddings,
             self.position_embeddings.clone(),
@@ -246,28 +310,27 @@ impl Encoder {
             &input.token_type_ids,
         );
         let embeddings = self.embeddings_layer_norm.forward(embeddings);
-        let embeddings = dropout(embeddings, drop(0, Site::Embeddings, config.hidden_dropout_prob).as_ref());
-        let mut hidden = match &self.embeddings_project {
+        let site = noise.map(|noise| noise.dropout(0, Site::Embeddings, config.hidden_dropout_prob));
+        let embeddings = dropout(embeddings, site.as_ref());
+        match &self.embeddings_project {
             Some(project) => project.forward(embeddings),
             None => embeddings,
-        };
-
-        let mut hidden_states = vec![hidden.clone()];
-        for (index, layer) in self.layers.iter().enumerate() {
-            let number = index + 1;
-            let settings = LayerSettings {
-                heads: config.num_attention_heads,
-                epsilon: config.layer_norm_eps,
-                recompute: self.recompute,
-                dropout: [
-                    drop(number, Site::AttentionProbabilities, config.attention_probs_dropout_prob),
-                    drop(number, Site::AttentionOutput, config.hidden_dropout_prob),
-                    drop(number, Site::Output, config.hidden_dropout_prob),
-                ],
-            };
-            hidden = encoder_layer(hidden, &input.attention_mask, layer, &settings);
-            hidden_states.push(hidden.clone());
         }
-        EncoderOutput { last_hidden: hidden, hidden_states }
+    }
+
+    /// How layer `index` is computed.
+    fn settings<'a>(&self, index: usize, noise: Option<EncoderNoise<'a>>) -> LayerSettings<'a> {
+        let config = &self.config;
+        let drop = |site, probability| noise.map(|noise| noise.dropout(index + 1, site, probability));
+        LayerSettings {
+            heads: config.num_attention_heads,
+            epsilon: config.layer_norm_eps,
+            recompute: self.recompute,
+            dropout: [
+                drop(Site::AttentionProbabilities, config.attention_probs_dropout_prob),
+                drop(Site::AttentionOutput, config.hidden_dropout_prob),
+                drop(Site::Output, config.hidden_dropout_prob),
+            ],
+        }
     }
 }

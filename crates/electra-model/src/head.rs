@@ -26,6 +26,7 @@ fn head_dropout<'a>(noise: Option<EncoderNoise<'a>>, site: u64, probability: f64
 /// Encoder, [CLS] -> dropout -> dense + GELU -> dropout -> dense.
 #[derive(Debug, Clone)]
 pub struct SequenceClassifier {
+    /// What reads the text.
     pub encoder: Encoder,
     dense: Dense,
     out_proj: Dense,
@@ -67,6 +68,7 @@ impl SequenceClassifier {
 /// Encoder, every token -> dropout -> dense.
 #[derive(Debug, Clone)]
 pub struct TokenClassifier {
+    /// What reads the text.
     pub encoder: Encoder,
     classifier: Dense,
     dropout: f64,
@@ -100,6 +102,7 @@ impl TokenClassifier {
 /// Encoder, every token -> dense to a start and an end logit.
 #[derive(Debug, Clone)]
 pub struct QuestionAnswering {
+    /// What reads the text.
     pub encoder: Encoder,
     qa_outputs: Dense,
 }

@@ -3,10 +3,13 @@
 //! This crate never reads a file, a clock or a thread's state, so the browser and the trainer run the same code.
 //! Weights come by name from `Parameters`; networks are plain functions over them.
 
+#![warn(missing_docs)]
+
 pub mod batch;
 pub mod config;
 pub mod encoder;
 pub mod head;
+pub mod masking;
 pub mod neighbours;
 pub mod network;
 pub mod objective;
@@ -16,9 +19,10 @@ pub mod pretraining;
 pub use batch::DeviceBatch;
 pub use config::{ConfigError, ElectraConfig};
 pub use encoder::{Encoder, EncoderInput, EncoderOutput};
+pub use masking::MaskingPolicy;
 pub use neighbours::Neighbours;
-pub use network::{Discriminator, Generator};
-pub use objective::{Objective, ObjectiveConfig, ObjectiveError, Observations, StepContext, StepOutput};
+pub use network::{Discriminator, Generator, VocabularyHead};
+pub use objective::{Objective, ObjectiveConfig, ObjectiveError, Observations, StepContext, StepOutput, Totals};
 pub use parameters::{Alias, Initializer, Layout, ParameterSpec, Parameters};
 pub use pretraining::{PretrainingConfig, Sharing};
 

@@ -44,7 +44,9 @@ pub enum NeighbourPart {
     Positions,
     /// A table that leaves the positions' columns at zero: words, types.
     Others,
+    /// Of the first layer.
     Queries,
+    /// Of the first layer.
     Keys,
 }
 

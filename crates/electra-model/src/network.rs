@@ -12,6 +12,7 @@ use crate::{
 /// Hugging Face's `ElectraForPreTraining`: encoder, dense + GELU, dense to one logit per token.
 #[derive(Debug, Clone)]
 pub struct Discriminator {
+    /// What reads the text.
     pub encoder: Encoder,
     dense: Dense,
     dense_prediction: Dense,
@@ -55,10 +56,9 @@ impl Discriminator {
     }
 }
 
-/// Hugging Face's `ElectraForMaskedLM`: encoder, dense + GELU + LayerNorm to the embedding size, tied table.
+/// What says which entry of the vocabulary stands at a position: dense + GELU + LayerNorm to the embedding size, tied table.
 #[derive(Debug, Clone)]
-pub struct Generator {
-    pub encoder: Encoder,
+pub struct VocabularyHead {
     dense: Dense,
     layer_norm: LayerNorm,
     /// `[vocab, embedding]` and `[vocab]`.
@@ -66,34 +66,16 @@ pub struct Generator {
     output_bias: Tensor<1>,
 }
 
-impl Generator {
-    /// Parameters under `prefix` (`"generator."`). The output table is the word table: it has no spec.
-    pub fn specs(config: &ElectraConfig, prefix: &str) -> Vec<ParameterSpec> {
-        let mut specs = Encoder::specs(config, &format!("{prefix}electra."));
-        let normal = Initializer::TruncatedNormal(config.initializer_range);
-        let name = |part: &str| format!("{prefix}generator_predictions.{part}");
-        specs.extend(layer_norm_specs(&name("LayerNorm"), config.embedding_size));
-        specs.extend(dense_specs(&name("dense"), config.embedding_size, config.hidden_size, normal));
-        specs.push(ParameterSpec::new(prefix, "generator_lm_head.bias", &[config.vocab_size], Initializer::Zeros));
-        specs
-    }
-
-    /// Borrows the weights under `prefix`.
-    pub fn bind(config: &ElectraConfig, parameters: &Parameters, prefix: &str) -> Self {
-        let encoder = Encoder::bind(config, parameters, &format!("{prefix}electra."));
+impl VocabularyHead {
+    /// Borrows the weights under `prefix`; the table is an encoder's word table.
+    pub fn bind(config: &ElectraConfig, parameters: &Parameters, prefix: &str, table: Table) -> Self {
         let name = |part: &str| format!("{prefix}generator_predictions.{part}");
         Self {
             dense: Dense::bind(parameters, &name("dense")),
             layer_norm: LayerNorm::bind(parameters, &name("LayerNorm"), config.layer_norm_eps),
-            output_table: encoder.word_embeddings(),
+            output_table: table,
             output_bias: parameters.get(&format!("{prefix}generator_lm_head.bias")),
-            encoder,
         }
-    }
-
-    /// Hidden states of the whole sequences.
-    pub fn encode(&self, input: &EncoderInput, noise: Option<EncoderNoise<'_>>) -> EncoderOutput {
-        self.encoder.forward(input, noise)
     }
 
     /// What the output table is multiplied with: `[rows, hidden]` to `[rows, embedding]`.
@@ -105,9 +87,60 @@ impl Generator {
     pub fn output(&self) -> (Table, Tensor<1>) {
         (self.output_table.clone(), self.output_bias.clone())
     }
+}
+
+/// Hugging Face's `ElectraForMaskedLM` (and `ElectraForCausalLM`, which differs in what a token sees): encoder and a head
+/// over the vocabulary.
+#[derive(Debug, Clone)]
+pub struct Generator {
+    /// What reads the text.
+    pub encoder: Encoder,
+    head: VocabularyHead,
+}
+
+impl Generator {
+    /// Parameters under `prefix` (`"generator."`). The output table is the word table: it has no spec.
+    pub fn specs(config: &ElectraConfig, prefix: &str) -> Vec<ParameterSpec> {
+        let mut specs = Encoder::specs(config, &format!("{prefix}electra."));
+        specs.extend(Self::head_specs(config, prefix, 1));
+        specs
+    }
+
+    /// Those of the head alone, which reads so many `states` side by side.
+    pub fn head_specs(config: &ElectraConfig, prefix: &str, states: usize) -> Vec<ParameterSpec> {
+        let normal = Initializer::TruncatedNormal(config.initializer_range);
+        let name = |part: &str| format!("{prefix}generator_predictions.{part}");
+        let mut specs = layer_norm_specs(&name("LayerNorm"), config.embedding_size).to_vec();
+        specs.extend(dense_specs(&name("dense"), config.embedding_size, states * config.hidden_size, normal));
+        specs.push(ParameterSpec::new(prefix, "generator_lm_head.bias", &[config.vocab_size], Initializer::Zeros));
+        specs
+    }
+
+    /// Borrows the weights under `prefix`.
+    pub fn bind(config: &ElectraConfig, parameters: &Parameters, prefix: &str) -> Self {
+        let encoder = Encoder::bind(config, parameters, &format!("{prefix}electra."));
+        let head = VocabularyHead::bind(config, parameters, prefix, encoder.word_embeddings());
+        Self { encoder, head }
+    }
+
+    /// Hidden states of the whole sequences.
+    pub fn encode(&self, input: &EncoderInput, noise: Option<EncoderNoise<'_>>) -> EncoderOutput {
+        self.encoder.forward(input, noise)
+    }
+
+    /// What the output table is multiplied with: `[rows, hidden]` to `[rows, embedding]`.
+    pub fn transform(&self, hidden: Tensor<2>) -> Tensor<2> {
+        self.head.transform(hidden)
+    }
+
+    /// Output table `[vocab, embedding]` and bias `[vocab]`.
+    pub fn output(&self) -> (Table, Tensor<1>) {
+        self.head.output()
+    }
 
     /// Logits over the vocabulary for rows of hidden states, `[rows, vocab]`.
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        mlm_logits(self.transform(hidden), &self.output_table, self.output_bias.clone())
+        let (table, bias) = self.output();
+        mlm_logits(self.transform(hidden), table, bias)
     }
 }

@@ -15,11 +15,14 @@ use burn::tensor::{Device, Tensor, TensorData};
 use electra_kernels::{Table, noise::NoiseKey};
 
 use crate::neighbours::{NeighbourPart, Neighbours};
+use crate::pretraining::DELTA;
 
 /// How a parameter gets its first value. docs/electra-semantics.md, "Model", point 5.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Initializer {
+    /// 0 everywhere.
     Zeros,
+    /// 1 everywhere.
     Ones,
     /// Normal with this standard deviation, redrawn beyond two of them (TensorFlow's `truncated_normal`).
     TruncatedNormal(f64),
@@ -36,7 +39,9 @@ pub enum Initializer {
 pub struct ParameterSpec {
     /// Network prefix and Hugging Face's key: `discriminator.electra.embeddings.word_embeddings.weight`.
     pub name: String,
+    /// Row-major.
     pub shape: Vec<usize>,
+    /// How it begins.
     pub initializer: Initializer,
 }
 
@@ -46,10 +51,12 @@ impl ParameterSpec {
         Self { name: format!("{prefix}{name}"), shape: shape.to_vec(), initializer }
     }
 
+    /// Number of values.
     pub fn len(&self) -> usize {
         self.shape.iter().product()
     }
 
+    /// Whether it has no value.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -61,7 +68,8 @@ impl ParameterSpec {
 
     /// Whether networks can use it in pieces of rows: as a [`Table`], of the words.
     pub fn can_be_cut(&self) -> bool {
-        self.name.ends_with("word_embeddings.weight")
+        let name = self.name.strip_suffix(DELTA).unwrap_or(&self.name);
+        name.ends_with("word_embeddings.weight")
     }
 
     /// The first value, row-major. Depends on the seed and the name alone, so it is the same whatever the
@@ -120,6 +128,7 @@ pub struct Alias {
 }
 
 impl Alias {
+    /// `from` is found under `to`.
     pub fn new(from: impl Into<String>, to: impl Into<String>) -> Self {
         Self { from: from.into(), to: to.into() }
     }
@@ -154,6 +163,7 @@ impl Layout {
         Self { specs, aliases, pieces }
     }
 
+    /// Names, shapes and first values, in order.
     pub fn specs(&self) -> &[ParameterSpec] {
         &self.specs
     }
@@ -242,6 +252,8 @@ pub struct Parameters {
     values: Vec<Tensor<1>>,
     /// By name, which pieces.
     index: HashMap<String, Range<usize>>,
+    /// What is made of others, for networks to find: neither trained nor saved.
+    derived: Vec<(ParameterSpec, Vec<Tensor<1>>)>,
 }
 
 impl Parameters {
@@ -266,13 +278,15 @@ impl Parameters {
             assert_eq!(values.len(), spec.len(), "{}: {:?} values expected", spec.name, spec.shape);
             tensors.extend(to_device(values, pieces.iter().map(|piece| piece.values.clone()), device));
         }
-        Self { layout, values: tensors, index }
+        Self { layout, values: tensors, index, derived: Vec::new() }
     }
 
+    /// Names, shapes, pieces and aliases.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
 
+    /// Names, shapes and first values, in order.
     pub fn specs(&self) -> &[ParameterSpec] {
         &self.layout.specs
     }
@@ -290,16 +304,16 @@ impl Parameters {
     /// The same layout with other values, each piece made from the old one.
     pub fn map(&self, mut change: impl FnMut(usize, &ParameterSpec, &Tensor<1>) -> Tensor<1>) -> Self {
         let values = self.iter().enumerate().map(|(i, (spec, value))| change(i, spec, value)).collect();
-        Self { layout: self.layout.clone(), values, index: self.index.clone() }
+        Self { layout: self.layout.clone(), values, index: self.index.clone(), derived: Vec::new() }
     }
 
     /// As [`Parameters::map`], of values that nobody else may hold, so that each can be changed in place.
     #[must_use]
     pub fn into_mapped(self, mut change: impl FnMut(usize, &ParameterSpec, Tensor<1>) -> Tensor<1>) -> Self {
-        let Self { layout, values, index } = self;
+        let Self { layout, values, index, .. } = self;
         let specs = layout.pieces().map(|(spec, _)| spec);
         let values = specs.zip(values).enumerate().map(|(i, (spec, value))| change(i, spec, value)).collect();
-        Self { layout, values, index }
+        Self { layout, values, index, derived: Vec::new() }
     }
 
     /// The value of `name`, in its shape; aliases are followed.
@@ -329,19 +343,63 @@ impl Parameters {
         Table::new(pieces.iter().map(piece).collect())
     }
 
-    fn find(&self, name: &str) -> (&ParameterSpec, &[Tensor<1>]) {
-        let stored = self.layout.resolve(name);
-        let pieces = self.index.get(&stored).unwrap_or_else(|| panic!("no parameter {stored} (asked for as {name})"));
-        (&self.layout.specs[self.layout.pieces[pieces.start].spec], &self.values[pieces.clone()])
+    /// The same values without gradient.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        self.map(|_, _, value| value.clone().detach())
     }
 
+    /// The same, with copies of the parameters under prefix `from` in the place of those under `to`.
+    ///
+    /// # Panics
+    /// If one of them is missing, or has another shape.
+    #[must_use]
+    pub fn with_copies(&self, from: &str, to: &str) -> Self {
+        let mut copied = self.clone();
+        for replaced in &self.layout.specs {
+            let Some(rest) = replaced.name.strip_prefix(to) else { continue };
+            let (spec, values) = self.find(&format!("{from}{rest}"));
+            assert_eq!(spec.shape, replaced.shape, "{} has another shape than {}", replaced.name, spec.name);
+            copied.values[self.index[&replaced.name].clone()].clone_from_slice(values);
+        }
+        copied
+    }
+
+    /// Lets `name` be the sum of `base`, through which no gradient goes, and `difference`, piece by piece.
+    ///
+    /// # Panics
+    /// If there is no such parameter, or the shapes differ.
+    pub fn derive(&mut self, name: &str, base: &str, difference: &str) {
+        let ((spec, base), (other, difference)) = (self.find(base), self.find(difference));
+        assert_eq!(spec.shape, other.shape, "{name} is a sum of unequal shapes");
+        let spec = ParameterSpec { name: name.to_owned(), ..spec.clone() };
+        let sum = base.iter().zip(difference).map(|(base, difference)| base.clone().detach() + difference.clone());
+        self.derived.push((spec, sum.collect()));
+    }
+
+    /// The parameter called `name`, aliases followed, in its pieces.
+    fn look_up(&self, name: &str) -> Option<(&ParameterSpec, &[Tensor<1>])> {
+        let stored = self.layout.resolve(name);
+        if let Some((spec, values)) = self.derived.iter().find(|(spec, _)| spec.name == stored) {
+            return Some((spec, values));
+        }
+        let pieces = self.index.get(&stored)?;
+        Some((&self.layout.specs[self.layout.pieces[pieces.start].spec], &self.values[pieces.clone()]))
+    }
+
+    fn find(&self, name: &str) -> (&ParameterSpec, &[Tensor<1>]) {
+        let stored = || self.layout.resolve(name);
+        self.look_up(name).unwrap_or_else(|| panic!("no parameter {} (asked for as {name})", stored()))
+    }
+
+    /// Whether there is a parameter called `name`, aliases followed.
     pub fn contains(&self, name: &str) -> bool {
-        self.index.contains_key(&self.layout.resolve(name))
+        self.look_up(name).is_some()
     }
 
     /// The flat pieces of `name`, aliases followed, or `None`.
     pub fn pieces(&self, name: &str) -> Option<&[Tensor<1>]> {
-        self.index.get(&self.layout.resolve(name)).map(|pieces| &self.values[pieces.clone()])
+        self.look_up(name).map(|(_, pieces)| pieces)
     }
 }
 

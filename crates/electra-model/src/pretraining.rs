@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     config::{ConfigError, ElectraConfig},
     network::{Discriminator, Generator},
-    parameters::{Alias, Layout},
+    parameters::{Alias, Initializer, Layout, ParameterSpec, Parameters},
 };
 
 /// Prefix of the discriminator's parameters, and of every table that both networks share.
@@ -24,31 +24,84 @@ pub enum Sharing {
     None,
     /// The whole encoder. Needs equal sizes.
     All,
+    /// Word and position tables, disentangled by their gradients (He et al. 2021, DeBERTaV3): the discriminator's are the
+    /// generator's without gradient and a difference of its own, which alone learns from RTD.
+    Gdes,
 }
 
+/// The tables that `Sharing::Gdes` makes of two.
+const GDES_TABLES: [&str; 2] =
+    ["electra.embeddings.word_embeddings.weight", "electra.embeddings.position_embeddings.weight"];
+/// What is appended to a table's name for the discriminator's difference.
+pub const DELTA: &str = "_delta";
+
 impl Sharing {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Embeddings, Self::None, Self::All, Self::Gdes];
+
+    /// As run.toml has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Embeddings => "embeddings",
+            Self::None => "none",
+            Self::All => "all",
+            Self::Gdes => "gdes",
+        }
+    }
+
     /// The aliases that make the generator find shared weights under the discriminator's names.
     pub fn aliases(self) -> Vec<Alias> {
         let share = |part: &str| Alias::new(format!("{GENERATOR}{part}"), format!("{DISCRIMINATOR}{part}"));
         match self {
             // The dot keeps `electra.embeddings_project`, which each network owns, out of it.
             Self::Embeddings => vec![share("electra.embeddings.")],
-            Self::None => Vec::new(),
+            Self::None | Self::Gdes => Vec::new(),
             Self::All => vec![share("electra.")],
         }
+    }
+
+    /// The parameters of a discriminator and a generator, shared ones once.
+    pub fn layout(self, discriminator: Vec<ParameterSpec>, generator: Vec<ParameterSpec>) -> Layout {
+        let mut specs = discriminator;
+        if self == Self::Gdes {
+            let tables = GDES_TABLES.map(|table| format!("{DISCRIMINATOR}{table}"));
+            for spec in specs.iter_mut().filter(|spec| tables.contains(&spec.name)) {
+                spec.name.push_str(DELTA);
+                spec.initializer = Initializer::Zeros;
+            }
+        }
+        specs.extend(generator);
+        Layout::new(specs, self.aliases())
+    }
+
+    /// The parameters with all that the networks ask for, also what is made of others.
+    pub fn bound(self, parameters: &Parameters) -> Parameters {
+        let mut bound = parameters.clone();
+        if self == Self::Gdes {
+            for table in GDES_TABLES {
+                let name = format!("{DISCRIMINATOR}{table}");
+                bound.derive(&name, &format!("{GENERATOR}{table}"), &format!("{name}{DELTA}"));
+            }
+        }
+        bound
     }
 }
 
 /// The pair of networks of one pre-training run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PretrainingConfig {
+    /// The network to keep.
     pub discriminator: ElectraConfig,
+    /// The network that fills masks.
     pub generator: ElectraConfig,
+    /// What they have in common.
     pub sharing: Sharing,
 }
 
 /// Networks that cannot be trained together.
 #[derive(Debug, thiserror::Error, PartialEq)]
+// The text of each says what it and its fields are.
+#[expect(missing_docs)]
 pub enum PretrainingConfigError {
     #[error("{network}: {error}")]
     Network { network: &'static str, error: ConfigError },
@@ -89,11 +142,7 @@ impl PretrainingConfig {
             equal.push(("num_attention_heads", d.num_attention_heads, g.num_attention_heads));
             equal.push(("intermediate_size", d.intermediate_size, g.intermediate_size));
         }
-        let sharing = match self.sharing {
-            Sharing::Embeddings => "embeddings",
-            Sharing::None => "none",
-            Sharing::All => "all",
-        };
+        let sharing = self.sharing.name();
         match equal.into_iter().find(|(_, discriminator, generator)| discriminator != generator) {
             Some((field, discriminator, generator)) => {
                 Err(PretrainingConfigError::Sharing { sharing, field, discriminator, generator })
@@ -104,8 +153,7 @@ impl PretrainingConfig {
 
     /// The parameters of both networks, shared ones once.
     pub fn layout(&self) -> Layout {
-        let mut specs = Discriminator::specs(&self.discriminator, DISCRIMINATOR);
-        specs.extend(Generator::specs(&self.generator, GENERATOR));
-        Layout::new(specs, self.sharing.aliases())
+        let discriminator = Discriminator::specs(&self.discriminator, DISCRIMINATOR);
+        self.sharing.layout(discriminator, Generator::specs(&self.generator, GENERATOR))
     }
 }

@@ -57,6 +57,11 @@ impl FrequencyDetector {
         *distinct += u64::from(*pair == 1);
     }
 
+    /// How often each entry of the vocabulary was counted.
+    pub fn counts(&self) -> &[u64] {
+        &self.unigram
+    }
+
     /// Tokens counted.
     pub fn tokens(&self) -> u64 {
         self.tokens

@@ -12,6 +12,7 @@ use electra_model::{Initializer, Layout, Neighbours, Objective, ObjectiveConfig,
 
 use crate::config::{MicroBatch, PositionInitializer, RUN_CONFIG, RunConfig};
 use crate::error::{Error, Result};
+use crate::estimate::ledger;
 use crate::host::{self, HostTensor};
 use crate::recording::{RecordedStep, Recording};
 use crate::step::optimizer::{Adam, AdamConfig, LossScale};
@@ -64,6 +65,7 @@ impl Plan {
             seed: config.seed,
             micro_batch: micro_batch.max(1),
             recompute: config.train.recompute,
+            masking_probability: config.data.masking_probability,
             precision: config.train.precision,
             device: device.clone(),
             recorded: Arc::from(steps),
@@ -120,13 +122,18 @@ impl Plan {
         self.settings.recorded.get(step as usize)
     }
 
+    /// Operations of a step of `phase` on the plan's device.
+    pub(crate) fn step_flops(&self, objective: &dyn Objective, phase: &str) -> f64 {
+        ledger::flops_of_phase(&self.config, objective, phase, ledger::Place::of(self.device()))
+    }
+
     fn objective(&self) -> Box<dyn Objective> {
         objective_for(&self.networks, &self.config.objective).expect("it was made once already")
     }
 
     /// The objective that held-out text is judged with: the run's own, its generator at temperature 1.
     pub(crate) fn judging_objective(&self) -> Box<dyn Objective> {
-        let config = ObjectiveConfig { temperature: 1.0, disallow_correct: false, ..self.config.objective.clone() };
+        let config = self.config.objective.judging();
         objective_for(&self.networks, &config).expect("it differs from one that was made in its numbers alone")
     }
 

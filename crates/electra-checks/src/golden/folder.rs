@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use electra_data::Batch;
+use electra_data::{Batch, SpecialTokens};
+use electra_model::objective::{self, Given};
 use electra_model::pretraining::{DISCRIMINATOR, GENERATOR};
 use electra_model::{
     Discriminator, ElectraConfig, EncoderInput, Generator, NoiseKey, Objective, ObjectiveConfig, ParameterSpec,
-    Parameters, PretrainingConfig, Sharing, StepContext, objective,
+    Parameters, PretrainingConfig, Sharing, StepContext, Totals,
 };
 use electra_train::{HostTensor, TensorFile};
 use serde_json::Value;
@@ -162,19 +163,28 @@ pub fn batch_of(tensors: &Tensors, step: Option<usize>) -> (Batch, Vec<i32>) {
     (batch, ints("in.sampled_ids"))
 }
 
+/// The fixtures' special tokens.
+const SPECIAL: SpecialTokens = SpecialTokens { pad: 0, unknown: 1, cls: 2, sep: 3, mask: 4 };
+
 /// The context of a step on rows of `batch` whose samples are given.
 pub fn context(batch: &Batch, samples: &[i32], device: &Device) -> StepContext {
     StepContext {
         key: NoiseKey::new(0),
         // Fixtures were made without dropout.
         training: false,
-        total_masked: batch.masked_count() as f64,
-        total_tokens: batch.token_count() as f64,
+        step: 0,
+        special: SPECIAL,
+        totals: Totals::of(batch, SPECIAL),
+        masking_probability: 0.15,
         recompute: false,
-        samples: Some(Tensor::from_data(
-            TensorData::new(samples.to_vec(), [samples.len() / batch.max_masked, batch.max_masked]),
-            device,
-        )),
+        frequencies: None,
+        given: Given {
+            samples: Some(Tensor::from_data(
+                TensorData::new(samples.to_vec(), [samples.len() / batch.max_masked, batch.max_masked]),
+                device,
+            )),
+            ranks: None,
+        },
     }
 }
 

@@ -59,15 +59,13 @@ pub async fn joint_step(folder: &Folder, device: &Device) {
             assert_gradient_close(&format!("{} {name}", folder.name), &found, &expected);
         }
     };
-    check("total_loss", gradients_of(&parameters, &output.losses)).await;
+    check("total_loss", gradients_of(&parameters, &output.loss)).await;
     for (name, generator, discriminator) in [("mlm_loss", 1.0, 0.0), ("disc_loss", 0.0, 1.0)] {
-        let config = ObjectiveConfig {
-            generator_loss_weight: generator,
-            discriminator_loss_weight: discriminator,
-            ..ObjectiveConfig::default()
-        };
+        let mut config = ObjectiveConfig::default();
+        config.rtd.generator_loss_weight = generator;
+        config.rtd.discriminator_loss_weight = discriminator;
         let objective = objective::from_config(&config, &pair.networks).expect("the default is one of the list");
         let output = objective.step(&parameters, &device_batch, &context(&batch, &samples, &device));
-        check(name, gradients_of(&parameters, &output.losses)).await;
+        check(name, gradients_of(&parameters, &output.loss)).await;
     }
 }

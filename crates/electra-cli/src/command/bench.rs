@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::bail;
 use burn::tensor::Device;
-use electra_data::{Batch, MaskingConfig, SpecialTokens, choose_masked};
+use electra_data::{Batch, SpecialTokens, choose_masked};
 use electra_kernels::device::DeviceChoice;
 use electra_kernels::{Precision, benchmark, launches};
 use electra_train::config;
@@ -135,7 +135,7 @@ fn kernels(args: Kernels, terminal: &Terminal) -> anyhow::Result<()> {
         heads: network.num_attention_heads,
         vocab: network.vocab_size,
         embedding: network.embedding_size,
-        masked: config.data.masking().max_masked(config.train.sequence_length),
+        masked: config.masking().max_masked(config.train.sequence_length),
     };
     let runs = args.runs as usize;
     let best = benchmark::roofline(&opened.device, runs);
@@ -203,7 +203,7 @@ fn step(args: Step, terminal: &Terminal) -> anyhow::Result<()> {
     if config.model.vocab_size < 6 {
         bail!("model.vocab_size {} leaves no token beside the special ones", config.model.vocab_size);
     }
-    let masking = MaskingConfig { probability: config.data.masking_probability, ..MaskingConfig::default() };
+    let masking = config.masking();
     let mut batch = Batch::new(train.sequence_length, masking.max_masked(train.sequence_length));
     for row in 0..train.batch_size as u32 {
         let mut ids: Vec<i32> = (0..train.sequence_length as u32)
@@ -211,7 +211,8 @@ fn step(args: Step, terminal: &Terminal) -> anyhow::Result<()> {
             .collect();
         ids[0] = special.cls as i32;
         ids[train.sequence_length - 1] = special.sep as i32;
-        let masked = choose_masked(&ids, special, &masking, batch.max_masked, (config.seed, 0, u64::from(row)));
+        let key = (config.seed, 0, u64::from(row));
+        let masked = choose_masked(&ids, special, config.model.vocab_size, &masking, batch.max_masked, key);
         batch.push(&ids, train.sequence_length, &masked, special, row);
     }
     let plan = Plan::new(&config, special, &opened.device)?;
@@ -252,7 +253,7 @@ fn step(args: Step, terminal: &Terminal) -> anyhow::Result<()> {
         Vec::new()
     };
     let tokens = (train.batch_size * train.sequence_length) as f64;
-    let flops_per_step = ledger::reference(&config);
+    let flops_per_step = ledger::reference_of(&config);
     if args.json {
         terminal.result(json!({
             "backend": if opened.is_gpu { "wgpu" } else { "flex" },

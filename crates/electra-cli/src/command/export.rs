@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use burn::tensor::Device;
+use electra_train::Architecture;
 use electra_train::config::{RUN_CONFIG, RunConfig};
 use electra_train::exchange::export::{NetworkFolders, Replace, export_networks};
 use electra_train::exchange::model_card::ModelCard;
@@ -41,6 +42,10 @@ pub(crate) struct Args {
     /// The checkpoint after so many steps [default: the newest whole one]
     #[arg(long)]
     step: Option<u64>,
+    /// Class of the network to keep, where it can be of more than one: all_tokens_mlm trains an ElectraForPreTraining that is an
+    /// ElectraForMaskedLM, too
+    #[arg(long = "as", value_name = "CLASS", value_parser = parse_class)]
+    architecture: Option<Architecture>,
     /// Licence to name in the model cards, such as apache-2.0
     #[arg(long)]
     license: Option<String>,
@@ -86,10 +91,14 @@ pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     })?;
     let objective = objective_of(&config, &config.objective)?;
     let parameters = host::parameters_from_host(&objective.layout(), saved.parameters, &path, &Device::flex())?;
-    for folder in export_networks(folders, &*objective, &parameters, &tokenizer, &card)? {
+    for folder in export_networks(folders, &*objective, &parameters, &tokenizer, &card, args.architecture)? {
         terminal.result(folder.display())?;
     }
     Ok(())
+}
+
+fn parse_class(name: &str) -> Result<Architecture, String> {
+    Architecture::from_class_name(name, 2).ok_or_else(|| "a class such as ElectraForMaskedLM is expected".to_owned())
 }
 
 fn newest_run() -> anyhow::Result<PathBuf> {

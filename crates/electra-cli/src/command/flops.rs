@@ -80,7 +80,7 @@ pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
             config::resolve_with_file(preset, args.config.as_deref(), &args.sets)?
         }
     };
-    let trained = config.trained_networks();
+    let objective = objective_of(&config, &config.objective)?;
     let train = &config.train;
     let step = Step {
         batch_size: train.batch_size,
@@ -89,20 +89,45 @@ pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
             MicroBatch::Auto => train.batch_size,
         },
         sequence_length: train.sequence_length,
-        masked: config.data.masking().max_masked(train.sequence_length),
+        masked: config.masking().max_masked(train.sequence_length),
         recompute: train.recompute,
         place: if args.device == PlaceName::Cpu { Place::Cpu } else { Place::Adapter },
-        parameters: objective_of(&config, &config.objective)?.layout().parameter_count() as f64,
+        parameters: objective.layout().parameter_count() as f64,
     };
     let tokens = (step.batch_size * step.sequence_length) as f64;
-    let rows = if args.rule == RuleName::Exact { ledger::exact(&trained, &step) } else { Vec::new() };
-    let total = match args.rule {
-        RuleName::Exact => rows.iter().map(Row::total).sum(),
-        RuleName::Reference => Cost { flops: ledger::reference(&config), bytes: 0.0 },
-    };
-    let whole = total.flops * train.steps as f64;
+    let phases: Vec<Phase> = ledger::phases(&*objective, train.steps)
+        .into_iter()
+        .map(|(name, steps)| {
+            let networks = objective.networks_in(name);
+            let (rows, step) = match args.rule {
+                RuleName::Exact => {
+                    let rows = ledger::exact(&networks, &step);
+                    let total = rows.iter().map(Row::total).sum();
+                    (rows, total)
+                }
+                RuleName::Reference => {
+                    let flops = ledger::reference(&networks, step.batch_size, step.sequence_length);
+                    (Vec::new(), Cost { flops, bytes: 0.0 })
+                }
+            };
+            Phase { name, steps, step, rows }
+        })
+        .collect();
+    let over_the_run = |of: fn(&Cost) -> f64| phases.iter().map(|phase| of(&phase.step) * phase.steps as f64).sum();
+    let (whole, moved): (f64, f64) = (over_the_run(|cost| cost.flops), over_the_run(|cost| cost.bytes));
+    // A mean over the phases, of which most objectives have one.
+    let total = Cost { flops: whole / train.steps as f64, bytes: moved / train.steps as f64 };
     let bytes = (args.rule == RuleName::Exact).then_some(total.bytes);
     if args.json {
+        let parts = phases.iter().flat_map(|phase| {
+            phase.rows.iter().map(|row| {
+                let mut part = json!(row);
+                if phases.len() > 1 {
+                    part["phase"] = json!(phase.name);
+                }
+                part
+            })
+        });
         terminal.result(json!({
             "rule": args.rule,
             "parameters": step.parameters,
@@ -112,7 +137,7 @@ pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
             "flops_per_token": total.flops / tokens,
             "flops": whole,
             "bytes_per_step": bytes,
-            "parts": rows,
+            "parts": parts.collect::<Vec<_>>(),
         }))?;
         return Ok(());
     }
@@ -127,9 +152,24 @@ pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
             "memory",
             format!("{:.2} GB read and written a step, {:.1} FLOPs a byte", bytes / 1e9, total.flops / bytes),
         )?;
-        table(&rows, total, terminal)?;
+        for phase in &phases {
+            if phases.len() > 1 {
+                terminal.result(format_args!("\n{} steps of the phase \"{}\":", phase.steps, phase.name))?;
+            }
+            table(&phase.rows, phase.step, terminal)?;
+        }
     }
     Ok(())
+}
+
+/// Steps of one kind.
+struct Phase {
+    name: &'static str,
+    steps: u64,
+    /// One of them.
+    step: Cost,
+    /// The same in parts, where the rule knows them.
+    rows: Vec<Row>,
 }
 
 fn published(as_json: bool, terminal: &Terminal) -> anyhow::Result<()> {

@@ -15,6 +15,7 @@ mod flops;
 mod import;
 mod input_args;
 mod pretrain;
+mod score;
 mod texts;
 mod tokenizer;
 
@@ -81,6 +82,7 @@ pub(crate) enum Command {
     Import(import::Args),
     Detect(detect::Args),
     Fill(fill::Args),
+    Score(score::Args),
     Flops(flops::Args),
     Bench(bench::Args),
     Devices(devices::Args),
@@ -124,6 +126,7 @@ pub(crate) fn run(cli: Cli, terminal: &Terminal) -> anyhow::Result<End> {
         Some(Command::Import(args)) => import::run(args, terminal),
         Some(Command::Detect(args)) => detect::run(args, terminal),
         Some(Command::Fill(args)) => fill::run(args, terminal),
+        Some(Command::Score(args)) => score::run(args, terminal),
         Some(Command::Flops(args)) => flops::run(args, terminal),
         Some(Command::Bench(args)) => bench::run(args, terminal),
         Some(Command::Devices(args)) => devices::run(args, terminal),

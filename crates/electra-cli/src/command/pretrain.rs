@@ -8,6 +8,7 @@ use electra_kernels::{Precision, side_by_side};
 use electra_model::pretraining::{DISCRIMINATOR, GENERATOR};
 use electra_train::config::{self, MicroBatch, RUN_CONFIG, RunConfig};
 use electra_train::data::{self, TrainingData};
+use electra_train::estimate::budget::{self, Budget};
 use electra_train::estimate::{
     largest_activation_bytes, ledger, memory, memory_estimate, resolve_micro_batch, seconds_per_step,
 };
@@ -40,9 +41,10 @@ Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 save a checkpoint and stop; a second Ctrl-C 
 came to its last step; 1 it had to stop; 2 wrong arguments or bad input; 3 a signal stopped it, with everything saved
 (docs/SLURM.md has a job that requeues itself); 4 the device was lost or ran out of memory.
 
-Keys for --set are those of run.toml in a run's folder, for example device, seed, train.batch_size,
-train.learning_rate, objective.name (rtd or mlm). With --resume those that do not change what is learnt may be other
-ones: device, train.steps, train.micro_batch, train.log_every, train.validate_every, train.checkpoint_every, ...";
+Keys for --set are those of run.toml in a run's folder, for example device, seed, train.batch_size, train.learning_rate,
+train.budget (2e16 FLOPs or 10m in place of train.steps) and objective.name: rtd, electra_15, replace_mlm, all_tokens_mlm,
+mlm, bert, roberta, two_stage, adversarial, electric, causal or permutation (docs/OBJECTIVES.md). With --resume those that do
+not change what is learnt may be other ones: device, train.steps, train.micro_batch, train.log_every, ...";
 
 /// Pre-train a generator and a discriminator on a dataset
 #[derive(Debug, clap::Args)]
@@ -132,6 +134,11 @@ pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<End> {
     check_memory(&config, &opened, terminal)?;
     settle_micro_batch(&mut config, &opened);
     check_arrays(&config, &opened)?;
+    if !args.resume {
+        settle_budget(&mut config, &data, &opened, terminal)?;
+    } else if args.sets.iter().any(|set| set.trim_start().starts_with("train.budget")) {
+        bail!("train.budget is for a run that begins: give --set train.steps to train this one further");
+    }
     if args.dry_run {
         return dry_run(&config, &opened, &data, terminal).map(|()| End::Done);
     }
@@ -325,6 +332,32 @@ pub(super) fn check_arrays(config: &RunConfig, opened: &OpenDevice) -> anyhow::R
     Ok(())
 }
 
+/// Replaces the number of steps by what the run's budget pays for.
+fn settle_budget(
+    config: &mut RunConfig,
+    data: &TrainingData,
+    opened: &OpenDevice,
+    terminal: &Terminal,
+) -> anyhow::Result<()> {
+    if config.train.budget.is_empty() {
+        return Ok(());
+    }
+    let budget: Budget = config.train.budget.parse()?;
+    let place = ledger::Place::of(&opened.device);
+    let measured = || {
+        let mut config = config.clone();
+        config.settle_phases();
+        seconds_per_step::measure(&Plan::new(&config, data.special, &opened.device)?, data)
+    };
+    let steps = budget::steps_within(budget, config, place, measured)?;
+    config.train.steps = steps;
+    config.train.warmup_steps = config.train.warmup_steps.min((steps / 10).max(1));
+    config.settle_phases();
+    config.validate()?;
+    terminal.note(format_args!("{budget} pay for {steps} steps"));
+    Ok(())
+}
+
 /// Replaces `"auto"` by what fits the device, by estimate.
 pub(super) fn settle_micro_batch(config: &mut RunConfig, opened: &OpenDevice) {
     if config.train.micro_batch != MicroBatch::Auto {
@@ -428,7 +461,7 @@ fn dry_run(config: &RunConfig, opened: &OpenDevice, data: &TrainingData, termina
     let plan = Plan::new(config, data.special, &opened.device)?;
     let (layout, micro_batch) = (plan.layout(), plan.micro_batch());
     let train = &config.train;
-    let flops_per_step = ledger::reference(config);
+    let flops_per_step = ledger::reference_of(config);
     let memory = memory_estimate(config, micro_batch, runs_kernels(opened));
     let at_a_time = train.batch_size.div_ceil(micro_batch).min(side_by_side::width(&opened.device));
     let activations_bytes = at_a_time as f64 * memory.activations_bytes;

@@ -21,6 +21,7 @@ const FIRST_PLACES: usize = 5;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LeftOut {
+    /// Where it lies, as messages show it.
     pub path: String,
     /// Such as "hidden" or "a PDF document"; the same for all of a kind.
     pub reason: String,
@@ -32,6 +33,7 @@ pub struct LeftOut {
 pub struct Skipped {
     /// What is wrong with them and what was done, such as "no such key: left out".
     pub kind: String,
+    /// How many there are.
     pub count: u64,
     /// The first few of them.
     pub first_places: Vec<String>,
@@ -40,12 +42,15 @@ pub struct Skipped {
 /// What was taken of an input, and what was not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InputReport {
-    /// Files that are read; those that a folder or a glob gave are `walked`.
+    /// Files that are read.
     pub files: u64,
+    /// Those of them that a folder or a glob gave, rather than a name.
     pub walked: u64,
     /// Their bytes, without standard input and pipes.
     pub bytes: u64,
+    /// What is not read.
     pub left_out: Vec<LeftOut>,
+    /// Bad records of what is read.
     pub skipped: Vec<Skipped>,
     /// Decisions that the user may want to hear of, one sentence each.
     pub notices: Vec<String>,

@@ -24,12 +24,14 @@ pub const VOCAB_FILE: &str = "vocab.txt";
 pub struct ImportOptions {
     /// Whether text is lowercased.
     pub lowercase: Option<bool>,
+    /// Which marks are taken off letters.
     pub strip_accents: StripAccents,
 }
 
 /// A tokenizer from elsewhere.
 #[derive(Debug, Clone)]
 pub struct Imported {
+    /// With the ids that its files say.
     pub tokenizer: Tokenizer,
     /// What its user should know of it, one message each.
     pub notices: Vec<String>,

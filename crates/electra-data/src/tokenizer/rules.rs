@@ -74,6 +74,7 @@ pub enum StripAccents {
     Auto,
     /// All marks of all scripts, as BERT's uncased models do.
     Always,
+    /// None.
     Never,
 }
 

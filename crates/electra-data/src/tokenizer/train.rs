@@ -38,6 +38,7 @@ pub struct TrainOptions {
     pub vocab_size: usize,
     /// Lowercase, as BERT's uncased models.
     pub lowercase: bool,
+    /// Which marks are taken off letters.
     pub strip_accents: StripAccents,
     /// Pairs seen less often are not merged.
     pub min_frequency: u64,
@@ -64,6 +65,7 @@ impl Default for TrainOptions {
 /// A vocabulary and how much of its text it can say.
 #[derive(Debug, Clone)]
 pub struct Trained {
+    /// The vocabulary and its rules.
     pub tokenizer: Tokenizer,
     /// [UNK] in the text that it was trained on.
     pub unknown: UnknownTokens,
@@ -74,8 +76,9 @@ pub struct Trained {
 /// Characters that are not in a vocabulary's alphabet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LeftOutCharacters {
-    /// How many are left out, and how many are kept.
+    /// How many are left out.
     pub characters: usize,
+    /// How many are kept.
     pub kept: usize,
     /// Share of the text's characters.
     pub share: f64,

@@ -85,6 +85,7 @@ impl UnknownWords {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UnknownWord {
+    /// Its first characters.
     pub word: String,
     /// How often it came up, at least.
     pub count: u64,

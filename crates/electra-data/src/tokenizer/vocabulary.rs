@@ -5,7 +5,7 @@ use std::fmt;
 
 use ahash::AHashMap;
 use serde_json::{Map, Value};
-use tokenizers::Model;
+use tokenizers::{Model, ModelWrapper};
 
 use super::Tokenizer;
 use super::rules::normalized;
@@ -91,8 +91,9 @@ pub(crate) fn fill_holes(vocab: &mut Map<String, Value>, path: &str) -> Result<(
 /// Pieces of a vocabulary that its own normaliser changes, so that no text can be made of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreachable {
-    /// How many there are, of how many.
+    /// How many there are.
     pub count: usize,
+    /// All pieces of the vocabulary, without added tokens.
     pub pieces: usize,
     /// Some of them, and what the normaliser makes of each.
     pub examples: Vec<(String, String)>,
@@ -131,7 +132,34 @@ pub(crate) fn changed_by(normalizer: &impl tokenizers::Normalizer, token: &str) 
     (made.trim_matches(' ') != piece).then_some(made)
 }
 
+/// How a token can stand in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenKind {
+    /// A word, or the first piece of one: it has a letter.
+    Word,
+    /// A piece that continues the word before it, such as "##s".
+    Continuation,
+    /// A special or another added token, a number, punctuation.
+    Other,
+}
+
 impl Tokenizer {
+    /// What each id is, `[vocab_size]`.
+    pub fn token_kinds(&self) -> Vec<TokenKind> {
+        let added = self.inner.get_added_tokens_decoder();
+        let prefix = match self.inner.get_model() {
+            ModelWrapper::WordPiece(model) => model.continuing_subword_prefix.as_str(),
+            _ => "##",
+        };
+        let kind = |id: u32| match self.token(id) {
+            Some(_) if added.contains_key(&id) => TokenKind::Other,
+            Some(token) if token.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty()) => TokenKind::Continuation,
+            Some(token) if token.contains(char::is_alphabetic) => TokenKind::Word,
+            _ => TokenKind::Other,
+        };
+        (0..self.vocab_size as u32).map(kind).collect()
+    }
+
     /// Pieces that the normaliser changes; `None` where there are none.
     pub fn unreachable(&self) -> Option<Unreachable> {
         let normalizer = self.inner.get_normalizer()?;

@@ -190,7 +190,8 @@ fn batches_come_from_shards_as_from_memory() {
     let memory = std::sync::Arc::new(electra_data::MemoryCorpus::new(lines.iter().map(Vec::as_slice)));
     let masking = MaskingConfig::default();
     let from_memory =
-        electra_data::BatchSource::new(memory, tokenizer.special(), 32, 8, masking.clone(), 3).expect("valid");
+        electra_data::BatchSource::new(memory, tokenizer.special(), tokenizer.vocab_size(), 32, 8, masking.clone(), 3)
+            .expect("valid");
     let from_shards = train.batches(&tokenizer, 32, 8, masking, 3).expect("valid");
     for step in [0, 100, 7, 5000] {
         assert_eq!(from_shards.batch(step), from_memory.batch(step));

@@ -12,20 +12,27 @@ use crate::noise::NoiseKey;
 use crate::ops::{
     adam, attention::attention, dropout::dropout, embedding::embeddings, gather::gather_positions,
     layer_norm::add_layer_norm, linear::linear, linear_gelu::linear_gelu, mlm_loss::mlm_loss, rtd_loss::rtd_loss,
+    token_log_probabilities::token_log_probabilities,
 };
 use crate::place::set_reference_only;
-use crate::types::{dropout::Dropout, losses::Sampling};
+use crate::types::{dropout::Dropout, losses::Sampling, visibility::Visibility};
 
 /// Sizes of the operations of one network.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Shapes {
+    /// Examples.
     pub batch: usize,
+    /// Tokens of an example.
     pub seq: usize,
+    /// Width of a token's hidden state.
     pub hidden: usize,
     /// Width of the feed-forward layer.
     pub inner: usize,
+    /// Heads of attention, which divide the width.
     pub heads: usize,
+    /// Words of the table.
     pub vocab: usize,
+    /// Width of a word's embedding.
     pub embedding: usize,
     /// Masked positions of an example.
     pub masked: usize,
@@ -43,10 +50,15 @@ pub struct Roofline {
 /// Seconds of one operation.
 #[derive(Debug, Clone, Serialize)]
 pub struct KernelTiming {
+    /// The operation, with what tells it from others of its kind.
     pub name: &'static str,
+    /// Ours, forward.
     pub forward_seconds: f64,
+    /// Ours, backward.
     pub backward_seconds: f64,
+    /// The reference body's, forward.
     pub reference_forward_seconds: f64,
+    /// The reference body's, backward.
     pub reference_backward_seconds: f64,
     /// The reference body's time over ours.
     pub speedup: f64,
@@ -169,9 +181,13 @@ pub fn kernels(
     });
     time("dropout", 0, 4 * tokens * hidden, &|| end(dropout(x.clone(), Some(&site))));
     let (keys, values) = (leaf(11, [tokens, hidden]), leaf(12, [tokens, hidden]));
-    time("attention", 14 * tokens * seq * hidden, 12 * tokens * hidden, &|| {
-        end(attention(x.clone(), keys.clone(), values.clone(), &mask, heads, Some(&site)))
-    });
+    // A causal one needs half of the scores.
+    let (all, causal) = (Visibility::all(mask.clone()), Visibility::backwards(&mask));
+    for (name, visibility, of_score) in [("attention", &all, 14), ("attention, causal", &causal, 7)] {
+        time(name, of_score * tokens * seq * hidden, 12 * tokens * hidden, &|| {
+            end(attention(x.clone(), keys.clone(), values.clone(), visibility, heads, Some(&site)))
+        });
+    }
     let (table, positions, types) = (leaf(13, [vocab, width]), leaf(14, [seq, width]), leaf(15, [2, width]));
     let (token_ids, type_ids) = (ids(batch, seq, vocab), ids(batch, seq, 2));
     time("embeddings", 0, 6 * tokens * width + vocab * width, &|| {
@@ -188,6 +204,9 @@ pub fn kernels(
     time("mlm_loss, with samples", 6 * all_masked * width * vocab, 5 * all_masked * vocab, &|| {
         let (rows, table, bias) = (rows.clone(), table.clone(), bias.clone());
         mlm_loss(rows, table, bias, targets.clone(), weights.clone(), all_masked as f64, Some(&sampling)).loss
+    });
+    time("token_log_probabilities", 8 * all_masked * width * vocab, 8 * all_masked * vocab, &|| {
+        token_log_probabilities(rows.clone(), table.clone(), bias.clone(), targets.clone()).slice(0..1)
     });
     let (logits, labels) = (leaf(18, [batch, seq]), Tensor::<2>::zeros([batch, seq], &device));
     time("rtd_loss", 0, 6 * tokens, &|| rtd_loss(logits.clone(), labels.clone(), mask.clone(), tokens as f64));

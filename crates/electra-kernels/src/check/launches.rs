@@ -57,7 +57,9 @@ pub struct KernelTime {
     /// As in [`record`].
     #[serde(rename = "kernel")]
     pub name: &'static str,
+    /// How often it ran.
     pub launches: u64,
+    /// Of all of them together.
     pub seconds: f64,
     /// Whether the device's own clock measured; else it is the host's, with the launch and the wait in it.
     #[serde(rename = "device_time")]

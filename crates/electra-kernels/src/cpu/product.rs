@@ -25,6 +25,10 @@ impl<'a> Matrix<'a> {
         Self { values, rows, columns, row_stride, column_stride: 1 }
     }
 
+    pub(crate) fn rows(self) -> usize {
+        self.rows
+    }
+
     pub(crate) fn transposed(self) -> Self {
         Self {
             rows: self.columns,
@@ -55,6 +59,13 @@ pub(crate) fn product(out: &mut [f32], a: Matrix<'_>, b: Matrix<'_>) {
     unsafe { product_into(out.as_mut_ptr(), b.columns, 1.0, a, b, Threads::All) }
 }
 
+/// As [`product`], added to what is in `out`.
+pub(crate) fn product_onto(out: &mut [f32], a: Matrix<'_>, b: Matrix<'_>) {
+    assert_eq!(out.len(), a.rows * b.columns, "product: result");
+    // SAFETY: as above.
+    unsafe { multiply(out.as_mut_ptr(), b.columns, true, 1.0, a, b, Threads::All) }
+}
+
 /// As [`product`] times `scale`, on the calling thread.
 pub(crate) fn product_here(out: &mut [f32], scale: f32, a: Matrix<'_>, b: Matrix<'_>) {
     assert_eq!(out.len(), a.rows * b.columns, "product: result");
@@ -69,6 +80,20 @@ pub(crate) fn product_here(out: &mut [f32], scale: f32, a: Matrix<'_>, b: Matrix
 pub(crate) unsafe fn product_into(
     out: *mut f32,
     row_stride: usize,
+    scale: f32,
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    threads: Threads,
+) {
+    // SAFETY: the caller answers for the result.
+    unsafe { multiply(out, row_stride, false, scale, a, b, threads) }
+}
+
+/// As [`product_into`]; `onto`: added to what is there, which must have values.
+unsafe fn multiply(
+    out: *mut f32,
+    row_stride: usize,
+    onto: bool,
     scale: f32,
     a: Matrix<'_>,
     b: Matrix<'_>,
@@ -92,14 +117,14 @@ pub(crate) unsafe fn product_into(
             out,
             1,
             row_stride as isize,
-            false,
+            onto,
             a.values.as_ptr(),
             a.column_stride as isize,
             a.row_stride as isize,
             b.values.as_ptr(),
             b.column_stride as isize,
             b.row_stride as isize,
-            0.0,
+            if onto { 1.0 } else { 0.0 },
             scale,
             false,
             false,

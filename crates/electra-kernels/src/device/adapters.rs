@@ -79,9 +79,11 @@ pub struct AdapterFeatures {
 pub struct AdapterInfo {
     /// N of `gpu:N`.
     pub number: usize,
+    /// As its driver calls it.
     pub name: String,
     /// Graphics interface: `vulkan`, `metal` or `dx12`.
     pub backend: String,
+    /// Whether it has memory of its own, or is a program.
     pub kind: AdapterKind,
     /// Driver's name and version; empty where the interface does not tell.
     pub driver: String,
@@ -91,7 +93,9 @@ pub struct AdapterInfo {
     pub is_software: bool,
     /// Bytes of its own memory that are free now; `None` where its graphics interface does not tell.
     pub free_memory_bytes: Option<u64>,
+    /// What it binds and holds.
     pub limits: AdapterLimits,
+    /// What its shaders can do.
     pub features: AdapterFeatures,
 }
 

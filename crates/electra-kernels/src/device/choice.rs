@@ -65,6 +65,8 @@ impl From<DeviceChoice> for String {
 
 /// Why no device could be had.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+// The text of each says what it and its fields are.
+#[expect(missing_docs)]
 pub enum DeviceError {
     #[error("device \"{0}\" is not known; write auto, cpu, gpu or gpu:N, where N is a number from `electra devices`")]
     UnknownChoice(String),

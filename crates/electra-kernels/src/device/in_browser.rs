@@ -12,6 +12,7 @@ use crate::gpu::adapter::{self, Traits};
 /// A device that is ready for tensors.
 #[derive(Debug, Clone)]
 pub struct BrowserDevice {
+    /// For tensors.
     pub device: Device,
     /// In words; browsers give away little.
     pub description: String,
@@ -22,8 +23,10 @@ pub struct BrowserDevice {
 /// Why a page has to compute on the CPU.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NoWebGpu {
+    /// The reason, in the browser's words.
     #[error("the browser offers no WebGPU adapter ({0}); compute on the CPU")]
     NoAdapter(String),
+    /// As above.
     #[error("the browser's WebGPU adapter does not open ({0}); compute on the CPU")]
     DoesNotOpen(String),
 }

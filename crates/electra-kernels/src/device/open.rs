@@ -16,6 +16,7 @@ use crate::gpu::adapter::{self, Traits};
 /// A device that is ready for tensors.
 #[derive(Debug, Clone)]
 pub struct OpenDevice {
+    /// The device itself, without autodiff.
     pub device: Device,
     /// For the first line of output, for example `NVIDIA H100 (vulkan, discrete GPU)`.
     pub description: String,

@@ -14,3 +14,4 @@ pub(crate) mod linear;
 pub(crate) mod linear_gelu;
 pub(crate) mod mlm_loss;
 pub(crate) mod rtd_loss;
+pub(crate) mod token_log_probabilities;

@@ -4,8 +4,11 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kernel {
+    /// Updates of the optimizer.
     Adam,
+    /// Attention, whatever its pattern.
     Attention,
+    /// Dropout alone.
     Dropout,
     /// The losses of both networks.
     ElectraLoss,
@@ -13,7 +16,9 @@ pub enum Kernel {
     Embedding,
     /// A layer as one node of the graph; without it, its operations one after another.
     EncoderLayer,
+    /// Layer normalization, alone or after a residual connection.
     LayerNorm,
+    /// Dense layers, with GELU or without.
     Linear,
     /// Products in half precision on cooperative matrices; without it, those that run everywhere.
     #[serde(rename = "matrix_units")]
@@ -21,6 +26,7 @@ pub enum Kernel {
 }
 
 impl Kernel {
+    /// Each of them once.
     pub const ALL: [Self; 9] = [
         Self::Adam,
         Self::Attention,

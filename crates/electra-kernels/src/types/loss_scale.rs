@@ -10,6 +10,7 @@ use crate::precision::Precision;
 /// `GradScaler`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LossScale {
+    /// What the loss is multiplied by, and gradients divided.
     pub factor: f64,
     /// Steps since the factor changed.
     pub good_steps: u64,

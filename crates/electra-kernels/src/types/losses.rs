@@ -10,6 +10,7 @@ pub(crate) const COUNT_EPSILON: f64 = 1e-6;
 /// How the generator's replacements are drawn.
 #[derive(Debug, Clone)]
 pub struct Sampling<'a> {
+    /// What logits are divided by; 1 draws from the generator's own distribution.
     pub temperature: f64,
     /// Never sample the original token.
     pub disallow_correct: bool,

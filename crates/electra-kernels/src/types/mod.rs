@@ -8,3 +8,4 @@ pub(crate) mod losses;
 pub(crate) mod shape;
 pub(crate) mod table;
 pub(crate) mod update;
+pub(crate) mod visibility;

@@ -29,14 +29,17 @@ impl Table {
         Self { pieces }
     }
 
+    /// The tensors that it lies in, in the order of their rows.
     pub fn pieces(&self) -> &[Tensor<2>] {
         &self.pieces
     }
 
+    /// Rows of all pieces.
     pub fn rows(&self) -> usize {
         self.pieces.iter().map(|piece| piece.dims()[0]).sum()
     }
 
+    /// Values of a row.
     pub fn width(&self) -> usize {
         self.pieces[0].dims()[1]
     }

@@ -1,33 +1,17 @@
-//! What most objectives begin with: a generator fills the masked positions, and its samples take the originals' places.
+//! What most objectives begin with: something fills the masked positions, and its samples take the originals' places.
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Int, Tensor, TensorData};
 use electra_kernels::{MlmOutput, Sampling, Table, corrupt, gather_positions, mlm_loss};
 
-use super::{NetworkPlan, ObjectiveConfig, Observations, PretrainedHead, StepContext, noise_site};
+use super::config::{Frequencies, GeneratorKind};
+use super::{NetworkPlan, ObjectiveConfig, Observations, Positions, PretrainedHead, StepContext, Work, noise_site};
 use crate::{
     batch::DeviceBatch,
     encoder::EncoderNoise,
     network::{Discriminator, Generator},
-    parameters::Parameters,
+    parameters::{Layout, ParameterSpec, Parameters},
     pretraining::{DISCRIMINATOR, GENERATOR, PretrainingConfig},
 };
-
-/// A batch with the generator's samples in it.
-pub(super) struct Corruption {
-    pub(super) generator: Generator,
-    /// The generator's last hidden states at the masked positions, `[slots, hidden]`.
-    pub(super) hidden: Tensor<2>,
-    /// What its output table is multiplied with, `[slots, embedding]`.
-    pub(super) transformed: Tensor<2>,
-    /// Its MLM loss, over the whole batch's count.
-    pub(super) loss: Tensor<1>,
-    /// `[batch, max_masked]` each.
-    pub(super) predicted_ids: Tensor<2, Int>,
-    pub(super) sampled_ids: Tensor<2, Int>,
-    /// `[batch, seq]` each.
-    pub(super) corrupted_ids: Tensor<2, Int>,
-    pub(super) is_replaced: Tensor<2>,
-}
 
 /// Whether the generator learns from its MLM loss. Where it does not, that loss is observed alone.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,69 +20,150 @@ pub(super) enum MlmGradient {
     None,
 }
 
-/// Dropout's noise of a network, in training.
-pub(super) fn noise<'a>(context: &StepContext, batch: &'a DeviceBatch, site: u64) -> Option<EncoderNoise<'a>> {
-    context.training.then(|| EncoderNoise { key: context.key.child(site), examples: &batch.example_numbers })
+/// Something that draws replacements, and the network that reads them.
+pub(super) struct Pair {
+    pub(super) networks: PretrainingConfig,
+    kind: GeneratorKind,
+    temperature: f64,
+    disallow_correct: bool,
 }
 
-impl Corruption {
+impl Pair {
     pub(super) fn new(
         config: &ObjectiveConfig,
         networks: &PretrainingConfig,
+        temperature: f64,
+        disallow_correct: bool,
+    ) -> Self {
+        Self { networks: networks.clone(), kind: config.generator, temperature, disallow_correct }
+    }
+
+    pub(super) fn has_network(&self) -> bool {
+        self.kind == GeneratorKind::Network
+    }
+
+    /// Parameters of `kept`, and of the generator where it is a network.
+    pub(super) fn layout(&self, kept: Vec<ParameterSpec>) -> Layout {
+        if self.has_network() {
+            self.networks.sharing.layout(kept, Generator::specs(&self.networks.generator, GENERATOR))
+        } else {
+            Layout::new(kept, Vec::new())
+        }
+    }
+
+    /// `kept`, and the generator where it is a network.
+    pub(super) fn plans(&self, kept: NetworkPlan) -> Vec<NetworkPlan> {
+        let mut plans = vec![kept];
+        plans.extend(self.has_network().then(|| generator_plan(&self.networks)));
+        plans
+    }
+
+    /// The parameters with all that the networks ask for.
+    pub(super) fn bound(&self, parameters: &Parameters) -> Parameters {
+        if self.has_network() { self.networks.sharing.bound(parameters) } else { parameters.clone() }
+    }
+
+    /// The batch with samples in it. `parameters`: bound ones.
+    pub(super) fn corrupt(
+        &self,
         parameters: &Parameters,
         batch: &DeviceBatch,
         context: &StepContext,
         gradient: MlmGradient,
-    ) -> Self {
-        let mut generator = Generator::bind(&networks.generator, parameters, GENERATOR);
-        generator.encoder.recompute = context.recompute;
-        let (hidden, transformed) =
-            masked_states(&generator, batch, batch.masked_ids.clone(), noise(context, batch, noise_site::GENERATOR));
-        let sampling = Sampling {
-            temperature: config.temperature,
-            disallow_correct: config.disallow_correct,
-            key: context.key.child(noise_site::SAMPLE),
-            examples: &batch.example_numbers,
-        };
-        // Samples given from outside take the place of drawn ones.
-        let sampling = context.samples.is_none().then_some(&sampling);
-        let output = generator.output();
-        let (rows, (table, bias)) = match gradient {
-            MlmGradient::Taken => (transformed.clone(), output),
-            MlmGradient::None => (transformed.clone().detach(), detached(output)),
-        };
-        let filled = masked_loss(rows, table, bias, batch, context.total_masked, sampling);
+    ) -> Corruption {
+        let filled = self.has_network().then(|| self.fill(parameters, batch, context, gradient));
+        let drawn = filled.as_ref().and_then(|(_, output)| output.sampled_ids.clone());
         let slots = batch.masked_positions.dims();
-        let sampled_ids = match (filled.sampled_ids, &context.samples) {
-            (Some(drawn), _) => drawn.reshape(slots),
-            (None, given) => given.clone().expect("samples are drawn unless they are given"),
+        let sampled_ids = match (&context.given.samples, drawn) {
+            (Some(given), _) => given.clone(),
+            (None, Some(drawn)) => drawn.reshape(slots),
+            (None, None) => self.draw(batch, context),
         };
         let (corrupted_ids, is_replaced) =
             corrupt(&batch.original_ids, &batch.masked_positions, &batch.mask_weights, &sampled_ids);
-        Self {
-            generator,
-            hidden,
-            transformed,
-            loss: filled.loss,
-            predicted_ids: filled.predicted_ids.reshape(slots),
-            sampled_ids,
-            corrupted_ids,
-            is_replaced,
-        }
+        let (states, output) = filled.unzip();
+        let (loss, predicted_ids) = output.map(|output| (output.loss, output.predicted_ids.reshape(slots))).unzip();
+        Corruption { states, loss, predicted_ids, sampled_ids, corrupted_ids, is_replaced }
     }
 
-    /// The discriminator's logits of the corrupted batch, `[batch, seq]`.
-    pub(super) fn discriminate(
+    fn fill(
         &self,
-        networks: &PretrainingConfig,
         parameters: &Parameters,
         batch: &DeviceBatch,
         context: &StepContext,
-    ) -> Tensor<2> {
-        let mut discriminator = Discriminator::bind(&networks.discriminator, parameters, DISCRIMINATOR);
-        discriminator.encoder.recompute = context.recompute;
-        let noise = noise(context, batch, noise_site::DISCRIMINATOR);
-        discriminator.forward(&batch.input(self.corrupted_ids.clone()), noise)
+        gradient: MlmGradient,
+    ) -> (MaskedStates, MlmOutput) {
+        let mut network = Generator::bind(&self.networks.generator, parameters, GENERATOR);
+        network.encoder.recompute = context.recompute;
+        let noise = noise(context, batch, noise_site::GENERATOR);
+        let states = MaskedStates::new(network, batch, batch.masked_ids.clone(), noise);
+        let sampling = Sampling {
+            temperature: self.temperature,
+            disallow_correct: self.disallow_correct,
+            key: context.key.child(noise_site::SAMPLE),
+            examples: batch.example_numbers(),
+        };
+        // Samples given from outside take the place of drawn ones.
+        let sampling = context.given.samples.is_none().then_some(&sampling);
+        let output = states.network.output();
+        let (rows, (table, bias)) = match gradient {
+            MlmGradient::Taken => (states.transformed.clone(), output),
+            MlmGradient::None => (states.transformed.clone().detach(), detached(output)),
+        };
+        let filled = masked_loss(rows, table, bias, batch, context.totals.masked, sampling);
+        (states, filled)
+    }
+
+    /// Replacements that no network draws, `[batch, max_masked]`.
+    fn draw(&self, batch: &DeviceBatch, context: &StepContext) -> Tensor<2, Int> {
+        let special = context.special;
+        let never = [special.pad, special.cls, special.sep, special.mask];
+        let vocab = self.networks.discriminator.vocab_size;
+        let text = context.frequencies.as_deref().filter(|_| self.kind == GeneratorKind::Unigram);
+        let uniform = if text.is_none() { Frequencies::uniform(vocab, &never) } else { None };
+        let frequencies = text.or(uniform.as_ref()).expect("a vocabulary has entries beside the special ones");
+        let host = &batch.host;
+        let originals = host.masked_original_ids.iter();
+        let ids: Vec<i32> = originals
+            .enumerate()
+            .map(|(at, &original)| {
+                let example = u64::from(host.example_numbers[at / host.max_masked]);
+                let key = context.key.child(noise_site::SAMPLE).child(example).child((at % host.max_masked) as u64);
+                let draws = (0..MOST_DRAWS).map(|attempt| frequencies.draw(key, attempt) as i32);
+                let mut wanted = draws.filter(|&id| !(self.disallow_correct && id == original));
+                wanted.next().unwrap_or(original)
+            })
+            .collect();
+        Tensor::from_data(TensorData::new(ids, batch.masked_positions.dims()), &batch.original_ids.device())
+    }
+}
+
+/// Draws for one position until one is not the original: enough unless the vocabulary is little more than that one entry.
+const MOST_DRAWS: u64 = 64;
+
+/// A batch with samples in it.
+pub(super) struct Corruption {
+    /// Those of the network that drew the samples.
+    pub(super) states: Option<MaskedStates>,
+    /// Its MLM loss, a share of the whole batch's.
+    pub(super) loss: Option<Tensor<1>>,
+    /// `[batch, max_masked]`
+    pub(super) predicted_ids: Option<Tensor<2, Int>>,
+    /// `[batch, max_masked]`
+    pub(super) sampled_ids: Tensor<2, Int>,
+    /// `[batch, seq]`
+    pub(super) corrupted_ids: Tensor<2, Int>,
+    /// `[batch, seq]`
+    pub(super) is_replaced: Tensor<2>,
+}
+
+impl Corruption {
+    /// The generator's loss times `weight`, and `rest`.
+    pub(super) fn total(&self, weight: f64, rest: Tensor<1>) -> Tensor<1> {
+        match &self.loss {
+            Some(loss) => loss.clone() * weight + rest,
+            None => rest,
+        }
     }
 
     /// What there is to see, with the losses and the discriminator's logits, if any.
@@ -111,10 +176,10 @@ impl Corruption {
         let (discriminator_loss, discriminator_logits) = discriminator.unzip();
         Observations {
             loss: Some(total.clone().detach()),
-            generator_loss: Some(self.loss.detach()),
+            generator_loss: self.loss.map(Tensor::detach),
             discriminator_loss: discriminator_loss.map(Tensor::detach),
             parts: parts.into_iter().map(|(name, part)| (name, part.detach())).collect(),
-            predicted_ids: Some(self.predicted_ids),
+            predicted_ids: self.predicted_ids,
             sampled_ids: Some(self.sampled_ids),
             corrupted_ids: Some(self.corrupted_ids),
             is_replaced: Some(self.is_replaced),
@@ -123,18 +188,35 @@ impl Corruption {
     }
 }
 
-/// The two networks of replaced token detection.
-pub(super) fn generator_and_discriminator(networks: &PretrainingConfig) -> Vec<NetworkPlan> {
-    vec![
-        NetworkPlan {
-            role: "discriminator",
-            prefix: DISCRIMINATOR,
-            head: PretrainedHead::ReplacedTokenDetection,
-            is_sampled: false,
-            config: networks.discriminator.clone(),
-        },
-        generator_plan(networks),
-    ]
+/// Dropout's noise of a network, in training.
+pub(super) fn noise<'a>(context: &StepContext, batch: &'a DeviceBatch, site: u64) -> Option<EncoderNoise<'a>> {
+    context.training.then(|| EncoderNoise { key: context.key.child(site), examples: batch.example_numbers() })
+}
+
+/// The discriminator's logits of `ids`, `[batch, seq]`.
+pub(super) fn discriminate(
+    networks: &PretrainingConfig,
+    parameters: &Parameters,
+    batch: &DeviceBatch,
+    ids: &Tensor<2, Int>,
+    context: &StepContext,
+) -> Tensor<2> {
+    let mut discriminator = Discriminator::bind(&networks.discriminator, parameters, DISCRIMINATOR);
+    discriminator.encoder.recompute = context.recompute;
+    discriminator.forward(&batch.input(ids.clone()), noise(context, batch, noise_site::DISCRIMINATOR))
+}
+
+/// The network to keep, with a binary head of which `work` is done.
+pub(super) fn discriminator_plan(networks: &PretrainingConfig, work: Work) -> NetworkPlan {
+    NetworkPlan {
+        role: "discriminator",
+        prefix: DISCRIMINATOR,
+        head: PretrainedHead::ReplacedTokenDetection,
+        other_heads: &[],
+        is_exported: true,
+        config: networks.discriminator.clone(),
+        work,
+    }
 }
 
 pub(super) fn generator_plan(networks: &PretrainingConfig) -> NetworkPlan {
@@ -142,26 +224,44 @@ pub(super) fn generator_plan(networks: &PretrainingConfig) -> NetworkPlan {
         role: "generator",
         prefix: GENERATOR,
         head: PretrainedHead::MaskedLanguageModeling,
-        is_sampled: true,
+        other_heads: &[],
+        is_exported: true,
         config: networks.generator.clone(),
+        work: Work::vocabulary(Positions::Masked, true),
     }
 }
 
-/// States of a masked-language model that reads `ids`, at the masked positions: its last hidden ones, and what its table is
-/// multiplied with.
-pub(super) fn masked_states(
-    network: &Generator,
-    batch: &DeviceBatch,
-    ids: Tensor<2, Int>,
-    noise: Option<EncoderNoise<'_>>,
-) -> (Tensor<2>, Tensor<2>) {
-    let [_, seq] = ids.dims();
-    let hidden = network.encode(&batch.input(ids), noise).last_hidden;
-    let hidden = gather_positions(hidden, &batch.masked_positions, seq);
-    (hidden.clone(), network.transform(hidden))
+/// A masked-language model's states at the masked positions.
+pub(super) struct MaskedStates {
+    pub(super) network: Generator,
+    /// The last hidden ones, `[slots, hidden]`.
+    pub(super) hidden: Tensor<2>,
+    /// What the output table is multiplied with, `[slots, embedding]`.
+    pub(super) transformed: Tensor<2>,
 }
 
-/// The MLM loss at the masked positions, of rows from [`masked_states`].
+impl MaskedStates {
+    /// Of `network`, which reads `ids`.
+    pub(super) fn new(
+        network: Generator,
+        batch: &DeviceBatch,
+        ids: Tensor<2, Int>,
+        noise: Option<EncoderNoise<'_>>,
+    ) -> Self {
+        let [_, seq] = ids.dims();
+        let hidden = network.encode(&batch.input(ids), noise).last_hidden;
+        let hidden = gather_positions(hidden, &batch.masked_positions, seq);
+        Self { transformed: network.transform(hidden.clone()), hidden, network }
+    }
+
+    /// The MLM loss, with its gradient.
+    pub(super) fn loss(self, batch: &DeviceBatch, total_masked: f64) -> MlmOutput {
+        let (table, bias) = self.network.output();
+        masked_loss(self.transformed, table, bias, batch, total_masked, None)
+    }
+}
+
+/// The MLM loss at the masked positions.
 pub(super) fn masked_loss(
     rows: Tensor<2>,
     table: Table,

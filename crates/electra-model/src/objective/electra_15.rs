@@ -3,12 +3,13 @@
 //! As `rtd`, but the discriminator's loss is the mean over the masked positions: how much of ELECTRA's gain comes of learning
 //! from all tokens.
 
-use super::ObjectiveConfig;
-use super::rtd::{Positions, ReplacedTokenDetection};
+use super::rtd::ReplacedTokenDetection;
+use super::{ObjectiveConfig, Positions};
 use crate::pretraining::PretrainingConfig;
 
-pub(super) const NAME: &str = "electra_15";
+/// `[objective.electra_15]`
+pub(super) type Keys = super::rtd::Keys;
 
 pub(super) fn new(config: &ObjectiveConfig, networks: &PretrainingConfig) -> ReplacedTokenDetection {
-    ReplacedTokenDetection::new(NAME, Positions::Masked, config, networks)
+    ReplacedTokenDetection::new("electra_15", Positions::Masked, &config.electra_15, config, networks)
 }

@@ -1,61 +1,86 @@
-//! Masked-language modelling with one network of the discriminator's size: BERT's objective, as the baseline.
+//! Masked-language modelling with one network of the discriminator's size, as the baseline.
 //!
 //! Reference: `electra_objective=false` in google-research/electra. 85 % of the chosen positions hold [MASK],
 //! 15 % the original, never a random word; masks are drawn anew every epoch. The network is exported as a
 //! generator (`ElectraForMaskedLM`).
 
-use super::corruption::{masked_loss, masked_states, noise};
+use serde::{Deserialize, Serialize};
+
+use super::config::{Check, KeyTable, check_weight};
+use super::corruption::{MaskedStates, noise};
 use super::{
-    NetworkPlan, Objective, ObjectiveConfig, Observations, ParameterGroup, PretrainedHead, StepContext, StepOutput,
-    noise_site,
+    NetworkPlan, Objective, ObjectiveConfig, Observations, Positions, StepContext, StepOutput, Work, noise_site,
 };
 use crate::{
     batch::DeviceBatch,
-    config::ElectraConfig,
+    masking::MaskingPolicy,
     network::Generator,
     parameters::{Layout, Parameters},
     pretraining::{GENERATOR, PretrainingConfig},
 };
 
-pub(super) const NAME: &str = "mlm";
+/// `[objective.mlm]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Keys {
+    pub generator_loss_weight: f64,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self { generator_loss_weight: 1.0 }
+    }
+}
+
+impl KeyTable for Keys {
+    fn check(&self, check: &mut Check<'_>) {
+        check_weight(check, "generator_loss_weight", self.generator_loss_weight);
+    }
+}
 
 pub(super) struct MaskedLanguageModeling {
-    network: ElectraConfig,
+    name: &'static str,
+    masking: MaskingPolicy,
+    networks: PretrainingConfig,
     loss_weight: f64,
 }
 
 impl MaskedLanguageModeling {
-    pub(super) fn new(config: &ObjectiveConfig, networks: &PretrainingConfig) -> Self {
-        Self { network: networks.discriminator.clone(), loss_weight: config.generator_loss_weight }
+    pub(super) fn new(name: &'static str, masking: MaskingPolicy, networks: &PretrainingConfig) -> Self {
+        let generator = networks.discriminator.clone();
+        Self { name, masking, networks: PretrainingConfig { generator, ..networks.clone() }, loss_weight: 1.0 }
     }
+}
+
+pub(super) fn new(config: &ObjectiveConfig, networks: &PretrainingConfig) -> MaskedLanguageModeling {
+    let objective = MaskedLanguageModeling::new("mlm", MaskingPolicy::ELECTRA, networks);
+    MaskedLanguageModeling { loss_weight: config.mlm.generator_loss_weight, ..objective }
 }
 
 impl Objective for MaskedLanguageModeling {
     fn name(&self) -> &'static str {
-        NAME
+        self.name
     }
 
     fn layout(&self) -> Layout {
-        Layout::new(Generator::specs(&self.network, GENERATOR), Vec::new())
+        Layout::new(Generator::specs(&self.networks.generator, GENERATOR), Vec::new())
     }
 
     fn networks(&self) -> Vec<NetworkPlan> {
-        vec![NetworkPlan {
-            role: "generator",
-            prefix: GENERATOR,
-            head: PretrainedHead::MaskedLanguageModeling,
-            is_sampled: false,
-            config: self.network.clone(),
-        }]
+        let work = Work::vocabulary(Positions::Masked, false);
+        vec![NetworkPlan { work, ..super::corruption::generator_plan(&self.networks) }]
+    }
+
+    fn masking(&self) -> MaskingPolicy {
+        self.masking
     }
 
     fn step(&self, parameters: &Parameters, batch: &DeviceBatch, context: &StepContext) -> StepOutput {
-        let mut network = Generator::bind(&self.network, parameters, GENERATOR);
+        let mut network = Generator::bind(&self.networks.generator, parameters, GENERATOR);
         network.encoder.recompute = context.recompute;
         let noise = noise(context, batch, noise_site::GENERATOR);
-        let (_, rows) = masked_states(&network, batch, batch.masked_ids.clone(), noise);
-        let (table, bias) = network.output();
-        let output = masked_loss(rows, table, bias, batch, context.total_masked, None);
+        let states = MaskedStates::new(network, batch, batch.masked_ids.clone(), noise);
+        let output = states.loss(batch, context.totals.masked);
         let loss = output.loss.clone() * self.loss_weight;
         StepOutput {
             observations: Observations {
@@ -64,7 +89,7 @@ impl Objective for MaskedLanguageModeling {
                 predicted_ids: Some(output.predicted_ids.reshape(batch.masked_positions.dims())),
                 ..Observations::default()
             },
-            losses: vec![(loss, ParameterGroup::All)],
+            loss,
         }
     }
 }

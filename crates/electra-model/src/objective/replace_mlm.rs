@@ -1,65 +1,100 @@
-//! Replace MLM: masked-language modelling over samples of a generator in the place of [MASK]. Paper, section 3.4.
+//! Replace MLM: masked-language modelling of the originals from the generator's samples in place of [MASK]. Paper, section 3.4.
 //!
-//! The network to keep reads the corrupted ids and predicts the originals at the masked positions: how much of ELECTRA's gain
-//! comes of never seeing [MASK]. L = MLM(G) + MLM(D | corrupted), both over the masked positions.
+//! L = generator_loss_weight * MLM(generator) + mean(-log p(original), masked positions) of the network to keep, which reads the
+//! corrupted ids: how much of ELECTRA's gain comes of never showing [MASK].
 
-use super::corruption::{Corruption, MlmGradient, generator_plan, masked_loss, masked_states, noise};
+use serde::{Deserialize, Serialize};
+
+use super::config::{Check, KeyTable, check_temperature, check_weight};
+use super::corruption::{MaskedStates, MlmGradient, Pair, noise};
 use super::{
-    NetworkPlan, Objective, ObjectiveConfig, ParameterGroup, PretrainedHead, StepContext, StepOutput, noise_site,
+    GeneratorKind, NetworkPlan, Objective, ObjectiveConfig, Positions, PretrainedHead, StepContext, StepOutput, Work,
+    noise_site,
 };
 use crate::{
     batch::DeviceBatch,
     network::Generator,
     parameters::{Layout, Parameters},
-    pretraining::{DISCRIMINATOR, GENERATOR, PretrainingConfig},
+    pretraining::{DISCRIMINATOR, PretrainingConfig},
 };
 
-pub(super) const NAME: &str = "replace_mlm";
-
-pub(super) struct ReplaceMlm {
-    config: ObjectiveConfig,
-    networks: PretrainingConfig,
+/// `[objective.replace_mlm]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Keys {
+    pub generator_loss_weight: f64,
+    /// Temperature of the generator's samples.
+    pub temperature: f64,
+    /// Never sample the original token.
+    pub disallow_correct: bool,
 }
 
-impl ReplaceMlm {
-    pub(super) fn new(config: &ObjectiveConfig, networks: &PretrainingConfig) -> Self {
-        Self { config: config.clone(), networks: networks.clone() }
+impl Default for Keys {
+    fn default() -> Self {
+        Self { generator_loss_weight: 1.0, temperature: 1.0, disallow_correct: false }
     }
+}
+
+impl KeyTable for Keys {
+    fn check(&self, check: &mut Check<'_>) {
+        check_weight(check, "generator_loss_weight", self.generator_loss_weight);
+        check_temperature(check, self.temperature);
+    }
+
+    fn draw_plainly(&mut self) {
+        self.temperature = 1.0;
+        self.disallow_correct = false;
+    }
+}
+
+pub(super) struct ReplaceMlm {
+    keys: Keys,
+    pair: Pair,
+}
+
+pub(super) fn new(config: &ObjectiveConfig, networks: &PretrainingConfig) -> ReplaceMlm {
+    let keys = config.replace_mlm.clone();
+    ReplaceMlm { pair: Pair::new(config, networks, keys.temperature, keys.disallow_correct), keys }
 }
 
 impl Objective for ReplaceMlm {
     fn name(&self) -> &'static str {
-        NAME
+        "replace_mlm"
     }
 
     fn layout(&self) -> Layout {
-        let mut specs = Generator::specs(&self.networks.discriminator, DISCRIMINATOR);
-        specs.extend(Generator::specs(&self.networks.generator, GENERATOR));
-        Layout::new(specs, self.networks.sharing.aliases())
+        self.pair.layout(Generator::specs(&self.pair.networks.discriminator, DISCRIMINATOR))
     }
 
     fn networks(&self) -> Vec<NetworkPlan> {
-        let kept = NetworkPlan {
+        self.pair.plans(NetworkPlan {
             role: "discriminator",
             prefix: DISCRIMINATOR,
             head: PretrainedHead::MaskedLanguageModeling,
-            is_sampled: false,
-            config: self.networks.discriminator.clone(),
-        };
-        vec![kept, generator_plan(&self.networks)]
+            other_heads: &[],
+            is_exported: true,
+            config: self.pair.networks.discriminator.clone(),
+            work: Work::vocabulary(Positions::Masked, false),
+        })
     }
 
     fn step(&self, parameters: &Parameters, batch: &DeviceBatch, context: &StepContext) -> StepOutput {
-        let Self { config, networks } = self;
-        let corruption = Corruption::new(config, networks, parameters, batch, context, MlmGradient::Taken);
-        let mut network = Generator::bind(&networks.discriminator, parameters, DISCRIMINATOR);
+        let parameters = self.pair.bound(parameters);
+        let corruption = self.pair.corrupt(&parameters, batch, context, MlmGradient::Taken);
+        let mut network = Generator::bind(&self.pair.networks.discriminator, &parameters, DISCRIMINATOR);
         network.encoder.recompute = context.recompute;
         let noise = noise(context, batch, noise_site::DISCRIMINATOR);
-        let (_, rows) = masked_states(&network, batch, corruption.corrupted_ids.clone(), noise);
-        let (table, bias) = network.output();
-        let main = masked_loss(rows, table, bias, batch, context.total_masked, None).loss;
-        let loss = corruption.loss.clone() * config.generator_loss_weight + main.clone();
-        let observations = corruption.observations(&loss, None, vec![("main_loss", main)]);
-        StepOutput { observations, losses: vec![(loss, ParameterGroup::All)] }
+        let states = MaskedStates::new(network, batch, corruption.corrupted_ids.clone(), noise);
+        let main = states.loss(batch, context.totals.masked).loss;
+        let loss = corruption.total(self.keys.generator_loss_weight, main.clone());
+        StepOutput { observations: corruption.observations(&loss, None, vec![("main_loss", main)]), loss }
+    }
+
+    fn exported(&self, parameters: &Parameters) -> Parameters {
+        self.pair.bound(parameters)
+    }
+
+    fn generators(&self) -> &'static [GeneratorKind] {
+        &GeneratorKind::ALL
     }
 }

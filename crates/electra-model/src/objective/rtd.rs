@@ -4,47 +4,92 @@
 //! discriminator says of every token whether it was replaced. Both are trained jointly on
 //! L = generator_loss_weight * MLM + discriminator_loss_weight * RTD; no gradient passes through the sample.
 
+use burn::tensor::{Int, Tensor};
 use electra_kernels::rtd_loss;
+use serde::{Deserialize, Serialize};
 
-use super::corruption::{Corruption, MlmGradient, at_masked, generator_and_discriminator};
-use super::{NetworkPlan, Objective, ObjectiveConfig, ParameterGroup, StepContext, StepOutput};
+use super::config::{Check, KeyTable, check_temperature, check_weight};
+use super::corruption::{Corruption, MlmGradient, Pair, at_masked, discriminate, discriminator_plan};
+use super::{GeneratorKind, NetworkPlan, Objective, ObjectiveConfig, Positions, StepContext, StepOutput, Work};
 use crate::{
     batch::DeviceBatch,
+    network::Discriminator,
     parameters::{Layout, Parameters},
-    pretraining::PretrainingConfig,
+    pretraining::{DISCRIMINATOR, PretrainingConfig},
 };
 
-pub(super) const NAME: &str = "rtd";
+/// `[objective.rtd]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Keys {
+    pub generator_loss_weight: f64,
+    /// lambda = 50: the per-token binary loss is far smaller than the MLM loss.
+    pub discriminator_loss_weight: f64,
+    /// Temperature of the generator's samples.
+    pub temperature: f64,
+    /// Never sample the original token.
+    pub disallow_correct: bool,
+}
 
-/// Where the discriminator's loss is taken.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Positions {
-    /// At every token.
-    All,
-    /// At the masked positions alone.
-    Masked,
+impl Default for Keys {
+    fn default() -> Self {
+        Self { generator_loss_weight: 1.0, discriminator_loss_weight: 50.0, temperature: 1.0, disallow_correct: false }
+    }
+}
+
+impl KeyTable for Keys {
+    fn check(&self, check: &mut Check<'_>) {
+        check_weight(check, "generator_loss_weight", self.generator_loss_weight);
+        check_weight(check, "discriminator_loss_weight", self.discriminator_loss_weight);
+        check_temperature(check, self.temperature);
+    }
+
+    fn draw_plainly(&mut self) {
+        self.temperature = 1.0;
+        self.disallow_correct = false;
+    }
 }
 
 pub(super) struct ReplacedTokenDetection {
     name: &'static str,
+    /// Where the discriminator's loss is taken.
     positions: Positions,
-    config: ObjectiveConfig,
-    networks: PretrainingConfig,
+    keys: Keys,
+    pair: Pair,
 }
 
 impl ReplacedTokenDetection {
     pub(super) fn new(
         name: &'static str,
         positions: Positions,
+        keys: &Keys,
         config: &ObjectiveConfig,
         networks: &PretrainingConfig,
     ) -> Self {
-        Self { name, positions, config: config.clone(), networks: networks.clone() }
+        let pair = Pair::new(config, networks, keys.temperature, keys.disallow_correct);
+        Self { name, positions, keys: keys.clone(), pair }
+    }
+
+    fn detection_loss(
+        &self,
+        corruption: &Corruption,
+        logits: &Tensor<2>,
+        batch: &DeviceBatch,
+        context: &StepContext,
+    ) -> Tensor<1> {
+        let (logits, labels) = (logits.clone(), corruption.is_replaced.clone());
+        match self.positions {
+            Positions::All => rtd_loss(logits, labels, batch.attention_mask.clone(), context.totals.tokens),
+            Positions::Masked => {
+                let [logits, labels] = [logits, labels].map(|values| at_masked(values, batch));
+                rtd_loss(logits, labels, batch.mask_weights.clone(), context.totals.masked)
+            }
+        }
     }
 }
 
 pub(super) fn new(config: &ObjectiveConfig, networks: &PretrainingConfig) -> ReplacedTokenDetection {
-    ReplacedTokenDetection::new(NAME, Positions::All, config, networks)
+    ReplacedTokenDetection::new("rtd", Positions::All, &config.rtd, config, networks)
 }
 
 impl Objective for ReplacedTokenDetection {
@@ -53,28 +98,38 @@ impl Objective for ReplacedTokenDetection {
     }
 
     fn layout(&self) -> Layout {
-        self.networks.layout()
+        self.pair.layout(Discriminator::specs(&self.pair.networks.discriminator, DISCRIMINATOR))
     }
 
     fn networks(&self) -> Vec<NetworkPlan> {
-        generator_and_discriminator(&self.networks)
+        self.pair.plans(discriminator_plan(&self.pair.networks, Work::detection()))
     }
 
     fn step(&self, parameters: &Parameters, batch: &DeviceBatch, context: &StepContext) -> StepOutput {
-        let Self { positions, config, networks, .. } = self;
-        let corruption = Corruption::new(config, networks, parameters, batch, context, MlmGradient::Taken);
-        let logits = corruption.discriminate(networks, parameters, batch, context);
-        let labels = corruption.is_replaced.clone();
-        let detection = match positions {
-            Positions::All => rtd_loss(logits.clone(), labels, batch.attention_mask.clone(), context.total_tokens),
-            Positions::Masked => {
-                let (chosen, labels) = (at_masked(logits.clone(), batch), at_masked(labels, batch));
-                rtd_loss(chosen, labels, batch.mask_weights.clone(), context.total_masked)
-            }
-        };
-        let loss = corruption.loss.clone() * config.generator_loss_weight
-            + detection.clone() * config.discriminator_loss_weight;
-        let observations = corruption.observations(&loss, Some((detection, logits)), Vec::new());
-        StepOutput { observations, losses: vec![(loss, ParameterGroup::All)] }
+        let parameters = self.pair.bound(parameters);
+        let corruption = self.pair.corrupt(&parameters, batch, context, MlmGradient::Taken);
+        let logits = discriminate(&self.pair.networks, &parameters, batch, &corruption.corrupted_ids, context);
+        let detection = self.detection_loss(&corruption, &logits, batch, context);
+        let loss = corruption
+            .total(self.keys.generator_loss_weight, detection.clone() * self.keys.discriminator_loss_weight);
+        StepOutput { observations: corruption.observations(&loss, Some((detection, logits)), Vec::new()), loss }
+    }
+
+    fn detect(
+        &self,
+        parameters: &Parameters,
+        batch: &DeviceBatch,
+        ids: &Tensor<2, Int>,
+        context: &StepContext,
+    ) -> Option<Tensor<2>> {
+        Some(discriminate(&self.pair.networks, &self.pair.bound(parameters), batch, ids, context))
+    }
+
+    fn exported(&self, parameters: &Parameters) -> Parameters {
+        self.pair.bound(parameters)
+    }
+
+    fn generators(&self) -> &'static [GeneratorKind] {
+        &GeneratorKind::ALL
     }
 }

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use electra_data::MaskingConfig;
 use electra_kernels::Precision;
 use electra_model::objective::{self, NetworkPlan, ObjectiveConfig};
-use electra_model::{ElectraConfig, PretrainingConfig, Sharing};
+use electra_model::{ElectraConfig, MaskingPolicy, Objective, PretrainingConfig, Sharing};
 use serde::de::Unexpected;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -111,19 +111,25 @@ pub struct DataConfig {
     pub dir: PathBuf,
     /// Share of tokens that the generator must predict.
     pub masking_probability: f64,
+    /// What stands at the chosen positions.
+    pub masking: MaskingName,
     /// Reproduces the reference where it is known to be wrong (duplicate positions, dropped overflow).
     pub paper_exact: bool,
 }
 
-impl DataConfig {
-    /// How positions are chosen.
-    pub fn masking(&self) -> MaskingConfig {
-        MaskingConfig {
-            probability: self.masking_probability,
-            paper_exact: self.paper_exact,
-            ..MaskingConfig::default()
-        }
-    }
+/// How text is masked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MaskingName {
+    /// As the objective's paper does.
+    #[default]
+    Objective,
+    /// [`MaskingPolicy::ELECTRA`].
+    Electra,
+    /// [`MaskingPolicy::BERT`].
+    Bert,
+    /// [`MaskingPolicy::ROBERTA`].
+    Roberta,
 }
 
 /// Steps and optimizer.
@@ -132,6 +138,9 @@ impl DataConfig {
 pub struct TrainConfig {
     /// Updates of the whole run.
     pub steps: u64,
+    /// What the run may cost, `"2e16 FLOPs"` or `"10m"`: [`TrainConfig::steps`] is then as many as that pays for, found once when
+    /// the run begins. Empty: steps count.
+    pub budget: String,
     /// Sequences per update.
     pub batch_size: usize,
     /// Sequences per forward pass; `"auto"` finds what fits, once, and is replaced by the number found.
@@ -251,7 +260,7 @@ impl Default for ModelConfig {
 
 impl Default for DataConfig {
     fn default() -> Self {
-        Self { dir: PathBuf::new(), masking_probability: 0.15, paper_exact: false }
+        Self { dir: PathBuf::new(), masking_probability: 0.15, masking: MaskingName::Objective, paper_exact: false }
     }
 }
 
@@ -260,6 +269,7 @@ impl Default for TrainConfig {
         let adam = AdamConfig::default();
         Self {
             steps: 1_000_000,
+            budget: String::new(),
             batch_size: 128,
             micro_batch: MicroBatch::Auto,
             recompute: false,
@@ -330,18 +340,56 @@ impl ModelConfig {
 }
 
 impl RunConfig {
+    /// What the run learns.
+    ///
+    /// # Panics
+    /// If there is no such objective, or it does not go with [model], which checked configurations do not say.
+    pub fn make_objective(&self) -> Box<dyn Objective> {
+        objective::from_config(&self.objective, &self.model.networks()).expect("checked with the configuration")
+    }
+
+    /// Replaces what follows from the number of steps by numbers: half of them where two stages are not said otherwise, so that
+    /// a longer run does not change what has been.
+    pub fn settle_phases(&mut self) {
+        let two_stage = &mut self.objective.two_stage;
+        if two_stage.generator_steps == 0 {
+            two_stage.generator_steps = self.train.steps / 2;
+        }
+    }
+
     /// The networks that the run trains, the one to keep first.
     ///
     /// # Panics
-    /// If no objective has this name, which checked configurations do not.
+    /// As [`RunConfig::make_objective`].
     pub fn trained_networks(&self) -> Vec<NetworkPlan> {
-        let objective = objective::from_config(&self.objective, &self.model.networks());
-        objective.expect("checked with the configuration").networks()
+        self.make_objective().networks()
     }
 
-    /// The resolved file.
+    /// How positions are chosen, and what stands there.
+    ///
+    /// # Panics
+    /// As [`RunConfig::make_objective`].
+    pub fn masking(&self) -> MaskingConfig {
+        let policy = match self.data.masking {
+            MaskingName::Objective => self.make_objective().masking(),
+            MaskingName::Electra => MaskingPolicy::ELECTRA,
+            MaskingName::Bert => MaskingPolicy::BERT,
+            MaskingName::Roberta => MaskingPolicy::ROBERTA,
+        };
+        MaskingConfig {
+            probability: self.data.masking_probability,
+            paper_exact: self.data.paper_exact,
+            replacement: policy.replacement,
+            distinct_epochs: policy.distinct_epochs,
+        }
+    }
+
+    /// The resolved file. Of the objectives' tables it has the one that counts.
     pub fn to_toml(&self) -> String {
-        let body = toml::to_string_pretty(self).expect("a run configuration is valid TOML");
+        let mut table = toml::Table::try_from(self).expect("a run configuration is valid TOML");
+        let objective = table["objective"].as_table_mut().expect("a section");
+        objective.retain(|key, value| !value.is_table() || *key == self.objective.name);
+        let body = toml::to_string_pretty(&table).expect("a run configuration is valid TOML");
         format!("# The resolved configuration of this run: preset, file and --set, in one.\n\n{body}")
     }
 }

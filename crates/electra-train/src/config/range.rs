@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use electra_model::{ConfigError, Neighbours, Sharing, objective};
+use electra_model::{ConfigError, Neighbours, ObjectiveError, Sharing, objective};
+
+use crate::estimate::budget::{self, Budget};
 
 use super::{MicroBatch, PositionInitializer, RunConfig, RunConfigError};
 
@@ -59,6 +61,8 @@ impl RunConfig {
         check(probability > 0.0 && probability < 1.0, "data.masking_probability", &probability, "between 0 and 1");
 
         check(train.steps >= 1, "train.steps", &train.steps, "at least 1");
+        let is_budget = train.budget.is_empty() || train.budget.parse::<Budget>().is_ok();
+        check(is_budget, "train.budget", &format!("{:?}", train.budget), budget::EXPECTED);
         check(train.batch_size >= 1, "train.batch_size", &train.batch_size, "at least 1");
         if let MicroBatch::Size(size) = train.micro_batch {
             let expected = format!("\"auto\" or 1 to train.batch_size, which is {}", train.batch_size);
@@ -100,14 +104,20 @@ impl RunConfig {
             &format!("{name:?}"),
             &format!("\"{known}\""),
         );
-        let weight = |value: f64| value >= 0.0 && (value as f32).is_finite();
-        for (key, value) in [
-            ("objective.generator_loss_weight", objective.generator_loss_weight),
-            ("objective.discriminator_loss_weight", objective.discriminator_loss_weight),
-        ] {
-            check(weight(value), key, &value, "at least 0 and finite (at most 3e38)");
+        let table = format!("objective.{name}");
+        objective.check(&mut |ok, key, value, expected| check(ok, &format!("{table}.{key}"), value, expected));
+        if let Err(ObjectiveError::Setting { key, value, expected, .. }) =
+            objective::from_config(objective, &model.networks())
+        {
+            let expected = format!("{expected} with objective.name = {name:?}");
+            check(false, key, &format!("{value:?}"), &expected);
         }
-        check(positive(objective.temperature), "objective.temperature", &objective.temperature, POSITIVE);
+        check(
+            model.sharing != Sharing::Gdes || model.position_initializer != PositionInitializer::Neighbours,
+            "model.sharing",
+            &"\"gdes\"",
+            "another one with model.position_initializer = \"neighbours\"",
+        );
         found
     }
 

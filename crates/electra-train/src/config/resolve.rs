@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use toml::{Table, Value};
 
 use super::RunConfig;
+use super::settings::ONCE_COMMON;
 
 /// Presets by name. A new one is a file in `presets/` and a line here.
 const PRESETS: &[(&str, &str)] = &[
@@ -142,7 +143,9 @@ impl Merge {
             let expected = "given as --preset NAME, since everything else is laid over it".to_owned();
             return Err(RunConfigError::Range { at: at(0), key: key.to_owned(), value: value.to_owned(), expected });
         }
-        let Some(known) = leaf(&self.schema, key) else {
+        let of_objectives = once_common(&self.schema, key);
+        let known = of_objectives.first().map_or(key, |full| full);
+        let Some(known) = leaf(&self.schema, known) else {
             let hint = unknown_key_hint(key);
             return Err(RunConfigError::UnknownKey { at: at(0), key: key.to_owned(), hint });
         };
@@ -173,6 +176,10 @@ impl Merge {
         if is_preset("train.warmup_steps") && !is_preset("train.steps") {
             config.train.warmup_steps = config.train.warmup_steps.min((config.train.steps / 10).max(1));
         }
+        // What a budget pays for is yet to be found.
+        if config.train.budget.is_empty() {
+            config.settle_phases();
+        }
         match config.out_of_range() {
             None => Ok(config),
             Some((key, value, expected)) => Err(RunConfigError::Range { at: at(&key), key, value, expected }),
@@ -192,11 +199,15 @@ fn apply_table(
         let key = spanned_key.get_ref().as_ref();
         let path = if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") };
         let at_key = at(&path, spanned_key.span().start);
+        let value = &values[key];
+        if prefix == "objective" && ONCE_COMMON.contains(&key) {
+            apply_to_tables(schema, key, value, merged, &at_key)?;
+            continue;
+        }
         let Some(expected) = schema.get(key) else {
             let hint = unknown_key_hint(&path);
             return Err(RunConfigError::UnknownKey { at: at_key, key: path, hint });
         };
-        let value = &values[key];
         match (expected, spanned_value.get_ref(), value) {
             (Value::Table(schema), toml::de::DeValue::Table(spanned), Value::Table(values)) => {
                 let merged = merged[key].as_table_mut().expect("merged has the schema's tables");
@@ -214,6 +225,37 @@ fn apply_table(
         }
     }
     Ok(())
+}
+
+/// Sets `key`, which once stood under [objective] itself, in every objective's table that has it: only the named one's counts.
+fn apply_to_tables(
+    schema: &Table,
+    key: &str,
+    value: &Value,
+    merged: &mut Table,
+    at: &str,
+) -> Result<(), RunConfigError> {
+    for (name, table) in schema {
+        let Some(expected) = table.as_table().and_then(|table| table.get(key)) else { continue };
+        let path = format!("objective.{name}.{key}");
+        let value = coerce(&path, expected, value).ok_or_else(|| RunConfigError::Type {
+            at: at.to_owned(),
+            key: format!("objective.{key}"),
+            value: value.to_string(),
+            expected: expectation(expected),
+        })?;
+        let merged = merged[name.as_str()].as_table_mut().expect("merged has the schema's tables");
+        merged.insert(key.to_owned(), value);
+    }
+    Ok(())
+}
+
+/// The keys that `objective.KEY` of earlier releases stands for.
+fn once_common(schema: &Table, path: &str) -> Vec<String> {
+    let Some(key) = path.strip_prefix("objective.").filter(|key| ONCE_COMMON.contains(key)) else { return Vec::new() };
+    let tables = schema["objective"].as_table().expect("a section");
+    let with_key = tables.iter().filter(|(_, table)| table.as_table().is_some_and(|table| table.contains_key(key)));
+    with_key.map(|(name, _)| format!("objective.{name}.{key}")).collect()
 }
 
 /// `value` in the type of `expected`, or `None`. Whole numbers are never negative here.
@@ -282,13 +324,16 @@ fn unknown_key_hint(path: &str) -> String {
 /// Dotted paths of all keys.
 pub fn key_paths() -> Vec<String> {
     let schema = Table::try_from(RunConfig::default()).expect("the defaults are valid TOML");
-    let mut paths = Vec::new();
-    for (key, value) in &schema {
-        match value {
-            Value::Table(section) => paths.extend(section.keys().map(|inner| format!("{key}.{inner}"))),
-            _ => paths.push(key.clone()),
+    fn walk(table: &Table, prefix: &str, paths: &mut Vec<String>) {
+        for (key, value) in table {
+            match value {
+                Value::Table(section) => walk(section, &format!("{prefix}{key}."), paths),
+                _ => paths.push(format!("{prefix}{key}")),
+            }
         }
     }
+    let mut paths = Vec::new();
+    walk(&schema, "", &mut paths);
     paths
 }
 

@@ -35,6 +35,7 @@ pub(crate) const FIXED: &[&str] = &[
     "model.sharing",
     "model.position_initializer",
     "data.masking_probability",
+    "data.masking",
     "data.paper_exact",
     "train.batch_size",
     "train.precision",
@@ -48,11 +49,15 @@ pub(crate) const FIXED: &[&str] = &[
     "train.bias_correction",
     "train.clip_norm",
     "objective.name",
-    "objective.generator_loss_weight",
-    "objective.discriminator_loss_weight",
-    "objective.temperature",
-    "objective.disallow_correct",
+    "objective.generator",
 ];
+
+/// Every key of the objective's own table is fixed, too.
+const OBJECTIVE: &str = "objective.";
+
+/// Keys that stood under [objective] before each objective had a table of its own. A run's digest goes by them.
+pub(super) const ONCE_COMMON: [&str; 4] =
+    ["generator_loss_weight", "discriminator_loss_weight", "temperature", "disallow_correct"];
 
 /// Keys that may change: where and how a step is computed, how often something is done beside it, and how many steps there
 /// are. `train.micro_batch` changes the order of sums, and so last digits; `train.steps` the learning rate from there on.
@@ -61,6 +66,7 @@ pub(crate) const FREE: &[&str] = &[
     "device",
     "data.dir",
     "train.steps",
+    "train.budget",
     "train.micro_batch",
     "train.recompute",
     "train.checkpoint_every",
@@ -71,8 +77,8 @@ pub(crate) const FREE: &[&str] = &[
     "train.max_nonfinite_in_a_row",
 ];
 
-/// Free keys that say nothing of a run: a name, and where the dataset lies today.
-const NOT_RECORDED: [&str; 2] = ["preset", "data.dir"];
+/// Free keys that say nothing of a run: a name, where the dataset lies today, and where the number of steps came from.
+const NOT_RECORDED: [&str; 3] = ["preset", "data.dir", "train.budget"];
 
 /// Free keys that change numbers all the same.
 #[cfg(feature = "native")]
@@ -84,10 +90,22 @@ const FREE_BUT_FELT: [&str; 2] = ["train.steps", "train.micro_batch"];
 pub(crate) fn digest_at_start(settings: &BTreeMap<String, String>, changes: &[Change]) -> String {
     let mut settings = settings.clone();
     settings.extend(changes.iter().rev().map(|change| (change.key.clone(), change.from.clone())));
-    let defaults = all(&RunConfig::default());
-    let decides = |key: &str| FIXED.contains(&key) || FREE_BUT_FELT.contains(&key);
-    settings.retain(|key, value| decides(key) && defaults.get(key) != Some(value));
-    let lines: String = settings.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+    let name = settings.get("objective.name").map_or(String::new(), |name| name.trim_matches('"').to_owned());
+    let settings = with_own_tables(&settings, &name);
+    let defaults = defaults_beside(&name);
+    let decides = |key: &str| is_fixed(key) || FREE_BUT_FELT.contains(&key);
+    let once = |key: &str| match key.rsplit_once('.') {
+        Some((table, last)) if table.starts_with(OBJECTIVE) && ONCE_COMMON.contains(&last) => {
+            format!("{OBJECTIVE}{last}")
+        }
+        _ => key.to_owned(),
+    };
+    let lines: BTreeMap<String, &String> = settings
+        .iter()
+        .filter(|(key, value)| decides(key) && defaults.get(*key) != Some(value))
+        .map(|(key, value)| (once(key), value))
+        .collect();
+    let lines: String = lines.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
     crate::hex(&Sha256::digest(lines))
 }
 
@@ -126,14 +144,15 @@ impl RunConfig {
     /// The keys that are not at their defaults, dotted, with their values as TOML writes them.
     pub fn settings(&self) -> BTreeMap<String, String> {
         let mut settings = all(self);
-        let defaults = all(&Self::default());
+        let defaults = defaults_beside(&self.objective.name);
         settings.retain(|key, value| defaults[key] != *value);
         settings
     }
 
     /// Where this configuration differs from the [`RunConfig::settings`] that a checkpoint holds.
     pub fn differences(&self, saved: &BTreeMap<String, String>) -> Vec<Difference> {
-        let defaults = all(&Self::default());
+        let saved = &with_own_tables(saved, &self.objective.name);
+        let defaults = defaults_beside(&self.objective.name);
         let mut found: Vec<Difference> = all(self)
             .into_iter()
             .map(|(key, now)| Difference { saved: saved.get(&key).unwrap_or(&defaults[&key]).clone(), now, key })
@@ -150,11 +169,46 @@ impl RunConfig {
     }
 }
 
+#[cfg(any(test, feature = "native"))]
+fn is_fixed(key: &str) -> bool {
+    FIXED.contains(&key) || key.starts_with(OBJECTIVE)
+}
+
+/// The keys that count, with their values: of the objectives' tables, those of the one that is named.
 fn all(config: &RunConfig) -> BTreeMap<String, String> {
     let table = Table::try_from(config).expect("a run configuration is valid TOML");
-    let recorded = FIXED.iter().chain(FREE).filter(|key| !NOT_RECORDED.contains(key));
+    let own = format!("{OBJECTIVE}{}", config.objective.name);
+    let keys = leaf(&table, &own).and_then(Value::as_table).into_iter().flat_map(Table::keys);
+    let keys = keys.map(|key| format!("{own}.{key}"));
+    let recorded = FIXED.iter().chain(FREE).filter(|key| !NOT_RECORDED.contains(key)).map(|key| String::from(*key));
     let value = |key: &str| leaf(&table, key).map(Value::to_string);
-    recorded.map(|key| (String::from(*key), value(key).expect("a key of the schema"))).collect()
+    recorded.chain(keys).map(|key| (key.clone(), value(&key).expect("a key of the schema"))).collect()
+}
+
+/// The defaults, with those of the objective `name`; its name itself is that of the default objective.
+fn defaults_beside(name: &str) -> BTreeMap<String, String> {
+    let default = RunConfig::default();
+    let mut beside = default.clone();
+    if !name.is_empty() {
+        name.clone_into(&mut beside.objective.name);
+    }
+    let mut defaults = all(&beside);
+    defaults.insert("objective.name".to_owned(), Value::from(default.objective.name).to_string());
+    defaults
+}
+
+/// Settings as today's keys have them: those that once stood under [objective] are keys of the objective `name`, if it has them.
+fn with_own_tables(settings: &BTreeMap<String, String>, name: &str) -> BTreeMap<String, String> {
+    let defaults = defaults_beside(name);
+    let name = if name.is_empty() { RunConfig::default().objective.name } else { name.to_owned() };
+    let renamed = settings.iter().filter_map(|(key, value)| {
+        let Some(last) = key.strip_prefix(OBJECTIVE).filter(|last| ONCE_COMMON.contains(last)) else {
+            return Some((key.clone(), value.clone()));
+        };
+        let own = format!("{OBJECTIVE}{name}.{last}");
+        defaults.contains_key(&own).then(|| (own, value.clone()))
+    });
+    renamed.collect()
 }
 
 #[cfg(test)]
@@ -167,6 +221,8 @@ mod tests {
         let mut listed: Vec<&str> = FIXED.iter().chain(FREE).copied().collect();
         listed.sort_unstable();
         let mut keys = key_paths();
+        // Tables of objectives.
+        keys.retain(|key| key.split('.').count() < 3);
         keys.sort_unstable();
         assert_eq!(listed, keys, "each key of run.toml stands in one of the two lists, once");
     }
@@ -212,6 +268,25 @@ mod tests {
         // Begun with the default.
         let changes = [change(1, &default, "2000")];
         assert_eq!(digest_at_start(&settings("device=auto"), &changes), of(&format!("train.steps={default}")));
+    }
+
+    #[test]
+    fn keys_from_before_objectives_had_tables_are_those_of_the_objective() {
+        let sets = ["objective.rtd.temperature=0.5".to_owned()];
+        let config = resolve(Some("nano"), None, &sets).unwrap();
+        let mut saved = config.settings();
+        let value = saved.remove("objective.rtd.temperature").expect("not at its default");
+        saved.insert("objective.temperature".to_owned(), value);
+        assert_eq!(config.differences(&saved), []);
+        assert_eq!(digest_at_start(&saved, &[]), digest_at_start(&config.settings(), &[]));
+        // What an objective does not look at was never its setting.
+        let mlm = resolve(Some("nano"), None, &["objective.name=mlm".to_owned()]).unwrap();
+        let mut saved = mlm.settings();
+        saved.insert("objective.discriminator_loss_weight".to_owned(), "20.0".to_owned());
+        assert_eq!(mlm.differences(&saved), []);
+        // On the command line and in files, too.
+        let short = resolve(Some("nano"), None, &["objective.temperature=0.5".to_owned()]).unwrap();
+        assert_eq!(short.settings(), config.settings());
     }
 
     #[test]

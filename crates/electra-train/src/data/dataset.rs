@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use electra_data::{Dataset, Manifest, Split, TOKENIZER_FOLDER, Tokenizer, UnknownTokens, dataset_tokenizer};
 use sha2::{Digest, Sha256};
 
-use super::{TrainingData, VALIDATION_SEED, describe, frequencies};
+use super::{TrainingData, VALIDATION_SEED, describe, frequencies, swaps};
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::exchange::hugging_face::{self, check_tokenizer_fits};
@@ -21,7 +21,7 @@ pub fn open(config: &mut RunConfig) -> Result<TrainingData> {
     config.model.vocab_size = tokenizer.vocab_size();
     let train = Dataset::open(&folder, Split::Train, tokenizer.sha256())?;
     let validation = Dataset::open(&folder, Split::Validation, tokenizer.sha256())?;
-    let masking = config.data.masking();
+    let masking = config.masking();
     let batches = |dataset: &Dataset, seed| {
         let (seq, batch_size) = (config.train.sequence_length, config.train.batch_size);
         let batches = dataset.batches(&tokenizer, seq, batch_size, masking.clone(), seed)?;
@@ -39,6 +39,7 @@ pub fn open(config: &mut RunConfig) -> Result<TrainingData> {
         validation: batches(&validation, VALIDATION_SEED)?,
         special: tokenizer.special(),
         baseline: Some(frequencies(&*train.corpus(), tokenizer.vocab_size())),
+        swaps: Some(swaps(&*train.corpus(), &tokenizer)),
         tokenizer: folder.join(TOKENIZER_FOLDER),
         corpus: manifest.corpus(&folder),
         tokenizer_description: describe(&tokenizer),

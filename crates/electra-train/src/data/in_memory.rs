@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use electra_data::{BatchSource, CorpusRecord, MemoryCorpus, TextInMemory, Tokenizer, UnknownTokens};
 
-use super::{TrainingData, VALIDATION_SEED, describe, frequencies};
+use super::{TrainingData, VALIDATION_SEED, describe, frequencies, swaps};
 use crate::config::RunConfig;
 use crate::error::Result;
 
@@ -22,6 +22,7 @@ pub fn in_memory(config: &mut RunConfig, tokenizer: &Tokenizer, name: &str, text
     let text = TextInMemory::new(text, tokenizer, VALIDATION_FRACTION, SPLIT_SEED)?;
     let train = Arc::new(text.train);
     let baseline = Some(frequencies(&*train, tokenizer.vocab_size()));
+    let swaps = Some(swaps(&*train, tokenizer));
     let corpus = CorpusRecord {
         name: name.to_owned(),
         text_bytes: text.text_bytes,
@@ -30,8 +31,8 @@ pub fn in_memory(config: &mut RunConfig, tokenizer: &Tokenizer, name: &str, text
     };
     let batches = |corpus: Arc<MemoryCorpus>, seed| {
         let (seq, batch_size) = (config.train.sequence_length, config.train.batch_size);
-        let masking = config.data.masking();
-        let batches = BatchSource::new(corpus, tokenizer.special(), seq, batch_size, masking, seed)?;
+        let (special, words) = (tokenizer.special(), tokenizer.vocab_size());
+        let batches = BatchSource::new(corpus, special, words, seq, batch_size, config.masking(), seed)?;
         // A network that knows one segment gets no second.
         let is_single = config.model.type_vocab_size == 1;
         Ok::<_, electra_data::DataError>(if is_single { batches.with_single_segments() } else { batches })
@@ -45,6 +46,7 @@ pub fn in_memory(config: &mut RunConfig, tokenizer: &Tokenizer, name: &str, text
         validation: batches(Arc::new(text.validation), VALIDATION_SEED)?,
         special: tokenizer.special(),
         baseline,
+        swaps,
         tokenizer: PathBuf::new(),
         corpus,
         tokenizer_description: describe(tokenizer),

@@ -6,7 +6,7 @@ mod in_memory;
 
 use std::path::PathBuf;
 
-use electra_data::{BatchSource, Corpus, CorpusRecord, SpecialTokens, Tokenizer};
+use electra_data::{BatchSource, Corpus, CorpusRecord, SpecialTokens, Tokenizer, WordSwaps, whole_word_counts};
 
 #[cfg(feature = "native")]
 pub(crate) use self::dataset::keep_tokenizer;
@@ -37,6 +37,8 @@ pub struct TrainingData {
     pub is_mostly_unknown: bool,
     /// Frequencies of the training text.
     pub baseline: Option<FrequencyDetector>,
+    /// Words by how often they stand in the training text, to swap them in held-out text.
+    pub swaps: Option<WordSwaps>,
     /// Folder with the tokenizer's files, copied beside the exported networks; empty where it lies in memory.
     pub tokenizer: PathBuf,
     /// What may be said of the text anywhere.
@@ -56,18 +58,12 @@ pub fn describe(tokenizer: &Tokenizer) -> String {
 
 fn frequencies(corpus: &dyn Corpus, vocab_size: usize) -> FrequencyDetector {
     let mut lines: Vec<Vec<u32>> = Vec::new();
-    let (mut tokens, mut ids) = (0, Vec::new());
-    corpus.for_each_document(&mut |document| {
-        if tokens >= BASELINE_TOKENS {
-            return;
-        }
-        for bounds in document.line_offsets.windows(2) {
-            let length = (bounds[1] - bounds[0]) as usize;
-            ids.clear();
-            corpus.append_tokens(document.base + bounds[0], length, &mut ids);
-            lines.push(ids.iter().map(|&id| id as u32).collect());
-            tokens += length as u64;
-        }
-    });
+    corpus.for_each_line(BASELINE_TOKENS, &mut |ids| lines.push(ids.iter().map(|&id| id as u32).collect()));
     FrequencyDetector::count(&lines, vocab_size, BASELINE_TOKENS)
+}
+
+fn swaps(corpus: &dyn Corpus, tokenizer: &Tokenizer) -> WordSwaps {
+    let kinds = tokenizer.token_kinds();
+    let counts = whole_word_counts(corpus, &kinds, BASELINE_TOKENS);
+    WordSwaps::new(&counts, kinds)
 }

@@ -4,8 +4,10 @@
 //! stand beside the paper's: an operation on an element counts one, a multiply-add two, the backward pass as
 //! much as the forward pass, an embedding look-up as the product it replaces.
 
-use electra_model::objective::PretrainedHead;
-use electra_model::{ElectraConfig, PretrainingConfig, Sharing};
+use electra_model::objective::{HeadWork, NetworkPlan, Positions, PretrainedHead};
+use electra_model::{ElectraConfig, ParameterSpec, Sharing, objective};
+
+use crate::config::RunConfig;
 
 /// Share of positions whose logits the reference counts: 20 of 128.
 pub const REFERENCE_MASKED_FRACTION: f64 = 0.15625;
@@ -46,7 +48,9 @@ pub fn training_step_flops<'a>(
 ) -> f64 {
     let per_token = |(head, config): (PretrainedHead, &ElectraConfig)| {
         let head = match head {
-            PretrainedHead::MaskedLanguageModeling => mlm_head_flops_per_token(config, masked_fraction),
+            PretrainedHead::MaskedLanguageModeling | PretrainedHead::CausalLanguageModeling => {
+                mlm_head_flops_per_token(config, masked_fraction)
+            }
             PretrainedHead::ReplacedTokenDetection => rtd_head_flops_per_token(config),
         };
         encoder_flops_per_token(config, sequence_length) + head
@@ -54,35 +58,49 @@ pub fn training_step_flops<'a>(
     2.0 * networks.into_iter().map(per_token).sum::<f64>() * (batch_size * sequence_length) as f64
 }
 
-/// Trainable values of both networks, shared ones once: what [`PretrainingConfig::layout`] counts, without making a list
-/// of them, which sizes beyond any memory would be too long for.
-pub fn parameter_count(networks: &PretrainingConfig) -> f64 {
-    let tables = |config: &ElectraConfig| {
-        let rows = (config.vocab_size + config.max_position_embeddings + config.type_vocab_size + 2) as f64;
-        rows * config.embedding_size as f64
+/// Operations of one training step of a network as an objective plans it: one pass where it is not trained, two where it is.
+pub fn network_step_flops(plan: &NetworkPlan, batch_size: usize, sequence_length: usize) -> f64 {
+    let work = &plan.work;
+    let streams = work.encoders as f64 + if work.has_query_stream { REFERENCE_MASKED_FRACTION } else { 0.0 };
+    let head = |head: &HeadWork| match head {
+        HeadWork::Binary(_) => rtd_head_flops_per_token(&plan.config),
+        HeadWork::Vocabulary { positions: Positions::All, .. } => mlm_head_flops_per_token(&plan.config, 1.0),
+        HeadWork::Vocabulary { .. } => mlm_head_flops_per_token(&plan.config, REFERENCE_MASKED_FRACTION),
     };
-    let dense = |inputs: usize, outputs: usize| outputs as f64 * (inputs as f64 + 1.0);
-    let layers = |config: &ElectraConfig| {
-        let (hidden, inner) = (config.hidden_size, config.intermediate_size);
-        let layer = 4.0 * dense(hidden, hidden) + dense(hidden, inner) + dense(inner, hidden) + 4.0 * hidden as f64;
-        let projection = if config.has_projection() { dense(config.embedding_size, hidden) } else { 0.0 };
-        projection + config.num_hidden_layers as f64 * layer
+    let heads: f64 = work.heads.iter().map(head).sum();
+    let passes = if work.is_trained { 2.0 } else { 1.0 };
+    let per_token = streams * encoder_flops_per_token(&plan.config, sequence_length) + heads;
+    passes * per_token * (batch_size * sequence_length) as f64
+}
+
+/// Trainable values of a run, shared ones once: what its layout counts, without making a list as long as there are layers, of
+/// which one may ask for more than any memory holds. Every layer adds the same.
+pub fn parameter_count(config: &RunConfig) -> f64 {
+    let networks = config.model.networks();
+    let count = |discriminator: usize, generator: usize| {
+        let mut few = networks.clone();
+        (few.discriminator.num_hidden_layers, few.generator.num_hidden_layers) = (discriminator, generator);
+        let objective = objective::from_config(&config.objective, &few).expect("checked with the configuration");
+        let size = |spec: &ParameterSpec| spec.shape.iter().map(|&size| size as f64).product::<f64>();
+        objective.layout().specs().iter().map(size).sum::<f64>()
     };
-    let PretrainingConfig { discriminator, generator, sharing } = networks;
-    let own_of_generator = match sharing {
-        Sharing::None => tables(generator) + layers(generator),
-        Sharing::Embeddings => layers(generator),
-        Sharing::All => 0.0,
-    };
-    let hidden = discriminator.hidden_size;
-    let embedding = generator.embedding_size;
-    tables(discriminator)
-        + layers(discriminator)
-        + dense(hidden, hidden)
-        + dense(hidden, 1)
-        + own_of_generator
-        + dense(generator.hidden_size, embedding)
-        + (2 * embedding + generator.vocab_size) as f64
+    let one = count(1, 1);
+    let more = |network: &ElectraConfig| (network.num_hidden_layers - 1) as f64;
+    let (discriminator, generator) = (more(&networks.discriminator), more(&networks.generator));
+    if networks.sharing == Sharing::All {
+        // One encoder, whose layers are those of both.
+        return one + discriminator * (count(2, 2) - one);
+    }
+    one + discriminator * (count(2, 1) - one) + generator * (count(1, 2) - one)
+}
+
+/// Encoders of a step, the one whose logits come first at the head, and the share of positions that get logits of the vocabulary.
+pub(super) fn encoders_and_logits(plans: &[NetworkPlan], masked_fraction: f64) -> (Vec<&ElectraConfig>, f64) {
+    // The one whose samples others read stands last among the plans, and comes first in a step.
+    let encoders = plans.iter().rev().flat_map(|plan| std::iter::repeat_n(&plan.config, plan.work.encoders));
+    let of_all = |head: &HeadWork| matches!(head, HeadWork::Vocabulary { positions: Positions::All, .. });
+    let is_everywhere = plans.iter().flat_map(|plan| &plan.work.heads).any(of_all);
+    (encoders.collect(), if is_everywhere { 1.0 } else { masked_fraction })
 }
 
 /// Bytes that training needs on the device.
@@ -196,15 +214,19 @@ mod tests {
     fn parameters_are_those_of_the_layout() {
         let sets = ["model.sharing=none", "model.embedding_size=32", "model.type_vocab_size=1"].map(String::from);
         let all = ["model.sharing=all", "model.generator_size=1.0", "model.generator_depth=1.0"].map(String::from);
-        for preset in crate::config::preset_names() {
-            for sets in [&[][..], &sets[..1], &sets[1..], &all, &sets] {
-                let Ok(config) = crate::config::resolve(Some(preset), None, sets) else {
-                    // Neighbours want the positions' columns in the first layer.
-                    assert!(preset == "first" && sets.len() > 1);
-                    continue;
-                };
-                let networks = config.model.networks();
-                assert_eq!(parameter_count(&networks), networks.layout().parameter_count() as f64, "{preset} {sets:?}");
+        let gdes = ["model.sharing=gdes".to_owned()];
+        for name in objective::names() {
+            for preset in crate::config::preset_names() {
+                for sets in [&[][..], &sets[..1], &sets[1..], &all, &sets, &gdes] {
+                    let sets = [sets, &[format!("objective.name={name}")]].concat();
+                    let Ok(config) = crate::config::resolve(Some(preset), None, &sets) else {
+                        // Neighbours want the positions' columns in the first layer; towers are no encoder to share.
+                        assert!(preset == "first" || name == "electric", "{name} {preset} {sets:?}");
+                        continue;
+                    };
+                    let layout = config.make_objective().layout();
+                    assert_eq!(parameter_count(&config), layout.parameter_count() as f64, "{name} {preset} {sets:?}");
+                }
             }
         }
     }
@@ -234,7 +256,7 @@ mod tests {
             let sets = [format!("train.sequence_length={seq}"), format!("train.recompute={recompute}")];
             let config = crate::config::resolve(Some(preset), None, &sets).unwrap();
             let networks = config.model.networks();
-            let (both, count) = ([&networks.generator, &networks.discriminator], parameter_count(&networks));
+            let (both, count) = ([&networks.generator, &networks.discriminator], parameter_count(&config));
             let masked = config.data.masking_probability;
             let memory = kernels_memory(&both, count, batch, seq, masked, recompute);
             let ratio = memory.total_bytes() / measured;

@@ -12,11 +12,13 @@
 use std::iter::Sum;
 use std::ops::{Add, Mul};
 
-use electra_model::ElectraConfig;
-use electra_model::objective::{NetworkPlan, PretrainedHead};
+use burn::backend::DispatchDevice;
+use burn::tensor::Device;
+use electra_model::objective::{HeadWork, NetworkPlan, Positions, PretrainedHead};
+use electra_model::{ElectraConfig, Objective};
 use serde::Serialize;
 
-use crate::config::RunConfig;
+use crate::config::{MicroBatch, RunConfig};
 use crate::estimate::flops;
 
 /// Where the step runs. The CPU keeps attention's probabilities for the backward pass; kernels of adapters keep none, and
@@ -27,6 +29,14 @@ pub enum Place {
     Cpu,
     /// A graphics adapter with our kernels.
     Adapter,
+}
+
+impl Place {
+    /// That of a device.
+    pub fn of(device: &Device) -> Self {
+        let on_host = matches!(device.clone().inner().as_dispatch(), DispatchDevice::Flex(_));
+        if on_host { Self::Cpu } else { Self::Adapter }
+    }
 }
 
 /// Sizes of one step.
@@ -149,16 +159,58 @@ pub fn exact(networks: &[NetworkPlan], step: &Step) -> Vec<Row> {
     rows
 }
 
-/// Operations of a step of `config` by the reference's rule: `flops_computation.py` of google-research/electra, which counts
-/// the logits of 20 of 128 positions.
-pub fn reference(config: &RunConfig) -> f64 {
-    let plans = config.trained_networks();
-    flops::training_step_flops(
-        plans.iter().map(|plan| (plan.head, &plan.config)),
-        config.train.batch_size,
-        config.train.sequence_length,
-        flops::REFERENCE_MASKED_FRACTION,
-    )
+/// Operations of a step of `networks` by the reference's rule: `flops_computation.py` of google-research/electra, which counts
+/// the logits of 20 of 128 positions. What it knows no rule for (towers, query streams, phases) is counted by the same ones.
+pub fn reference(networks: &[NetworkPlan], batch_size: usize, sequence_length: usize) -> f64 {
+    networks.iter().map(|plan| flops::network_step_flops(plan, batch_size, sequence_length)).sum()
+}
+
+/// Operations of a step of `config` by the reference's rule, a mean over its phases.
+pub fn reference_of(config: &RunConfig) -> f64 {
+    let (objective, train) = (config.make_objective(), &config.train);
+    let of_phase = |(phase, steps): (&str, u64)| {
+        steps as f64 * reference(&objective.networks_in(phase), train.batch_size, train.sequence_length)
+    };
+    phases(&*objective, train.steps).into_iter().map(of_phase).sum::<f64>() / train.steps as f64
+}
+
+/// The phases of a run of `steps` steps, with their number of steps; those that it does not reach are left out.
+pub fn phases(objective: &dyn Objective, steps: u64) -> Vec<(&'static str, u64)> {
+    // A phase begins once and ends once: the first step that is no longer of it is found by halving.
+    let end_of = |phase: &str, first: u64| {
+        let (mut low, mut high) = (first, steps);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if objective.phase(middle) == phase { low = middle + 1 } else { high = middle }
+        }
+        low
+    };
+    let (mut found, mut first) = (Vec::new(), 0);
+    while first < steps {
+        let phase = objective.phase(first);
+        let end = end_of(phase, first);
+        found.push((phase, end - first));
+        first = end;
+    }
+    found
+}
+
+/// What a step of `phase` costs by the exact rule, in operations.
+pub fn flops_of_phase(config: &RunConfig, objective: &dyn Objective, phase: &str, place: Place) -> f64 {
+    let train = &config.train;
+    let step = Step {
+        batch_size: train.batch_size,
+        micro_batch: match train.micro_batch {
+            MicroBatch::Size(size) => size.min(train.batch_size),
+            MicroBatch::Auto => train.batch_size,
+        },
+        sequence_length: train.sequence_length,
+        masked: config.masking().max_masked(train.sequence_length),
+        recompute: train.recompute,
+        place,
+        parameters: objective.layout().parameter_count() as f64,
+    };
+    exact(&objective.networks_in(phase), &step).iter().map(|row| row.total().flops).sum()
 }
 
 /// A dense layer over `rows`: forward, and the gradients of its input, weight and bias.
@@ -181,93 +233,131 @@ fn gelu(rows: f64, width: f64) -> [Cost; 2] {
     [Cost::new(17.0 * rows * width, rows * width), Cost::new(20.0 * rows * width, rows * width)]
 }
 
-fn network_rows(network: &NetworkPlan, step: &Step) -> Vec<Row> {
-    let config = &network.config;
-    let [hidden, inner, embedding, heads, layers, vocab] = [
-        config.hidden_size,
-        config.intermediate_size,
-        config.embedding_size,
-        config.num_attention_heads,
-        config.num_hidden_layers,
-        config.vocab_size,
-    ]
-    .map(|size| size as f64);
-    let (tokens, seq, times) = (step.tokens(), step.sequence_length as f64, step.micro_batches());
-    let both = |costs: &[[Cost; 2]]| [0, 1].map(|pass| costs.iter().map(|cost| cost[pass]).sum::<Cost>());
-    let dropped = |probability: f64| if probability > 0.0 { 1.0 } else { 0.0 };
+/// Rows that a head looks at.
+fn rows_of(positions: Positions, step: &Step) -> f64 {
+    match positions {
+        Positions::All => step.tokens(),
+        Positions::Masked => (step.batch_size * step.masked) as f64,
+    }
+}
 
-    let drop = dropped(config.hidden_dropout_prob);
-    let look_up = [
-        Cost::new(2.0 * tokens * embedding, 4.0 * tokens * embedding),
-        Cost::new(3.0 * tokens * embedding, 4.0 * tokens * embedding),
-    ];
-    let dropout = |width: f64| [Cost::new(drop * tokens * width, 0.0), Cost::new(drop * tokens * width, 0.0)];
-    let embeddings = both(&[look_up, layer_norm(tokens, embedding), dropout(embedding)]);
+fn both(costs: &[[Cost; 2]]) -> [Cost; 2] {
+    [0, 1].map(|pass| costs.iter().map(|cost| cost[pass]).sum::<Cost>())
+}
 
-    // Queries, keys and values come of one product.
-    let layer_products = both(&[
-        dense(tokens, hidden, 3.0 * hidden, times),
-        dense(tokens, hidden, hidden, times),
-        dense(tokens, hidden, inner, times),
-        dense(tokens, inner, hidden, times),
-    ]);
-    let projection =
-        if config.has_projection() { dense(tokens, embedding, hidden, times) } else { [Cost::default(); 2] };
-
-    // A score and its query's value are `hidden / heads` multiply-adds each; scale, maximum, exponential, sum, and dropout are by score.
-    let pairs = tokens * seq;
-    let drop_probability = dropped(config.attention_probs_dropout_prob);
-    let (again, read) = match step.place {
-        Place::Cpu => (8.0, tokens * hidden * 7.0 + 2.0 * pairs * heads),
-        Place::Adapter => (14.0, tokens * hidden * 12.0),
-    };
-    let kept = if step.place == Place::Cpu { pairs * heads } else { 0.0 };
-    let attention = [
-        Cost::new(pairs * (4.0 * hidden + (5.0 + drop_probability) * heads), 4.0 * tokens * hidden + kept),
-        Cost::new(pairs * (again * hidden + (5.0 + 2.0 * drop_probability) * heads) + 2.0 * tokens * hidden, read),
-    ];
-
-    let residual = [Cost::new(tokens * hidden, 2.0 * tokens * hidden), Cost::new(tokens * hidden, tokens * hidden)];
-    let half = both(&[residual, dropout(hidden), layer_norm(tokens, hidden)]);
-    let elementwise = both(&[half, half, gelu(tokens, inner)]);
-
-    let head = match network.head {
-        PretrainedHead::MaskedLanguageModeling => {
-            let rows = (step.batch_size * step.masked) as f64;
+fn head(work: HeadWork, config: &ElectraConfig, step: &Step) -> [Cost; 2] {
+    let [hidden, embedding, vocab] =
+        [config.hidden_size, config.embedding_size, config.vocab_size].map(|size| size as f64);
+    let times = step.micro_batches();
+    match work {
+        HeadWork::Vocabulary { positions, states, is_sampled } => {
+            let rows = rows_of(positions, step);
             // Softmax's maximum, exponential and sum; the noise's two logarithms with what is around them, sum and maximum.
-            let draw = if network.is_sampled { 8.0 } else { 0.0 };
+            let draw = if is_sampled { 8.0 } else { 0.0 };
             let logits = rows * vocab;
             let loss = [Cost::new((5.0 + draw) * logits, 2.0 * logits), Cost::new(3.0 * logits, 2.0 * logits)];
             both(&[
-                dense(rows, hidden, embedding, times),
+                dense(rows, states as f64 * hidden, embedding, times),
                 gelu(rows, embedding),
                 layer_norm(rows, embedding),
                 dense(rows, embedding, vocab, times),
                 loss,
             ])
         }
-        PretrainedHead::ReplacedTokenDetection => {
-            let loss = [Cost::new(8.0 * tokens, 3.0 * tokens), Cost::new(4.0 * tokens, 3.0 * tokens)];
-            both(&[dense(tokens, hidden, hidden, times), gelu(tokens, hidden), dense(tokens, hidden, 1.0, times), loss])
+        HeadWork::Binary(positions) => {
+            let rows = rows_of(positions, step);
+            let loss = [Cost::new(8.0 * rows, 3.0 * rows), Cost::new(4.0 * rows, 3.0 * rows)];
+            both(&[dense(rows, hidden, hidden, times), gelu(rows, hidden), dense(rows, hidden, 1.0, times), loss])
         }
+    }
+}
+
+/// Products, attention and what is between them of one layer for a stream of `queries` positions an example, of which each sees
+/// `step.sequence_length` keys. A stream that reads another one projects that one's keys and values as well.
+fn layer(config: &ElectraConfig, step: &Step, queries: f64, reads_another: bool) -> [[Cost; 2]; 3] {
+    let [hidden, inner, heads] =
+        [config.hidden_size, config.intermediate_size, config.num_attention_heads].map(|size| size as f64);
+    let (rows, keys, times) = (step.batch_size as f64 * queries, step.sequence_length as f64, step.micro_batches());
+    let read = step.batch_size as f64 * keys;
+    let dropped = |probability: f64| if probability > 0.0 { 1.0 } else { 0.0 };
+    let drop = dropped(config.hidden_dropout_prob);
+
+    // Queries, keys and values of a stream's own come of one product.
+    let projections = if reads_another {
+        both(&[dense(rows, hidden, hidden, times), dense(read, hidden, 2.0 * hidden, times)])
+    } else {
+        dense(rows, hidden, 3.0 * hidden, times)
     };
+    let products = both(&[
+        projections,
+        dense(rows, hidden, hidden, times),
+        dense(rows, hidden, inner, times),
+        dense(rows, inner, hidden, times),
+    ]);
+
+    // A score and its query's value are `hidden / heads` multiply-adds each; scale, maximum, exponential, sum, and dropout are by score.
+    let pairs = rows * keys;
+    let drop_probability = dropped(config.attention_probs_dropout_prob);
+    let (again, moved) = match step.place {
+        Place::Cpu => (8.0, rows * hidden * 7.0 + 2.0 * pairs * heads),
+        Place::Adapter => (14.0, rows * hidden * 12.0),
+    };
+    let kept = if step.place == Place::Cpu { pairs * heads } else { 0.0 };
+    let attention = [
+        Cost::new(pairs * (4.0 * hidden + (5.0 + drop_probability) * heads), 4.0 * rows * hidden + kept),
+        Cost::new(pairs * (again * hidden + (5.0 + 2.0 * drop_probability) * heads) + 2.0 * rows * hidden, moved),
+    ];
+
+    let residual = [Cost::new(rows * hidden, 2.0 * rows * hidden), Cost::new(rows * hidden, rows * hidden)];
+    let dropout = [Cost::new(drop * rows * hidden, 0.0), Cost::new(drop * rows * hidden, 0.0)];
+    let half = both(&[residual, dropout, layer_norm(rows, hidden)]);
+    [products, attention, both(&[half, half, gelu(rows, inner)])]
+}
+
+fn network_rows(network: &NetworkPlan, step: &Step) -> Vec<Row> {
+    let (config, work) = (&network.config, &network.work);
+    let [hidden, embedding, layers] =
+        [config.hidden_size, config.embedding_size, config.num_hidden_layers].map(|size| size as f64);
+    let (tokens, times) = (step.tokens(), step.micro_batches());
+    let drop = if config.hidden_dropout_prob > 0.0 { 1.0 } else { 0.0 };
+
+    // A query stream begins with embeddings of whole sequences, too.
+    let embedded = (work.encoders + usize::from(work.has_query_stream)) as f64;
+    let look_up = [
+        Cost::new(2.0 * tokens * embedding, 4.0 * tokens * embedding),
+        Cost::new(3.0 * tokens * embedding, 4.0 * tokens * embedding),
+    ];
+    let dropout = [Cost::new(drop * tokens * embedding, 0.0), Cost::new(drop * tokens * embedding, 0.0)];
+    let embeddings = both(&[look_up, layer_norm(tokens, embedding), dropout]);
+    let projection =
+        if config.has_projection() { dense(tokens, embedding, hidden, times) } else { [Cost::default(); 2] };
+
+    let encoders = work.encoders as f64;
+    let content = layer(config, step, step.sequence_length as f64, false).map(|part| part.map(|cost| cost * encoders));
+    let parts: [[Cost; 2]; 3] = if work.has_query_stream {
+        let queries = layer(config, step, step.masked as f64, true);
+        // Nobody reads the content behind the last layer.
+        [0, 1, 2].map(|part| [0, 1].map(|pass| content[part][pass] * (layers - 1.0) + queries[part][pass] * layers))
+    } else {
+        content.map(|part| part.map(|cost| cost * layers))
+    };
+    let [products, attention, elementwise] = parts;
+    let heads: Vec<[Cost; 2]> = work.heads.iter().map(|&work| head(work, config, step)).collect();
 
     let row = |part, [forward, backward]: [Cost; 2], again: Cost| Row {
         network: Some(network.role),
         part,
         forward,
-        backward,
-        recompute: if step.recompute { again } else { Cost::default() },
+        backward: if work.is_trained { backward } else { Cost::default() },
+        recompute: if step.recompute && work.is_trained { again } else { Cost::default() },
     };
-    let of_layers = |costs: [Cost; 2]| costs.map(|cost| cost * layers);
-    let products = of_layers(layer_products);
-    let (attention, elementwise) = (of_layers(attention), of_layers(elementwise));
+    let times = |costs: [Cost; 2], by: f64| costs.map(|cost| cost * by);
     vec![
-        row(Part::Embeddings, embeddings, Cost::default()),
-        row(Part::Products, [products[0] + projection[0], products[1] + projection[1]], products[0]),
+        row(Part::Embeddings, times(embeddings, embedded), Cost::default()),
+        row(Part::Products, both(&[products, times(projection, embedded)]), products[0]),
         row(Part::Attention, attention, attention[0]),
         row(Part::Elementwise, elementwise, elementwise[0]),
-        row(Part::Head, head, Cost::default()),
+        row(Part::Head, both(&heads), Cost::default()),
     ]
 }
 
@@ -384,6 +474,51 @@ mod tests {
         assert_eq!(rows.iter().filter(|row| row.network.is_none()).count(), 1);
     }
 
+    /// The networks of `name` in `phase`, with the generator as large as the discriminator.
+    fn networks_of(name: &str, phase: &str) -> Vec<NetworkPlan> {
+        let sets = [
+            format!("objective.name={name}"),
+            "model.generator_size=1.0".to_owned(),
+            "model.generator_depth=1.0".to_owned(),
+        ];
+        crate::config::resolve(Some("nano"), None, &sets).unwrap().make_objective().networks_in(phase)
+    }
+
+    #[test]
+    fn towers_streams_and_frozen_networks_are_counted_as_they_run() {
+        let step = step(Place::Adapter, false);
+        let of = |name: &str, phase: &str, network: &str, part: Part| {
+            let rows = exact(&networks_of(name, phase), &step);
+            rows.into_iter().find(|row| row.network == Some(network) && row.part == part).expect("a row")
+        };
+        let one = of("rtd", "joint", "generator", Part::Attention);
+        let towers = of("electric", "joint", "generator", Part::Attention);
+        assert_eq!(towers.total().flops, 2.0 * one.total().flops);
+        // Logits of every token where there were those of five masked ones in 32, and theirs once more to draw from.
+        let [few, all] = [("rtd", "generator"), ("causal", "discriminator")]
+            .map(|(name, network)| of(name, "joint", network, Part::Head).backward.flops);
+        assert!((all / few - 32.0 / 5.0).abs() < 1e-9, "{all} {few}");
+        // Content is computed in all layers but the last, queries of the masked positions in all; nano has two.
+        let plain = of("mlm", "joint", "generator", Part::Attention);
+        let streams = of("permutation", "joint", "discriminator", Part::Attention);
+        let expected = plain.forward.flops / 2.0 + plain.forward.flops * 5.0 / 32.0;
+        assert!((streams.forward.flops / expected - 1.0).abs() < 1e-12);
+        let frozen = of("two_stage", "discriminator", "generator", Part::Products);
+        assert!(frozen.forward.flops > 0.0 && frozen.backward.flops == 0.0);
+        assert_eq!(networks_of("two_stage", "generator").len(), 1);
+    }
+
+    #[test]
+    fn phases_are_found_with_their_number_of_steps() {
+        let sets = ["objective.name=two_stage", "train.steps=1000", "objective.two_stage.generator_steps=317"];
+        let config = crate::config::resolve(Some("nano"), None, &sets.map(String::from)).unwrap();
+        let objective = config.make_objective();
+        assert_eq!(phases(&*objective, 1000), [("generator", 317), ("discriminator", 683)]);
+        assert_eq!(phases(&*objective, 317), [("generator", 317)]);
+        let rtd = crate::config::resolve(Some("nano"), None, &[]).unwrap().make_objective();
+        assert_eq!(phases(&*rtd, 1000), [("joint", 1000)]);
+    }
+
     #[test]
     fn recomputing_adds_the_layers_forward_pass_and_nothing_else() {
         let networks = networks();
@@ -435,7 +570,7 @@ mod tests {
             parameters: 14e6,
         };
         let exact: f64 = exact(&networks, &step).iter().map(|row| row.total().flops).sum();
-        let reference = reference(&config);
+        let reference = reference(&networks, 128, 128);
         assert!((reference * 1e6 / 1.294e18 - 1.0).abs() < 1e-3, "{reference:e}");
         // The reference adds a product for every look-up and takes one off every backward pass.
         assert!((0.9..1.4).contains(&(exact / reference)), "{exact:e} {reference:e}");

@@ -4,8 +4,6 @@
 //! a run needs at the very least is added up from its configuration alone, and held against what the machine has. It is
 //! a lower bound (one example at a time), and nothing of it makes a list whose length is one of the sizes.
 
-use electra_model::ElectraConfig;
-
 use crate::config::{RunConfig, RunConfigError};
 use crate::estimate::flops;
 
@@ -31,14 +29,14 @@ impl Least {
     /// For a run of `config`. `on_host`: whether it is trained on the CPU, rather than on an adapter with memory of its own.
     pub fn of(config: &RunConfig, on_host: bool) -> Self {
         let plans = config.trained_networks();
-        let trained: Vec<&ElectraConfig> = plans.iter().rev().map(|plan| &plan.config).collect();
-        let parameter_count = flops::parameter_count(&config.model.networks());
+        let (trained, masked) = flops::encoders_and_logits(&plans, config.data.masking_probability);
+        let parameter_count = flops::parameter_count(config);
         let layers: f64 = trained.iter().map(|network| network.num_hidden_layers as f64).sum();
-        let (seq, masked) = (config.train.sequence_length, config.data.masking_probability);
+        let seq = config.train.sequence_length;
         let step = flops::training_memory(&trained, parameter_count, 1, seq, masked);
         // A checkpoint takes weights and moments of an adapter through the host.
         let parameters_bytes = if on_host { step.parameters_bytes } else { 12.0 * parameter_count };
-        let masking = config.data.masking();
+        let masking = config.masking();
         let example = 13.0 * seq as f64 + 12.0 * masking.max_masked(seq) as f64 + 4.0;
         Self {
             parameter_count,

@@ -27,11 +27,9 @@ pub fn resolve_micro_batch(config: &RunConfig, memory_bytes: f64, width: usize, 
 /// runs ([`electra_kernels::all_enabled`] of the device).
 pub fn memory_estimate(config: &RunConfig, micro_batch: usize, on_kernels: bool) -> flops::MemoryEstimate {
     let plans = config.trained_networks();
-    // The one with logits of a vocabulary, whose samples others read, comes first in a step.
-    let trained: Vec<&ElectraConfig> = plans.iter().rev().map(|plan| &plan.config).collect();
-    let parameters = flops::parameter_count(&config.model.networks());
+    let (trained, masked) = flops::encoders_and_logits(&plans, config.data.masking_probability);
+    let parameters = flops::parameter_count(config);
     let TrainConfig { sequence_length, recompute, .. } = config.train;
-    let masked = config.data.masking_probability;
     if on_kernels {
         return flops::kernels_memory(&trained, parameters, micro_batch, sequence_length, masked, recompute);
     }

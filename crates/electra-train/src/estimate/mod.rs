@@ -1,5 +1,6 @@
 //! What a run costs before it starts: floating-point operations, memory, seconds per step.
 
+pub mod budget;
 pub mod flops;
 pub mod ledger;
 pub mod memory;

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use electra_data::OutFolder;
-use electra_model::Objective;
-use electra_model::Parameters;
+use electra_model::objective::PretrainedHead;
+use electra_model::{Objective, Parameters};
 use sha2::{Digest, Sha256};
 
 use crate::config::Change;
@@ -106,18 +106,32 @@ impl NetworkFolders {
     }
 }
 
-/// Writes the objective's networks into `folders`, the one to keep first. Returns where they are.
+/// Writes the objective's networks into `folders`, the one to keep first; that one as `asked`, if it can be. Returns where they are.
 ///
 /// # Errors
-/// A file cannot be read or written.
+/// A file cannot be read or written; or the network to keep cannot be of the class `asked`.
 pub fn export_networks(
     mut folders: NetworkFolders,
     objective: &dyn Objective,
     parameters: &Parameters,
     tokenizer: &Path,
     card: &ModelCard,
+    asked: Option<Architecture>,
 ) -> Result<Vec<PathBuf>> {
-    for plan in objective.networks() {
+    let mut plans = objective.networks();
+    if let Some(asked) = asked {
+        let kept = &mut plans[0];
+        let own = [kept.head].into_iter().chain(kept.other_heads.iter().copied());
+        let heads: Vec<PretrainedHead> = own.collect();
+        let Some(head) = heads.iter().find(|head| Architecture::of(**head) == asked) else {
+            let can = heads.iter().map(|head| Architecture::of(*head).class_name()).collect::<Vec<_>>().join(" or ");
+            let problem = format!("the objective {} trains no {}", objective.name(), asked.class_name());
+            return Err(Error::invalid(folders.out.path(), problem, format!("leave out --as, or ask for {can}")));
+        };
+        kept.head = *head;
+    }
+    let parameters = &objective.exported(parameters);
+    for plan in plans.into_iter().filter(|plan| plan.is_exported) {
         let architecture = Architecture::of(plan.head);
         let specs = architecture.specs(&plan.config);
         let tensors = host::wait_for(host::network_to_host(parameters, plan.prefix, &specs));

@@ -8,11 +8,13 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use electra_data::{ImportOptions, Tokenizer};
-use electra_model::{ElectraConfig, Parameters};
+use electra_model::pretraining::{DELTA, DISCRIMINATOR, GENERATOR};
+use electra_model::{ElectraConfig, ParameterSpec, Parameters};
 
 use crate::config::RunConfig;
-use crate::error::{Error, Result};
+use crate::error::{During, Error, Result};
 use crate::exchange::hugging_face::{self, Architecture, Network};
+use crate::host;
 
 /// The parameters of `fresh` with every tensor that the networks in `source` hold.
 ///
@@ -27,7 +29,8 @@ pub(crate) fn parameters(
     warn: &mut dyn FnMut(String),
 ) -> Result<Parameters> {
     let tokenizer = Tokenizer::load(tokenizer)?;
-    let plans = config.trained_networks();
+    let mut plans = config.trained_networks();
+    plans.retain(|plan| plan.is_exported);
     let mut values: HashMap<String, Vec<f32>> = HashMap::new();
     let mut tables_differ = false;
     // The one to keep comes last: where tables are shared, its copy counts.
@@ -50,11 +53,39 @@ pub(crate) fn parameters(
         );
         warn(message);
     }
-    if let Some(spec) = fresh.specs().iter().find(|spec| values.get(&spec.name).is_none_or(|v| v.len() != spec.len())) {
+    take_differences(&mut values, fresh);
+    // What an objective has beside its networks begins afresh.
+    let prefixes: Vec<String> = plans.iter().map(|plan| format!("{}electra.", plan.prefix)).collect();
+    let lacks = |spec: &&ParameterSpec| values.get(&spec.name).is_none_or(|values| values.len() != spec.len());
+    let (missing, own): (Vec<&ParameterSpec>, Vec<&ParameterSpec>) =
+        fresh.specs().iter().filter(lacks).partition(|spec| {
+            prefixes.iter().any(|prefix| spec.name.starts_with(prefix)) || values.contains_key(&spec.name)
+        });
+    if let Some(spec) = missing.first() {
         let problem = format!("it holds no tensor for \"{}\" of shape {:?}", spec.name, spec.shape);
         return Err(Error::invalid(source, problem, "give [model] the sizes in its config.json files"));
     }
-    Ok(Parameters::from_values(fresh.layout(), device, |spec| values.remove(&spec.name).expect("checked above")))
+    if !own.is_empty() {
+        let names: Vec<&str> = own.iter().map(|spec| spec.name.as_str()).collect();
+        warn(format!("{}: not in there, and so begun afresh: {}", source.display(), names.join(", ")));
+    }
+    let afresh = host::wait_for(host::parameters_to_host(fresh));
+    let mut afresh = afresh.during("reading first values")?.into_iter();
+    Ok(Parameters::from_values(fresh.layout(), device, |spec| {
+        let first = afresh.next().expect("one per parameter").values;
+        values.remove(&spec.name).unwrap_or(first)
+    }))
+}
+
+/// A table that a discriminator makes of the generator's and of a difference is known by both networks' tables.
+fn take_differences(values: &mut HashMap<String, Vec<f32>>, fresh: &Parameters) {
+    for spec in fresh.specs() {
+        let Some(table) = spec.name.strip_suffix(DELTA) else { continue };
+        let of_generator = table.replacen(DISCRIMINATOR, GENERATOR, 1);
+        let Some(own) = values.remove(table) else { continue };
+        let Some(base) = values.get(&of_generator) else { continue };
+        values.insert(spec.name.clone(), own.iter().zip(base).map(|(own, base)| own - base).collect());
+    }
 }
 
 /// Refuses a network that computes something else than the run's, field by field.

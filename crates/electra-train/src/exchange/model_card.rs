@@ -35,7 +35,10 @@ impl ModelCard {
         let parameters: usize = network.tensors.iter().map(|tensor| tensor.values.len()).sum();
         let (role, pipeline) = match network.architecture {
             Architecture::PreTraining => ("the discriminator: it tells replaced tokens from original ones", None),
-            Architecture::MaskedLm => ("the generator: it fills masked tokens", Some("fill-mask")),
+            Architecture::MaskedLm => ("a masked-language model: it fills masked tokens", Some("fill-mask")),
+            Architecture::CausalLm => {
+                ("a causal language model: it says which token comes next", Some("text-generation"))
+            }
             Architecture::SequenceClassification { .. } => {
                 ("fine-tuned to classify texts", Some("text-classification"))
             }

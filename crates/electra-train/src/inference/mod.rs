@@ -1,9 +1,10 @@
-//! What the exported networks are for at first sight: scoring tokens as replaced, and filling masks.
+//! What the exported networks are for at first sight: scoring tokens as replaced, filling masks, and scoring texts.
 //!
-//! Both take the text as it stands, add [CLS] and [SEP], and run without dropout.
+//! All take the text as it stands, add [CLS] and [SEP], and run without dropout.
 
 mod detect;
 mod fill;
+mod score;
 
 use std::path::Path;
 
@@ -13,6 +14,7 @@ use electra_model::{Alias, ElectraConfig, Layout, Parameters};
 
 pub use self::detect::{Detector, TokenScore};
 pub use self::fill::{Filler, Guess};
+pub use self::score::{Likelihood, Scorer, TextScore};
 use crate::error::Result;
 use crate::exchange::hugging_face::{self, Architecture};
 use crate::host;

@@ -56,6 +56,9 @@ pub struct TrainState {
     pub corpus: Option<CorpusRecord>,
     /// Non-padding tokens seen.
     pub tokens_seen: u64,
+    /// Floating-point operations spent, by the exact rule of [`crate::estimate::ledger`]. Checkpoints of earlier releases do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flops: Option<f64>,
     /// Steps whose update was skipped because a loss or gradient was not finite …
     pub nonfinite_steps: u64,
     /// … and how many of them are the latest, in a row.

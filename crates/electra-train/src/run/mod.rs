@@ -19,8 +19,10 @@ pub(crate) mod validate;
 
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::Arc;
 
 use electra_data::Batch;
+use electra_model::objective::Frequencies;
 
 use self::batches::Batches;
 pub use self::checkpoint::{Checkpoint, TrainState};
@@ -64,6 +66,8 @@ pub struct Run<S> {
     /// Steps in flight, with their batches.
     pending: VecDeque<(PendingStep, Batch)>,
     phase: &'static str,
+    /// Operations of a step of the phase.
+    step_flops: f64,
     first_step: u64,
     began_at: f64,
     saved_at: Option<u64>,
@@ -131,16 +135,28 @@ impl<S: Sink> Run<S> {
         Self::open(plan, trainer, progress, data, sink)
     }
 
-    fn open(plan: Plan, trainer: Trainer, mut progress: Progress, data: TrainingData, mut sink: S) -> Result<Self> {
+    fn open(plan: Plan, mut trainer: Trainer, mut progress: Progress, data: TrainingData, mut sink: S) -> Result<Self> {
         let (config, first_step) = (plan.config(), progress.step);
+        let never = [data.special.pad, data.special.cls, data.special.sep, data.special.mask];
+        let frequencies = data.baseline.as_ref().and_then(|baseline| Frequencies::new(baseline.counts(), &never));
+        let frequencies = frequencies.map(Arc::new);
+        trainer.frequencies.clone_from(&frequencies);
+        // A checkpoint is of the phase of its last step; the next one may begin another.
+        let phase = trainer.objective().phase(first_step.saturating_sub(1));
+        trainer.take_rates(phase);
         let validation = Validation {
             source: data.validation,
             batches: config.train.validation_batches,
             objective: plan.judging_objective(),
             special: data.special,
             seed: config.seed,
+            masking_probability: config.data.masking_probability,
+            frequencies,
             baseline: data.baseline,
+            swaps: data.swaps,
         };
+        let step_flops = plan.step_flops(trainer.objective(), phase);
+        progress.flops.get_or_insert(first_step as f64 * step_flops);
         let common = TrainState {
             settings: config.settings(),
             tokenizer_sha256: data.tokenizer_sha256,
@@ -160,7 +176,8 @@ impl<S: Sink> Run<S> {
             micro_batch: plan.micro_batch(),
         });
         Ok(Self {
-            phase: trainer.objective().phase(first_step),
+            phase,
+            step_flops,
             batches: Batches::from(data.train, first_step),
             began_at: sink.seconds(),
             saved_at: (first_step > 0).then_some(first_step),
@@ -218,7 +235,8 @@ impl<S: Sink> Run<S> {
         let Speed { steps_per_second, tokens_per_second, seconds_left } = speed;
         self.sink.event(&TrainEvent::Progress { step, steps_per_second, tokens_per_second, seconds_left });
         if is_due(train.log_every) && !self.progress.window.is_empty() {
-            let row = self.progress.window.row(step, "train", Some(learning_rate));
+            let mut row = self.progress.window.row(step, "train", Some(learning_rate));
+            row.extra.insert("flops".to_owned(), self.progress.flops);
             self.progress.window.clear();
             self.sink.row(&row, &TimingsRow { step, seconds, steps_per_second, tokens_per_second })?;
             self.progress.rows += 1;
@@ -254,10 +272,10 @@ impl<S: Sink> Run<S> {
             let row = self.validation.run(&self.trainer.parameters, self.progress.step, self.plan.device()).await;
             self.last_validation = Some(row.during("the validation at the end")?);
         }
-        let Progress { step, tokens_seen, changes, .. } = self.progress;
+        let Progress { step, tokens_seen, flops, changes, .. } = self.progress;
         Ok(Ended {
             trainer: self.trainer,
-            state: TrainState { step, tokens_seen, changes, ..self.common },
+            state: TrainState { step, tokens_seen, flops, changes, ..self.common },
             last_validation: self.last_validation,
             interrupted,
             sink: self.sink,
@@ -272,8 +290,11 @@ impl<S: Sink> Run<S> {
         let step = self.progress.step;
         let phase = self.trainer.objective().phase(step);
         if phase != self.phase {
+            self.settle().await?;
+            self.trainer.enter_phase(phase);
             self.sink.event(&TrainEvent::Notice { message: format!("step {step}: the phase \"{phase}\" begins") });
             self.phase = phase;
+            self.step_flops = self.plan.step_flops(self.trainer.objective(), phase);
         }
         let drawn = self.batches.next();
         let batch = self.plan.recorded_step(step).map_or(drawn, |recorded| recorded.batch.clone());
@@ -291,6 +312,7 @@ impl<S: Sink> Run<S> {
         };
         self.pending.push_back((submitted, batch));
         self.progress.step += 1;
+        *self.progress.flops.get_or_insert_default() += self.step_flops;
         Ok(())
     }
 
@@ -343,6 +365,7 @@ impl<S: Sink> Run<S> {
                 step: progress.step,
                 changes: progress.changes.clone(),
                 tokens_seen: progress.tokens_seen,
+                flops: progress.flops,
                 nonfinite_steps: progress.nonfinite_steps,
                 nonfinite_in_a_row: progress.nonfinite_in_a_row,
                 updates,
@@ -382,7 +405,8 @@ impl<S: Sink> Ended<S> {
     /// # Errors
     /// The device failed.
     pub async fn examples(&self, count: usize) -> Result<Vec<Vec<JudgedToken>>> {
-        let examples = self.validation.examples(&self.trainer.parameters, count, self.plan.device()).await;
+        let last = self.state.step.saturating_sub(1);
+        let examples = self.validation.examples(&self.trainer.parameters, last, count, self.plan.device()).await;
         examples.during("the examples at the end")
     }
 }

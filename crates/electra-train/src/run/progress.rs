@@ -14,6 +14,8 @@ use crate::step::metrics::MetricWindow;
 pub(crate) struct Progress {
     pub(crate) step: u64,
     pub(crate) tokens_seen: u64,
+    /// Floating-point operations; `None` where a checkpoint did not say.
+    pub(crate) flops: Option<f64>,
     pub(crate) nonfinite_steps: u64,
     pub(crate) nonfinite_in_a_row: u64,
     /// Rows of metrics.
@@ -33,6 +35,7 @@ impl Progress {
             window: MetricWindow::restore(state.window, &saved.window_scores, place)?,
             step: state.step,
             tokens_seen: state.tokens_seen,
+            flops: state.flops,
             nonfinite_steps: state.nonfinite_steps,
             nonfinite_in_a_row: state.nonfinite_in_a_row,
             rows: state.rows,

@@ -4,11 +4,14 @@
 //! run's own generator at temperature 1; only the weights differ. A discriminator that says less than the
 //! unigram and bigram detectors on the very same corrupted tokens has learnt no more than frequencies.
 
-use burn::tensor::Device;
-use electra_data::{Batch, BatchSource, SpecialTokens};
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use electra_data::{Batch, BatchSource, SpecialTokens, Swapped, WordSwaps};
 use electra_kernels::DeviceFailure;
 use electra_kernels::read::{self, Reads};
-use electra_model::{DeviceBatch, NoiseKey, Objective, Parameters, StepContext};
+use electra_model::objective::{Frequencies, Given};
+use electra_model::{DeviceBatch, NoiseKey, Objective, Parameters, StepContext, Totals};
 
 use crate::baseline::FrequencyDetector;
 use crate::step::metrics::{MetricWindow, MetricsRow, StepMetrics, roc_auc};
@@ -26,8 +29,51 @@ pub(crate) struct Validation {
     pub special: SpecialTokens,
     /// The run's.
     pub seed: u64,
+    /// Share of the tokens that is chosen.
+    pub masking_probability: f64,
+    /// Of the training text, for generators that draw from them.
+    pub frequencies: Option<Arc<Frequencies>>,
     /// Counts of the training text.
     pub baseline: Option<FrequencyDetector>,
+    /// Of the training text's words.
+    pub swaps: Option<WordSwaps>,
+}
+
+/// Which words are swapped is the same for all runs on a text.
+const SWAP_SEED: u64 = 0;
+
+/// How well a network finds one swapped word in each example, whatever its own generator is.
+#[derive(Default)]
+struct SwapMetrics {
+    logits: Vec<f32>,
+    is_swapped: Vec<bool>,
+    examples: u64,
+    /// Examples where no other token looks as much swapped; one of k at the top counts 1 / k.
+    first: f64,
+}
+
+impl SwapMetrics {
+    fn add(&mut self, batch: &Batch, special: SpecialTokens, logits: &[f32], swaps: &Swapped) {
+        let judged: Vec<usize> = judged_tokens(batch, special).collect();
+        for of_example in judged.chunk_by(|a, b| a / batch.seq == b / batch.seq) {
+            let row = of_example[0] / batch.seq;
+            let Some(position) = swaps.positions[row] else { continue };
+            let swapped = row * batch.seq + position;
+            self.logits.extend(of_example.iter().map(|&at| logits[at]));
+            self.is_swapped.extend(of_example.iter().map(|&at| at == swapped));
+            let above = of_example.iter().filter(|&&at| logits[at] > logits[swapped]).count();
+            let level = of_example.iter().filter(|&&at| logits[at] == logits[swapped]).count();
+            self.examples += 1;
+            self.first += if above == 0 { 1.0 / level.max(1) as f64 } else { 0.0 };
+        }
+    }
+
+    fn write(&self, row: &mut MetricsRow) {
+        if self.examples > 0 {
+            row.extra.insert("swap_auc".to_owned(), roc_auc(&self.logits, &self.is_swapped));
+            row.extra.insert("swap_first".to_owned(), Some(self.first / self.examples as f64));
+        }
+    }
 }
 
 /// A held-out token as the discriminator read it.
@@ -50,6 +96,7 @@ impl Validation {
     pub(crate) async fn examples(
         &self,
         parameters: &Parameters,
+        step: u64,
         count: usize,
         device: &Device,
     ) -> Result<Vec<Vec<JudgedToken>>, DeviceFailure> {
@@ -57,8 +104,10 @@ impl Validation {
         if batch.batch == 0 {
             return Ok(Vec::new());
         }
-        let seen =
-            self.objective.step(parameters, &DeviceBatch::new(&batch, device), &self.context(&batch, 0)).observations;
+        let seen = self
+            .objective
+            .step(parameters, &DeviceBatch::new(&batch, device), &self.context(&batch, 0, step))
+            .observations;
         let (Some(corrupted), Some(logits)) = (seen.corrupted_ids, seen.discriminator_logits) else {
             return Ok(Vec::new());
         };
@@ -77,14 +126,17 @@ impl Validation {
         Ok(examples)
     }
 
-    fn context(&self, batch: &Batch, number: u64) -> StepContext {
+    fn context(&self, batch: &Batch, number: u64, step: u64) -> StepContext {
         StepContext {
             key: NoiseKey::new(self.seed).child_str("validation").child(number),
+            step,
             training: false,
-            total_masked: batch.masked_count() as f64,
-            total_tokens: batch.token_count() as f64,
+            special: self.special,
+            totals: Totals::of(batch, self.special),
+            masking_probability: self.masking_probability,
             recompute: false,
-            samples: None,
+            frequencies: self.frequencies.clone(),
+            given: Given::default(),
         }
     }
 
@@ -100,15 +152,25 @@ impl Validation {
     ) -> Result<MetricsRow, DeviceFailure> {
         let mut window = MetricWindow::default();
         let (mut unigram, mut bigram, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+        let mut swapped = SwapMetrics::default();
         for number in 0..self.batches {
             let batch = self.batch(number);
             if batch.batch == 0 {
                 break;
             }
-            let context = self.context(&batch, number);
-            let seen = self.objective.step(parameters, &DeviceBatch::new(&batch, device), &context).observations;
+            // As the last step that was done.
+            let context = self.context(&batch, number, step.saturating_sub(1));
+            let on_device = DeviceBatch::new(&batch, device);
+            let seen = self.objective.step(parameters, &on_device, &context).observations;
+            let swaps = self.swaps.as_ref().map(|swaps| swaps.swap(&batch, SWAP_SEED));
+            let judged = swaps.and_then(|swaps| {
+                let ids = TensorData::new(swaps.corrupted_ids.clone(), [batch.batch, batch.seq]);
+                let ids = Tensor::from_data(ids, device);
+                Some((self.objective.detect(parameters, &on_device, &ids, &context)?, swaps))
+            });
             let mut reads = Reads::default();
             let asked = Asked::of(&seen, &mut reads);
+            let judged = judged.map(|(logits, swaps)| (reads.floats(&logits), swaps));
             let corrupted = seen.corrupted_ids.as_ref().map(|ids| reads.ints(ids));
             let found = reads.fetch().await?;
             if let (Some(baseline), Some(corrupted)) = (&self.baseline, corrupted) {
@@ -122,6 +184,9 @@ impl Validation {
                     labels.push(corrupted[i] != batch.original_ids[i]);
                 }
             }
+            if let Some((logits, swaps)) = judged {
+                swapped.add(&batch, self.special, &read::floats_of(&found[logits]), &swaps);
+            }
             let mut metrics = StepMetrics::default();
             asked.observe(&mut metrics, &found, &batch, self.special);
             window.add(&metrics);
@@ -131,6 +196,7 @@ impl Validation {
             row.extra.insert("unigram_auc".to_owned(), roc_auc(&unigram, &labels));
             row.extra.insert("bigram_auc".to_owned(), roc_auc(&bigram, &labels));
         }
+        swapped.write(&mut row);
         Ok(row)
     }
 

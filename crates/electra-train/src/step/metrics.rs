@@ -56,8 +56,10 @@ pub struct StepMetrics {
     pub generator_loss: Option<f64>,
     /// Mean over all non-padding tokens, in nats.
     pub discriminator_loss: Option<f64>,
-    /// Masked positions of the batch.
+    /// Masked positions of the batch for which a network said what stands there.
     pub masked: u64,
+    /// Masked positions of the batch for which something was drawn.
+    pub drawn: u64,
     /// Masked positions where the generator's likeliest token is the original.
     pub generator_correct: u64,
     /// Masked positions where the sample is the original.
@@ -126,6 +128,9 @@ pub struct WindowSums {
     discriminator_steps: u64,
     masked: u64,
     generator_correct: u64,
+    /// Windows of earlier releases do not say: where there was a discriminator, it was all that were masked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    drawn: Option<u64>,
     sampled_correct: u64,
     true_positives: u64,
     false_positives: u64,
@@ -134,6 +139,13 @@ pub struct WindowSums {
     gradient_norm: f64,
     gradient_norms: u64,
     extra: BTreeMap<String, (f64, u64)>,
+}
+
+impl WindowSums {
+    fn drawn(&self) -> u64 {
+        let judged = self.true_positives + self.false_positives + self.true_negatives + self.false_negatives;
+        self.drawn.unwrap_or(if judged > 0 { self.masked } else { 0 })
+    }
 }
 
 impl MetricWindow {
@@ -159,6 +171,7 @@ impl MetricWindow {
             sums.discriminator_loss += loss;
             sums.discriminator_steps += 1;
         }
+        sums.drawn = Some(sums.drawn() + step.drawn);
         sums.masked += step.masked;
         sums.generator_correct += step.generator_correct;
         sums.sampled_correct += step.sampled_correct;
@@ -209,8 +222,7 @@ impl MetricWindow {
             discriminator_precision: share(sums.true_positives, sums.true_positives + sums.false_positives),
             discriminator_recall: share(sums.true_positives, positives),
             generator_accuracy: share(sums.generator_correct, sums.masked),
-            // An objective without a discriminator samples nothing.
-            sampled_accuracy: share(sums.sampled_correct, if tokens > 0 { sums.masked } else { 0 }),
+            sampled_accuracy: share(sums.sampled_correct, sums.drawn()),
             replaced_rate: share(positives, tokens),
             learning_rate,
             gradient_norm: mean(sums.gradient_norm, sums.gradient_norms),
@@ -308,6 +320,7 @@ mod tests {
             generator_loss: Some(7.7 / f64::from(seed + 1)),
             discriminator_loss: Some(0.3),
             masked: 6,
+            drawn: 5,
             generator_correct: 2,
             sampled_correct: 1,
             is_replaced: (0..40).map(|i| (i + seed).is_multiple_of(8)).collect(),
@@ -353,6 +366,7 @@ mod tests {
             loss: 3.0,
             discriminator_loss: Some(1.0),
             masked: 4,
+            drawn: 4,
             generator_correct: 3,
             sampled_correct: 2,
             logits: vec![1.0, 1.0, -1.0, -1.0, 0.0],

@@ -12,9 +12,8 @@ use electra_data::{Batch, SpecialTokens};
 use electra_kernels::read::{self, Reads};
 use electra_kernels::side_by_side::{self, side_by_side};
 use electra_kernels::{DeviceFailure, Precision, with_precision};
-use electra_model::{
-    DeviceBatch, NoiseKey, Objective, Observations, Parameters, StepContext, objective::ParameterGroup,
-};
+use electra_model::objective::{Frequencies, Given};
+use electra_model::{DeviceBatch, NoiseKey, Objective, Observations, Parameters, StepContext, Totals};
 
 use crate::recording::RecordedStep;
 use crate::step::metrics::StepMetrics;
@@ -32,6 +31,8 @@ pub(crate) struct StepSettings {
     pub(crate) micro_batch: usize,
     /// Keep each encoder layer's input alone for the backward pass: less memory on a graphics adapter, more time.
     pub(crate) recompute: bool,
+    /// Share of the tokens that is chosen.
+    pub(crate) masking_probability: f64,
     /// What matrix products read; half precision needs [`Adam::with_loss_scale`] and an adapter that has it.
     pub(crate) precision: Precision,
     /// Where parameters live.
@@ -46,6 +47,8 @@ pub struct Trainer {
     pub parameters: Parameters,
     /// The optimizer and its state.
     pub adam: Adam,
+    /// Frequencies of the training text, for generators that draw from them.
+    pub frequencies: Option<Arc<Frequencies>>,
     /// Measures a step's parts, and makes it slower: the device is waited for between them.
     pub clock: Option<PartClock>,
     objective: Box<dyn Objective>,
@@ -80,12 +83,24 @@ impl Trainer {
         adam: Adam,
         settings: StepSettings,
     ) -> Self {
-        Self { parameters, adam, clock: None, objective, settings }
+        Self { parameters, adam, frequencies: None, clock: None, objective, settings }
     }
 
     /// What it trains.
     pub fn objective(&self) -> &dyn Objective {
         &*self.objective
+    }
+
+    /// Begins a phase of the objective with what the one before has left.
+    pub(crate) fn enter_phase(&mut self, phase: &'static str) {
+        self.parameters = self.objective.enter_phase(phase, std::mem::take(&mut self.parameters));
+        self.take_rates(phase);
+    }
+
+    /// Goes on in a phase: which parameters learn, and how fast.
+    pub(crate) fn take_rates(&mut self, phase: &'static str) {
+        let layout = self.parameters.layout();
+        self.adam.set_learning_rate_scales(layout, |name| self.objective.rate(phase, name));
     }
 
     /// Losses, gradients and one update on the whole of `batch`; `step` counts the steps done before it.
@@ -103,17 +118,28 @@ impl Trainer {
     pub fn submit(&mut self, batch: &Batch, step: u64, learning_rate: f64) -> Result<PendingStep, DeviceFailure> {
         let (parameters, on_device) = self.adam.move_to_device(self.parameters.clone());
         self.parameters = parameters;
-        let StepSettings { special, seed, micro_batch: examples, recompute, precision, device, recorded } =
-            self.settings.clone();
+        let StepSettings {
+            special,
+            seed,
+            micro_batch: examples,
+            recompute,
+            masking_probability,
+            precision,
+            device,
+            recorded,
+        } = self.settings.clone();
         let recorded = recorded.get(step as usize);
         let on_tape = device.clone().autodiff();
         let context = StepContext {
             key: NoiseKey::new(seed).child_str("step").child(step),
+            step,
             training: true,
-            total_masked: batch.masked_count() as f64,
-            total_tokens: batch.token_count() as f64,
+            special,
+            totals: Totals::of(batch, special),
+            masking_probability,
             recompute,
-            samples: None,
+            frequencies: self.frequencies.clone(),
+            given: Given::default(),
         };
         let factor = self.adam.loss_factor(&device);
         let micro_batch = |start| batch.slice(start..(start + examples).min(batch.batch));
@@ -124,18 +150,16 @@ impl Trainer {
             let tracked = self.parameters.map(|_, _, value| Tensor::from_inner(value.clone()).require_grad());
             let forward = || {
                 let samples = recorded.map(|step| step.samples(micro_batch, &on_tape));
-                let context = StepContext { samples, ..context.clone() };
+                let context = StepContext { given: Given { samples, ..Given::default() }, ..context.clone() };
                 let mut output = self.objective.step(&tracked, &DeviceBatch::new(micro_batch, &on_tape), &context);
                 if let Some(factor) = &factor {
-                    let factor = Tensor::from_inner(factor.clone());
-                    output.losses =
-                        output.losses.into_iter().map(|(loss, group)| (loss * factor.clone(), group)).collect();
+                    output.loss = output.loss * Tensor::from_inner(factor.clone());
                 }
                 output
             };
             with_precision(precision, || {
                 let output = timed(clock, |seconds| &mut seconds.forward, at_a_time, forward);
-                let backward = || gradients_of(&tracked, &output.losses);
+                let backward = || gradients_of(&tracked, &output.loss);
                 let gradients = timed(clock, |seconds| &mut seconds.backward, at_a_time, backward);
                 (gradients, output.observations)
             })
@@ -267,23 +291,11 @@ fn metrics_of(seen: &[(Observations, Batch)], special: SpecialTokens) -> Result<
     Ok(metrics)
 }
 
-/// Gradients of `losses`, each with respect to its group, added up: in the order of the parameters' values, flat, without autodiff.
-/// `None` for a parameter that no loss reaches.
-pub fn gradients_of(parameters: &Parameters, losses: &[(Tensor<1>, ParameterGroup)]) -> Vec<Option<Tensor<1>>> {
-    let mut sums: Vec<Option<Tensor<1>>> = vec![None; parameters.values().len()];
-    for (loss, group) in losses {
-        let mut gradients = loss.backward();
-        for (sum, (spec, value)) in sums.iter_mut().zip(parameters.iter()) {
-            if !group.contains(&spec.name) {
-                continue;
-            }
-            *sum = match (sum.take(), value.grad_remove(&mut gradients)) {
-                (Some(sum), Some(gradient)) => Some(sum + gradient),
-                (sum, gradient) => sum.or(gradient),
-            };
-        }
-    }
-    sums
+/// Gradients of `loss`, in the order of the parameters' values, flat, without autodiff. `None` for a parameter that it does not
+/// reach.
+pub fn gradients_of(parameters: &Parameters, loss: &Tensor<1>) -> Vec<Option<Tensor<1>>> {
+    let mut gradients = loss.backward();
+    parameters.values().iter().map(|value| value.grad_remove(&mut gradients)).collect()
 }
 
 /// What was asked of a micro-batch's observations: numbers among the results of a read.
@@ -296,6 +308,7 @@ pub(crate) struct Asked {
     sampled: Option<usize>,
     logits: Option<usize>,
     is_replaced: Option<usize>,
+    parts: Vec<(&'static str, usize)>,
 }
 
 impl Asked {
@@ -306,7 +319,8 @@ impl Asked {
             [&seen.predicted_ids, &seen.sampled_ids].map(|ids| ids.as_ref().map(|ids| reads.ints(ids)));
         let [logits, is_replaced] = [&seen.discriminator_logits, &seen.is_replaced]
             .map(|values| values.as_ref().map(|values| reads.floats(values)));
-        Self { loss, generator_loss, discriminator_loss, predicted, sampled, logits, is_replaced }
+        let parts = seen.parts.iter().map(|(name, part)| (*name, reads.floats(part))).collect();
+        Self { loss, generator_loss, discriminator_loss, predicted, sampled, logits, is_replaced, parts }
     }
 
     /// Adds what a micro-batch showed to the step's metrics.
@@ -332,7 +346,12 @@ impl Asked {
             let slots = batch.mask_weights.iter().zip(&batch.masked_original_ids).zip(&ids);
             slots.filter(|((weight, original), id)| **weight > 0.0 && original == id).count() as u64
         };
-        metrics.masked += batch.masked_count() as u64;
+        for (name, part) in &self.parts {
+            *metrics.extra.entry((*name).to_owned()).or_default() += number(*part);
+        }
+        let masked = batch.masked_count() as u64;
+        metrics.masked += self.predicted.map_or(0, |_| masked);
+        metrics.drawn += self.sampled.map_or(0, |_| masked);
         metrics.generator_correct += self.predicted.map_or(0, correct);
         metrics.sampled_correct += self.sampled.map_or(0, correct);
         if let (Some(logits), Some(is_replaced)) = (self.logits, self.is_replaced) {

@@ -25,19 +25,23 @@ use crate::types::{failure::DeviceFailure, kernel::Kernel};
 /// What one kernel made of one case.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Check {
+    /// What is switched off where the check fails.
     pub kernel: Kernel,
     /// Operation and sizes.
     pub case: String,
     /// Largest difference of a result or a gradient from the CPU's, relative to the largest value of that array; infinite
     /// where one is NaN, or there is none.
     pub error: f64,
+    /// The largest error that passes.
     pub tolerance: f64,
+    /// What the case took on the device, compiling its shaders included.
     pub seconds: f64,
     /// Why there are no results.
     pub failure: Option<String>,
 }
 
 impl Check {
+    /// Whether results came and are right.
     pub fn passed(&self) -> bool {
         self.failure.is_none() && self.error <= self.tolerance
     }
@@ -53,6 +57,7 @@ impl Check {
 pub enum Progress<'a> {
     /// A case begins: operation and sizes. Its shaders may have to be compiled first.
     Begins(&'a str),
+    /// A case ended: what came of it.
     Ends(&'a Check),
 }
 

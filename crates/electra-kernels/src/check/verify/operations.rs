@@ -15,8 +15,9 @@ use crate::ops::linear::linear;
 use crate::ops::linear_gelu::linear_gelu;
 use crate::ops::mlm_loss::mlm_loss;
 use crate::ops::rtd_loss::rtd_loss;
+use crate::ops::token_log_probabilities::token_log_probabilities;
 use crate::read::{self, Reads};
-use crate::types::{dropout::Dropout, kernel::Kernel, table::Table};
+use crate::types::{dropout::Dropout, kernel::Kernel, table::Table, visibility::Visibility};
 
 pub(super) fn cases(device: &Device, extent: Extent) -> Vec<Case> {
     let mut cases = Vec::new();
@@ -54,7 +55,33 @@ pub(super) fn cases(device: &Device, extent: Extent) -> Vec<Case> {
             differentiate(device, &[[batch * seq, hidden]; 3], |operands, device| {
                 let [q, k, v] = operands.try_into().expect("three operands");
                 let mask = Tensor::from_data(TensorData::new(mask.clone(), [batch, seq]), device);
-                attention(q, k, v, &mask, heads, Some(&site))
+                attention(q, k, v, &Visibility::all(mask), heads, Some(&site))
+            })
+        }));
+    }
+    for [batch, queries, keys, heads, head_dim] in
+        sizes(extent, &[[2, 5, 13, 2, 12]], &[[1, 1, 65, 2, 16], [2, 70, 33, 1, 8], [3, 9, 4, 1, 5]])
+    {
+        let name = format!("attention, ranked, {batch} x {queries} of {keys}, {heads} heads of {head_dim}, dropout");
+        cases.push(Case::new(Kernel::Attention, name, move |device| {
+            let hidden = heads * head_dim;
+            let examples: Vec<u32> = (7..7 + batch as u32).collect();
+            let site = Dropout { probability: 0.1, key: NoiseKey::new(3), examples: &examples };
+            // Ranks with ties, all above the third query's limit; the second example's last keys are padding.
+            let of = |columns: usize, value: &dyn Fn(usize, usize) -> usize| -> Vec<f32> {
+                (0..batch * columns).map(|i| value(i / columns, i % columns) as f32).collect()
+            };
+            let mask = of(keys, &|example, key| usize::from(example != 1 || key <= keys / 2));
+            let ranks = of(keys, &|_, key| 1 + key * 5 % 7);
+            let limits = of(queries, &|_, query| (query * 5 + 6) % 8);
+            let shapes = [[batch * queries, hidden], [batch * keys, hidden], [batch * keys, hidden]];
+            differentiate(device, &shapes, |operands, device| {
+                let [q, k, v] = operands.try_into().expect("three operands");
+                let on = |values: &Vec<f32>, columns: usize| {
+                    Tensor::<2>::from_data(TensorData::new(values.clone(), [batch, columns]), device)
+                };
+                let visibility = Visibility::ranked(&on(&mask, keys), on(&ranks, keys), on(&limits, queries));
+                attention(q, k, v, &visibility, heads, Some(&site))
             })
         }));
     }
@@ -121,6 +148,14 @@ pub(super) fn cases(device: &Device, extent: Extent) -> Vec<Case> {
                 let weights = Tensor::from_data(TensorData::new(weights, [rows]), device);
                 let targets = ids(1, rows, vocab, device).reshape([rows]);
                 mlm_loss(hidden, table, bias.reshape([vocab]), targets, weights, 7.0, None).loss.reshape([1, 1])
+            })
+        }));
+        let name = format!("token_log_probabilities {rows} x {width} x {vocab}");
+        cases.push(Case::new(Kernel::ElectraLoss, name, move |device| {
+            differentiate(device, &[[rows, width], [vocab, width], [1, vocab]], |operands, device| {
+                let [hidden, table, bias] = operands.try_into().expect("three operands");
+                let targets = ids(1, rows, vocab, device).reshape([rows]);
+                token_log_probabilities(hidden, table, bias.reshape([vocab]), targets).reshape([rows, 1])
             })
         }));
         cases.push(Case::new(Kernel::ElectraLoss, format!("rtd_loss {rows} x {width}"), move |device| {

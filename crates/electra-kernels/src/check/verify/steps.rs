@@ -10,13 +10,21 @@ use crate::ops::encoder_layer::encoder_layer;
 use crate::ops::encoder_layer::layer::{EncoderLayer, LayerSettings};
 use crate::ops::mlm_loss::mlm_loss;
 use crate::read::{self, Reads};
-use crate::types::{dropout::Dropout, failure::DeviceFailure, kernel::Kernel, losses::Sampling};
+use crate::types::{
+    dropout::Dropout, failure::DeviceFailure, kernel::Kernel, losses::Sampling, visibility::Visibility,
+};
 
 pub(super) fn cases(extent: Extent) -> Vec<Case> {
     let mut cases = Vec::new();
-    for [batch, seq, heads, head_dim] in sizes(extent, &[[1, 65, 2, 32]], &[[2, 33, 3, 64], [2, 7, 1, 5]]) {
-        let name = format!("encoder of 2 layers, {batch} x {seq}, {heads} heads of {head_dim}, joined, dropout");
-        cases.push(Case::new(Kernel::EncoderLayer, name, move |device| encoder(device, batch, seq, heads, head_dim)));
+    // The last of each: whether the second layer is causal.
+    for [batch, seq, heads, head_dim, causal] in
+        sizes(extent, &[[1, 65, 2, 32, 1]], &[[2, 33, 3, 64, 0], [2, 7, 1, 5, 1]])
+    {
+        let pattern = if causal == 1 { "the second causal, " } else { "" };
+        let name =
+            format!("encoder of 2 layers, {pattern}{batch} x {seq}, {heads} heads of {head_dim}, joined, dropout");
+        let sizes = [batch, seq, heads, head_dim];
+        cases.push(Case::new(Kernel::EncoderLayer, name, move |device| encoder(device, sizes, causal == 1)));
     }
     for [rows, width, vocab] in sizes(extent, &[[32, 8, 2048]], &[[6, 128, 30_522]]) {
         let name = format!("draw {rows} x {vocab}");
@@ -28,9 +36,9 @@ pub(super) fn cases(extent: Extent) -> Vec<Case> {
     cases
 }
 
-/// Two layers, forward and backward. Parameters lie as a trainer's do: one after another in the optimizer's arenas, so that
+/// Two layers, forward and backward; `causal`: in the second tokens see what is before them alone. Parameters lie as a trainer's do: one after another in the optimizer's arenas, so that
 /// queries, keys and values are one projection where a bias begins where a binding may.
-fn encoder(device: &Device, batch: usize, seq: usize, heads: usize, head_dim: usize) -> Result<Arrays, DeviceFailure> {
+fn encoder(device: &Device, [batch, seq, heads, head_dim]: [usize; 4], causal: bool) -> Result<Arrays, DeviceFailure> {
     let (hidden, inner) = (heads * head_dim, 2 * heads * head_dim);
     let square = [hidden, hidden];
     let of_layer: [[usize; 2]; 16] = [
@@ -93,7 +101,9 @@ fn encoder(device: &Device, batch: usize, seq: usize, heads: usize, head_dim: us
             Some(Dropout { probability: 0.1, key, examples: &examples })
         };
         let dropout = [site(0), site(1), site(2)];
-        x = encoder_layer(x, &mask, &layer, &LayerSettings { heads, epsilon: 1e-12, recompute: false, dropout });
+        let visibility =
+            if causal && number == 1 { Visibility::backwards(&mask) } else { Visibility::all(mask.clone()) };
+        x = encoder_layer(x, &visibility, &layer, &LayerSettings { heads, epsilon: 1e-12, recompute: false, dropout });
     }
     let gradients = (x.clone() * matrix(99, x.dims(), &device)).sum().backward();
     let mut reads = Reads::default();

@@ -53,6 +53,7 @@ fn what_training_launches_is_checked_before_the_first_training() {
         "mlm_rows",
         "weighted_sum",
         "scale",
+        "token_log_probabilities_bwd",
         "rtd_fwd",
         "rtd_bwd",
         "embeddings_fwd",
@@ -70,7 +71,7 @@ fn what_training_launches_is_checked_before_the_first_training() {
         let name = format!("{}{stem}", launches::PREFIX);
         assert!(launched.contains(&name.as_str()), "{stem} is launched in training and was not checked");
     }
-    for part in ["heads of 64", "joined", "draw", "128 x 256 x 256"] {
+    for part in ["heads of 64", "joined", "the second causal", "ranked", "draw", "128 x 256 x 256"] {
         assert!(checks.iter().any(|check| check.case.contains(part)), "{part}");
     }
 }

@@ -1,6 +1,6 @@
 //! Attention on the CPU: one task per example and head, its products taken straight from the head's columns.
 //!
-//! The forward pass keeps the probabilities P `[batch, heads, seq, seq]`, with a minus sign where dropout dropped one:
+//! The forward pass keeps the probabilities P `[batch, heads, queries, keys]`, with a minus sign where dropout dropped one:
 //! P is never negative, so its sign is free, and the backward pass needs no hash. With M the mask's factors:
 //!   dV = (P M)^T dO;  dP = (dO V^T) M;  dS = P (dP - rowsum(P dP));  dQ = scale dS K;  dK = scale dS^T Q
 
@@ -16,14 +16,16 @@ use crate::cpu::{
     row_blocks, values,
 };
 use crate::noise::NoiseKey;
+use crate::types::visibility::{UNSEEN, Visibility};
 
-/// Added to the score of a masked key: its exponential is exactly 0.
+/// The score of a key that is not seen: its exponential is exactly 0.
 const MASKED: f32 = -1e30;
 
 #[derive(Debug, Clone, Copy)]
 struct Sizes {
     batch: usize,
-    seq: usize,
+    queries: usize,
+    keys: usize,
     heads: usize,
     head_dim: usize,
 }
@@ -33,15 +35,22 @@ impl Sizes {
         self.heads * self.head_dim
     }
 
-    /// Where the head's columns begin in the example's first row.
-    fn start(self, example: usize, head: usize) -> usize {
-        example * self.seq * self.hidden() + head * self.head_dim
+    /// Where a task's columns begin, which are its head's, in a matrix of so many rows for each example.
+    fn start(self, rows: usize, task: usize) -> usize {
+        task / self.heads * rows * self.hidden() + task % self.heads * self.head_dim
     }
 
-    /// A head's `[seq, head_dim]` of a `[batch * seq, hidden]` matrix.
-    fn of(self, tensor: &FlexTensor, task: usize) -> Matrix<'_> {
-        let start = self.start(task / self.heads, task % self.heads);
-        Matrix::strided(&values(tensor)[start..], self.seq, self.head_dim, self.hidden())
+    /// A head's `[rows, head_dim]` of a `[batch * rows, hidden]` matrix.
+    fn of(self, rows: usize, tensor: &FlexTensor, task: usize) -> Matrix<'_> {
+        Matrix::strided(&values(tensor)[self.start(rows, task)..], rows, self.head_dim, self.hidden())
+    }
+
+    fn of_queries(self, tensor: &FlexTensor, task: usize) -> Matrix<'_> {
+        self.of(self.queries, tensor, task)
+    }
+
+    fn of_keys(self, tensor: &FlexTensor, task: usize) -> Matrix<'_> {
+        self.of(self.keys, tensor, task)
     }
 
     fn scale(self) -> f32 {
@@ -59,25 +68,44 @@ impl Shared {
     /// `scale a b` into a head's columns.
     ///
     /// # Safety
-    /// The matrix is `[batch * seq, hidden]`; a task's columns are written by that task alone.
+    /// The matrix is `[batch * rows, hidden]`, with as many rows as `a`; a task's columns are written by that task alone.
     unsafe fn write(&self, sizes: Sizes, task: usize, scale: f32, a: Matrix<'_>, b: Matrix<'_>) {
-        let start = sizes.start(task / sizes.heads, task % sizes.heads);
+        let start = sizes.start(a.rows(), task);
         // SAFETY: rows `hidden` apart from `start` stay within the example's rows.
         unsafe { product_into(self.0.add(start), sizes.hidden(), scale, a, b, Threads::This) }
     }
 }
 
-/// `operands`: queries, keys, values; `attention_mask`: `[batch, seq]`. The public function has checked the shapes.
-pub(crate) fn attention(
-    operands: [Operand; 3],
-    attention_mask: &FlexTensor,
-    heads: usize,
-    mask: Option<Mask>,
-) -> Operand {
-    let [batch, seq] = [attention_mask.layout().shape()[0], attention_mask.layout().shape()[1]];
+/// Ranks of all keys, `[batch, keys]`, and limits of all queries, `[batch, queries]`. Where every token is seen, tokens have the
+/// rank 0, and so has every limit.
+struct Pattern {
+    ranks: Vec<f32>,
+    limits: Vec<f32>,
+}
+
+impl Pattern {
+    fn new(visibility: &Visibility) -> Self {
+        let (queries, keys) = (visibility.queries(), visibility.keys());
+        let pattern = crate::cpu::constant(&visibility.pattern);
+        let pattern = values(&pattern);
+        if visibility.is_ranked() {
+            let examples = || pattern.chunks_exact(keys + queries);
+            let ranks = examples().flat_map(|example| &example[..keys]).copied().collect();
+            let limits = examples().flat_map(|example| &example[keys..]).copied().collect();
+            return Self { ranks, limits };
+        }
+        let ranks = pattern.iter().map(|&mask| if mask > 0.0 { 0.0 } else { UNSEEN }).collect();
+        Self { ranks, limits: vec![0.0; visibility.batch() * queries] }
+    }
+}
+
+/// `operands`: queries, keys, values. The public function has checked the shapes.
+pub(crate) fn attention(operands: [Operand; 3], visibility: &Visibility, heads: usize, mask: Option<Mask>) -> Operand {
+    let pattern = Pattern::new(visibility);
+    let (batch, queries, keys) = (visibility.batch(), visibility.queries(), visibility.keys());
     let forward = |[q, k, v]: [FlexTensor; 3], tracked: bool| {
-        let sizes = Sizes { batch, seq, heads, head_dim: q.layout().shape()[1] / heads };
-        let (output, probabilities) = forward(sizes, &q, &k, &v, values(attention_mask), mask.as_ref(), tracked);
+        let sizes = Sizes { batch, queries, keys, heads, head_dim: q.layout().shape()[1] / heads };
+        let (output, probabilities) = forward(sizes, [&q, &k, &v], &pattern, mask.as_ref(), tracked);
         let rule = mask.as_ref().map(|mask| mask.rule);
         (output, (sizes, rule, q, k, v, probabilities), ())
     };
@@ -89,42 +117,39 @@ pub(crate) fn attention(
 
 fn forward(
     sizes: Sizes,
-    q: &FlexTensor,
-    k: &FlexTensor,
-    v: &FlexTensor,
-    attention_mask: &[f32],
+    [q, k, v]: [&FlexTensor; 3],
+    pattern: &Pattern,
     mask: Option<&Mask>,
     tracked: bool,
 ) -> (FlexTensor, FlexTensor) {
-    let Sizes { batch, seq, heads, .. } = sizes;
-    let (tasks, square) = (batch * heads, seq * seq);
-    let bias: Vec<f32> = attention_mask.iter().map(|&mask| if mask > 0.0 { 0.0 } else { MASKED }).collect();
-    let mut output = Buffer::new(batch * seq * sizes.hidden());
-    let mut kept = Buffer::new(if tracked { tasks * square } else { 0 });
+    let Sizes { batch, queries, keys, heads, .. } = sizes;
+    let (tasks, scores_each) = (batch * heads, queries * keys);
+    let mut output = Buffer::new(batch * queries * sizes.hidden());
+    let mut kept = Buffer::new(if tracked { tasks * scores_each } else { 0 });
     let shared = Shared(output.as_mut_ptr());
-    let mut parts: Vec<&mut [f32]> = kept.chunks_mut(square.max(1)).collect();
+    let mut parts: Vec<&mut [f32]> = kept.chunks_mut(scores_each).collect();
     parts.resize_with(tasks, Default::default);
     row_blocks(parts, |task, kept| {
         let (example, head) = (task / heads, task % heads);
-        let mut own = Buffer::new(if tracked { 0 } else { square });
+        let mut own = Buffer::new(if tracked { 0 } else { scores_each });
         let scores = if tracked { kept } else { &mut *own };
-        product_here(scores, sizes.scale(), sizes.of(q, task), sizes.of(k, task).transposed());
-        let bias = &bias[example * seq..(example + 1) * seq];
-        let any_key = bias.contains(&0.0);
-        for row in scores.chunks_exact_mut(seq) {
-            if any_key { softmax(row, bias) } else { row.fill(0.0) }
+        product_here(scores, sizes.scale(), sizes.of_queries(q, task), sizes.of_keys(k, task).transposed());
+        let ranks = &pattern.ranks[example * keys..(example + 1) * keys];
+        let limits = &pattern.limits[example * queries..(example + 1) * queries];
+        for (row, &limit) in scores.chunks_exact_mut(keys).zip(limits) {
+            if ranks.iter().any(|&rank| rank <= limit) { softmax(row, ranks, limit) } else { row.fill(0.0) }
         }
-        let mut dropped = Buffer::new(if mask.is_some() { square } else { 0 });
+        let mut dropped = Buffer::new(if mask.is_some() { scores_each } else { 0 });
         if let Some(mask) = mask {
-            // The reference body counts an example's elements as [heads, seq, seq].
-            drop_some(scores, &mut dropped, mask.rule, mask.key(example), (head * square) as u32);
+            // The reference body counts an example's elements as [heads, queries, keys].
+            drop_some(scores, &mut dropped, mask.rule, mask.key(example), (head * scores_each) as u32);
         }
         let weights = if mask.is_some() { &*dropped } else { &*scores };
-        // SAFETY: `output` is [batch * seq, hidden], and this is the only task of this example and head.
-        unsafe { shared.write(sizes, task, 1.0, Matrix::new(weights, seq, seq), sizes.of(v, task)) };
+        // SAFETY: `output` is [batch * queries, hidden], and this is the only task of this example and head.
+        unsafe { shared.write(sizes, task, 1.0, Matrix::new(weights, queries, keys), sizes.of_keys(v, task)) };
     });
-    let kept = if tracked { kept.into_tensor([batch, heads, seq, seq]) } else { kept.into_tensor([0]) };
-    (output.into_tensor([batch * seq, sizes.hidden()]), kept)
+    let kept = if tracked { kept.into_tensor([batch, heads, queries, keys]) } else { kept.into_tensor([0]) };
+    (output.into_tensor([batch * queries, sizes.hidden()]), kept)
 }
 
 fn backward(
@@ -134,39 +159,43 @@ fn backward(
     probabilities: &FlexTensor,
     gradient: &FlexTensor,
 ) -> [FlexTensor; 3] {
-    let Sizes { batch, seq, heads, .. } = sizes;
-    let square = seq * seq;
-    let mut results: [Buffer; 3] = std::array::from_fn(|_| Buffer::new(batch * seq * sizes.hidden()));
+    let Sizes { batch, queries, keys, heads, .. } = sizes;
+    let scores_each = queries * keys;
+    let rows = [queries, keys, keys].map(|each| batch * each);
+    let mut results = rows.map(|rows| Buffer::new(rows * sizes.hidden()));
     let [of_q, of_k, of_v] = results.each_mut().map(|result| Shared(result.as_mut_ptr()));
     let probabilities = values(probabilities);
     row_blocks((0..batch * heads).collect(), |_, task: usize| {
-        let probabilities = &probabilities[task * square..(task + 1) * square];
-        let gradient = sizes.of(gradient, task);
-        let mut scores = Buffer::new(square);
-        let mut dropped = Buffer::new(if rule.is_some() { square } else { 0 });
+        let probabilities = &probabilities[task * scores_each..(task + 1) * scores_each];
+        let gradient = sizes.of_queries(gradient, task);
+        let mut scores = Buffer::new(scores_each);
+        let mut dropped = Buffer::new(if rule.is_some() { scores_each } else { 0 });
         if let Some(rule) = rule {
             keep_rest(probabilities, &mut dropped, rule.scale);
         }
-        let weights = Matrix::new(if rule.is_some() { &dropped } else { probabilities }, seq, seq);
-        // SAFETY: the results are [batch * seq, hidden], and this is the only task of this example and head.
+        let weights = Matrix::new(if rule.is_some() { &dropped } else { probabilities }, queries, keys);
+        // SAFETY: `of_v` is [batch * keys, hidden], and this is the only task of this example and head.
         unsafe { of_v.write(sizes, task, 1.0, weights.transposed(), gradient) };
-        product_here(&mut scores, 1.0, gradient, sizes.of(v, task).transposed());
-        for (scores, probabilities) in scores.chunks_exact_mut(seq).zip(probabilities.chunks_exact(seq)) {
+        product_here(&mut scores, 1.0, gradient, sizes.of_keys(v, task).transposed());
+        for (scores, probabilities) in scores.chunks_exact_mut(keys).zip(probabilities.chunks_exact(keys)) {
             softmax_gradient(scores, probabilities, rule.map_or(1.0, |rule| rule.scale));
         }
-        let scores = Matrix::new(&scores, seq, seq);
+        let scores = Matrix::new(&scores, queries, keys);
+        // SAFETY: as above, `of_q` with the rows of queries.
+        unsafe { of_q.write(sizes, task, sizes.scale(), scores, sizes.of_keys(k, task)) };
         // SAFETY: as above.
-        unsafe { of_q.write(sizes, task, sizes.scale(), scores, sizes.of(k, task)) };
-        // SAFETY: as above.
-        unsafe { of_k.write(sizes, task, sizes.scale(), scores.transposed(), sizes.of(q, task)) };
+        unsafe { of_k.write(sizes, task, sizes.scale(), scores.transposed(), sizes.of_queries(q, task)) };
     });
-    results.map(|result| result.into_tensor([batch * seq, sizes.hidden()]))
+    let [of_q, of_k, of_v] = results;
+    let shaped = |result: Buffer, rows: usize| result.into_tensor([rows, sizes.hidden()]);
+    [shaped(of_q, rows[0]), shaped(of_k, rows[1]), shaped(of_v, rows[2])]
 }
 
 vectorised! {
-    fn softmax(row: &mut [f32], bias: &[f32]) {
-        for (score, bias) in row.iter_mut().zip(bias) {
-            *score += *bias;
+    /// Over the keys whose rank is not above `limit`.
+    fn softmax(row: &mut [f32], ranks: &[f32], limit: f32) {
+        for (score, rank) in row.iter_mut().zip(ranks) {
+            *score = if *rank <= limit { *score } else { MASKED };
         }
         let highest = highest(row);
         for score in row.iter_mut() {

@@ -4,11 +4,12 @@ use burn_wgpu::CubeTensor;
 
 use crate::autodiff::fused;
 use crate::gpu::{
-    Noise, Operand, adapter, empty, is_software,
+    Noise, Operand, adapter, constant, empty, is_software,
     launch::Launch,
     matrix,
     shader::{Shader, shader},
 };
+use crate::types::visibility::{Order, Visibility};
 
 static FORWARD: Shader = shader!("attention", "attention_fwd");
 static BACKWARD_QUERY: Shader = shader!("attention", "attention_bwd_query");
@@ -55,11 +56,27 @@ thread_local! {
     pub(super) static FORCED: std::cell::Cell<Option<(usize, usize, usize)>> = const { std::cell::Cell::new(None) };
 }
 
+/// Which keys queries see, as shaders take it ([`Visibility`]).
+#[derive(Debug, Clone)]
+pub(crate) struct Pattern {
+    values: CubeTensor,
+    batch: usize,
+    queries: usize,
+    keys: usize,
+    order: Order,
+}
+
+impl Pattern {
+    pub(crate) fn new(visibility: &Visibility) -> Self {
+        let (batch, queries, keys) = (visibility.batch(), visibility.queries(), visibility.keys());
+        Self { values: constant(&visibility.pattern), batch, queries, keys, order: visibility.order }
+    }
+}
+
 /// Sizes of an attention, and where its heads lie.
 #[derive(Debug, Clone)]
 pub(crate) struct Shape {
-    pub(crate) batch: usize,
-    pub(crate) seq: usize,
+    pub(crate) pattern: Pattern,
     pub(crate) heads: usize,
     pub(crate) head_dim: usize,
     /// Values from a row of q, k or v to the next.
@@ -71,27 +88,23 @@ pub(crate) struct Shape {
 
 impl Shape {
     /// Of queries, keys and values with so many arrays: three, or one with all three side by side.
-    pub(crate) fn new(
-        [batch, seq]: [usize; 2],
-        hidden: usize,
-        heads: usize,
-        arrays: usize,
-        noise: Option<Noise>,
-    ) -> Self {
+    pub(crate) fn new(pattern: &Pattern, hidden: usize, heads: usize, arrays: usize, noise: Option<Noise>) -> Self {
         let offsets = if arrays == 1 { [0, hidden, 2 * hidden] } else { [0; 3] };
-        Self { batch, seq, heads, head_dim: hidden / heads, stride: 3 * hidden / arrays, offsets, noise }
+        let (pattern, head_dim) = (pattern.clone(), hidden / heads);
+        Self { pattern, heads, head_dim, stride: 3 * hidden / arrays, offsets, noise }
     }
 
     fn is_joined(&self) -> bool {
         self.stride > self.heads * self.head_dim
     }
 
-    /// A launch with all that the three kernels share but their buffers: those go first. `per_value`: operations of a score
-    /// for each value of its query.
+    /// A launch with all that the three kernels share but their buffers: those go first. `owns_keys`: the rows of its
+    /// invocations are keys, and else queries; `per_value`: operations of a score for each value of its query.
     fn launch<'a>(
         &self,
         shader: &'static Shader,
         on_card: &OnCard,
+        owns_keys: bool,
         per_value: usize,
         buffers: impl IntoIterator<Item = &'a CubeTensor>,
     ) -> (Launch<'a>, u32, usize) {
@@ -109,7 +122,9 @@ impl Shape {
         };
         #[cfg(all(test, not(target_family = "wasm")))]
         let (workgroup, rows, lanes) = FORCED.get().unwrap_or((workgroup, rows, lanes));
-        let blocks = self.seq.div_ceil(workgroup / lanes * rows);
+        let Pattern { batch, queries, keys, order, .. } = self.pattern;
+        let blocks = if owns_keys { keys } else { queries }.div_ceil(workgroup / lanes * rows);
+        let [sees_before, sees_after] = [order == Order::Backwards, order == Order::Forwards];
         let mut launch = Launch::new(shader)
             .define("VECTOR", is_vector)
             .define("PARTS", (parts / lanes) as i64)
@@ -118,7 +133,11 @@ impl Shape {
             .define("JOINED", self.is_joined())
             .define("SHARES", workgroup == 8 && lanes == 1 && adapter::of(buffers[0]).subgroup == Some(8))
             .define("DROPOUT", self.noise.is_some())
-            .size(self.seq)
+            .define("RANKED", order != Order::All)
+            .define("SKIPS_BEFORE", if owns_keys { sees_before } else { sees_after })
+            .define("SKIPS_AFTER", if owns_keys { sees_after } else { sees_before })
+            .size(queries)
+            .size(keys)
             .size(self.heads)
             .size(self.stride / width);
         for offset in self.offsets {
@@ -130,24 +149,22 @@ impl Shape {
         }
         // Beside its products a score has an exponential and dropout's hash. Twice, since rows that are read by one
         // invocation each keep a card less busy than a product's tiles.
-        let scores = (self.batch * self.heads * self.seq) as f64 * self.seq as f64;
+        let scores = (batch * self.heads * queries) as f64 * keys as f64;
         launch = launch.work(2.0 * scores * (per_value * self.head_dim + 32) as f64);
         let launch = buffers.into_iter().fold(launch, Launch::buffer);
-        (launch, workgroup as u32, self.batch * self.heads * blocks)
-    }
-
-    fn output(&self, like: &CubeTensor) -> CubeTensor {
-        empty(like, [self.batch * self.seq, self.heads * self.head_dim])
+        (launch, workgroup as u32, batch * self.heads * blocks)
     }
 }
 
-/// `qkv`: three arrays or one ([`Shape::new`]). Output `[tokens, hidden]` and what the backward pass needs of each row beside it, `[batch, 2 * heads + 1, seq]`: the mask
-/// too, so that no backward kernel has more buffers than WebGPU promises.
-pub(crate) fn forward(shape: &Shape, qkv: &[CubeTensor], mask: &CubeTensor) -> (CubeTensor, CubeTensor) {
-    let output = shape.output(mask);
-    let rows = empty(mask, [shape.batch * (2 * shape.heads + 1) * shape.seq]);
+/// `qkv`: three arrays or one ([`Shape::new`]). Output `[batch * queries, hidden]`, and what the backward pass needs of each row
+/// beside it: the pattern too, so that no backward kernel has more buffers than WebGPU promises.
+pub(crate) fn forward(shape: &Shape, qkv: &[CubeTensor]) -> (CubeTensor, CubeTensor) {
+    let Pattern { values: pattern, batch, queries, .. } = &shape.pattern;
+    let output = empty(pattern, [batch * queries, shape.heads * shape.head_dim]);
+    let of_pattern = pattern.meta.shape().num_elements();
+    let rows = empty(pattern, [batch * 2 * shape.heads * queries + of_pattern]);
     let (launch, workgroup, groups) =
-        shape.launch(&FORWARD, &FORWARD_ON_CARD, 4, qkv.iter().chain([mask, &output, &rows]));
+        shape.launch(&FORWARD, &FORWARD_ON_CARD, false, 4, qkv.iter().chain([pattern, &output, &rows]));
     launch.run(workgroup, groups);
     (output, rows)
 }
@@ -161,20 +178,20 @@ pub(crate) fn backward(
 ) -> Vec<CubeTensor> {
     let results: Vec<CubeTensor> = qkv.iter().map(|x| empty(x, matrix(x))).collect();
     let of_queries = qkv.iter().chain([output, gradient, rows, &results[0]]);
-    let (launch, workgroup, groups) = shape.launch(&BACKWARD_QUERY, &BACKWARD_QUERY_ON_CARD, 6, of_queries);
+    let (launch, workgroup, groups) = shape.launch(&BACKWARD_QUERY, &BACKWARD_QUERY_ON_CARD, false, 6, of_queries);
     launch.run(workgroup, groups);
     let of_keys_and_values = if shape.is_joined() { &results } else { &results[1..] };
     let buffers = qkv.iter().chain([gradient, rows]).chain(of_keys_and_values);
-    let (launch, workgroup, groups) = shape.launch(&BACKWARD_KEY, &BACKWARD_KEY_ON_CARD, 8, buffers);
+    let (launch, workgroup, groups) = shape.launch(&BACKWARD_KEY, &BACKWARD_KEY_ON_CARD, true, 8, buffers);
     launch.run(workgroup, groups);
     results
 }
 
-/// `operands`: queries, keys, values; `attention_mask`: `[batch, seq]`. The public function has checked the shapes.
-pub(crate) fn attention(operands: [Operand; 3], mask: CubeTensor, heads: usize, noise: Option<Noise>) -> Operand {
+/// `operands`: queries, keys, values. The public function has checked the shapes.
+pub(crate) fn attention(operands: [Operand; 3], pattern: Pattern, heads: usize, noise: Option<Noise>) -> Operand {
     let body = move |qkv: [CubeTensor; 3], _| {
-        let shape = Shape::new(matrix(&mask), matrix(&qkv[0])[1], heads, 3, noise);
-        let (output, rows) = forward(&shape, &qkv, &mask);
+        let shape = Shape::new(&pattern, matrix(&qkv[0])[1], heads, 3, noise);
+        let (output, rows) = forward(&shape, &qkv);
         (output.clone(), (shape, qkv, [output, rows]), ())
     };
     fused(operands, body, |(shape, qkv, [output, rows]), gradient, _| {

@@ -13,7 +13,7 @@ use crate::gpu::{
     product::{Epilogue, Mode, product},
     rows, stacked, view,
 };
-use crate::ops::attention::gpu::{self as attention, Shape};
+use crate::ops::attention::gpu::{self as attention, Pattern, Shape};
 use crate::ops::layer_norm::gpu::{self as layer_norm, Normalized};
 use crate::ops::linear::gpu::{self as linear, parameter_gradients};
 use crate::ops::linear_gelu::gpu as gelu;
@@ -32,7 +32,7 @@ pub(crate) const PARAMETERS: usize = 16;
 /// Everything that is no tensor with a gradient.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    pub(crate) mask: CubeTensor,
+    pub(crate) pattern: Pattern,
     pub(crate) heads: usize,
     pub(crate) epsilon: f32,
     pub(crate) recompute: bool,
@@ -70,7 +70,7 @@ fn joined(p: &[CubeTensor]) -> Option<[CubeTensor; 2]> {
 }
 
 fn shape_of(settings: &Settings, hidden: usize, qkv: &[CubeTensor]) -> Shape {
-    Shape::new(matrix(&settings.mask), hidden, settings.heads, qkv.len(), settings.noise[0].clone())
+    Shape::new(&settings.pattern, hidden, settings.heads, qkv.len(), settings.noise[0].clone())
 }
 
 pub(super) fn forward(x: &CubeTensor, p: &[CubeTensor], settings: &Settings) -> (CubeTensor, Kept) {
@@ -79,7 +79,7 @@ pub(super) fn forward(x: &CubeTensor, p: &[CubeTensor], settings: &Settings) -> 
         Some([weight, bias]) => vec![linear::forward(x, &weight, &bias)],
         None => [QUERY, KEY, VALUE].map(|at| dense(x, p, at)).into(),
     };
-    let (attended, attention_rows) = attention::forward(&shape_of(settings, hidden, &qkv), &qkv, &settings.mask);
+    let (attended, attention_rows) = attention::forward(&shape_of(settings, hidden, &qkv), &qkv);
     let branch = dense(&attended, p, OUTPUT);
     let [_, first_noise, second_noise] = &settings.noise;
     let first = layer_norm::forward(x, Some(&branch), first_noise.as_ref(), pair(p, FIRST_NORM), settings.epsilon);

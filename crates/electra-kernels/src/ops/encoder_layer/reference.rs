@@ -1,4 +1,4 @@
-//! A layer as its operations, one after another.
+//! A layer as its operations, one after another: where it is no node of its own, and where keys are of another stream.
 
 use burn::tensor::Tensor;
 
@@ -7,12 +7,13 @@ use crate::ops::attention::attention;
 use crate::ops::layer_norm::add_layer_norm;
 use crate::ops::linear::linear;
 use crate::ops::linear_gelu::linear_gelu;
-use crate::types::dropout::Dropout;
+use crate::types::{dropout::Dropout, visibility::Visibility};
 
-/// The layer as its operations, one after another.
+/// The layer over `x`, whose queries see keys and values of `memory`: of `x` itself in self-attention.
 pub(crate) fn composed(
     x: Tensor<2>,
-    attention_mask: &Tensor<2>,
+    memory: Tensor<2>,
+    visibility: &Visibility,
     layer: &EncoderLayer,
     settings: &LayerSettings<'_>,
 ) -> Tensor<2> {
@@ -23,9 +24,9 @@ pub(crate) fn composed(
     let [of_probabilities, of_attention, of_output] = &settings.dropout;
     let attended = attention(
         dense(x.clone(), &layer.query),
-        dense(x.clone(), &layer.key),
-        dense(x.clone(), &layer.value),
-        attention_mask,
+        dense(memory.clone(), &layer.key),
+        dense(memory, &layer.value),
+        visibility,
         settings.heads,
         of_probabilities.as_ref(),
     );

@@ -35,11 +35,11 @@ pub(crate) struct Draw {
 
 /// What one row gives.
 #[derive(Debug, Clone, Copy, Default)]
-struct RowResult {
+pub(crate) struct RowResult {
     /// Highest logit, and the sum of the exponentials of all logits less it.
-    top: f32,
-    sum: f32,
-    loss: f32,
+    pub(crate) top: f32,
+    pub(crate) sum: f32,
+    pub(crate) loss: f32,
     predicted: u32,
     sampled: u32,
 }
@@ -103,20 +103,8 @@ fn backward(kept: Kept, upstream: f32, wanted: [bool; 3]) -> [Option<FlexTensor>
     let Kept { hidden, table, mut logits, softmax, targets, weights, denominator } = kept;
     let [rows, inputs] = [hidden.layout().shape()[0], hidden.layout().shape()[1]];
     let vocab = table.layout().shape()[0];
-    let mut sums = Buffer::new(rows.div_ceil(ROWS) * vocab);
-    let blocks = logits.storage_mut::<f32>().chunks_mut(ROWS * vocab).zip(sums.chunks_mut(vocab)).collect();
-    row_blocks(blocks, |block, (logits, sums): (&mut [f32], &mut [f32])| {
-        sums.fill(0.0);
-        for (index, logits) in logits.chunks_exact_mut(vocab).enumerate() {
-            let row = block * ROWS + index;
-            let weight = (f64::from(weights[row]) / denominator) as f32 * upstream;
-            if weights[row] == 0.0 {
-                logits.fill(0.0);
-            } else {
-                row_gradient(logits, softmax[row], weight, targets[row], sums);
-            }
-        }
-    });
+    let weight = |row: usize| (f64::from(weights[row]) / denominator) as f32 * upstream;
+    let sums = gradient_of_logits(logits.storage_mut::<f32>(), &softmax, &targets, weight);
     let gradient = Matrix::new(values(&logits), rows, vocab);
     let of_hidden = wanted[0].then(|| {
         let mut result = Buffer::new(rows * inputs);
@@ -129,6 +117,33 @@ fn backward(kept: Kept, upstream: f32, wanted: [bool; 3]) -> [Option<FlexTensor>
         result.into_tensor([vocab, inputs])
     });
     [of_hidden, of_table, wanted[2].then(|| total(&sums, vocab))]
+}
+
+/// Logits `[rows, vocab]` become the gradients of their rows' losses times `weight(row)`, of either sign; rows of weight 0 are not
+/// looked at. Returns the sums of blocks of rows. `softmax`: `top` and `sum` of each row.
+pub(crate) fn gradient_of_logits(
+    logits: &mut [f32],
+    softmax: &[[f32; 2]],
+    targets: &[u32],
+    weight: impl Fn(usize) -> f32 + Sync,
+) -> Buffer {
+    let rows = targets.len();
+    let vocab = logits.len() / rows;
+    let mut sums = Buffer::new(rows.div_ceil(ROWS) * vocab);
+    let blocks = logits.chunks_mut(ROWS * vocab).zip(sums.chunks_mut(vocab)).collect();
+    row_blocks(blocks, |block, (logits, sums): (&mut [f32], &mut [f32])| {
+        sums.fill(0.0);
+        for (index, logits) in logits.chunks_exact_mut(vocab).enumerate() {
+            let row = block * ROWS + index;
+            let weight = weight(row);
+            if weight == 0.0 {
+                logits.fill(0.0);
+            } else {
+                row_gradient(logits, softmax[row], weight, targets[row], sums);
+            }
+        }
+    });
+    sums
 }
 
 /// Values that are worked on at a time: they stay in the nearest cache from step to step.
@@ -158,7 +173,12 @@ impl Highest {
 vectorised! {
     /// Adds the bias to a row of logits and finds what is asked of it. `noise`: key, 1 / temperature, and what is
     /// added to the target's logit before a draw.
-    fn look_at(logits: &mut [f32], bias: &[f32], target: u32, noise: Option<(NoiseKey, f32, f32)>) -> RowResult {
+    pub(crate) fn look_at(
+        logits: &mut [f32],
+        bias: &[f32],
+        target: u32,
+        noise: Option<(NoiseKey, f32, f32)>,
+    ) -> RowResult {
         let mut predicted = Highest::NONE;
         for (chunk, (logits, bias)) in logits.chunks_mut(CHUNK).zip(bias.chunks(CHUNK)).enumerate() {
             for (logit, bias) in logits.iter_mut().zip(bias) {

@@ -46,12 +46,22 @@ pub(crate) struct Rows {
 }
 
 /// A piece of the table: the id of its first row, and its rows.
-struct Piece {
+pub(crate) struct Piece {
     first: usize,
     rows: CubeTensor,
 }
 
 impl Piece {
+    /// The pieces of a table: its first, and those that follow.
+    pub(crate) fn all(first: CubeTensor, rest: &[Tensor<2>]) -> Vec<Self> {
+        let mut pieces = vec![Self { first: 0, rows: first }];
+        for piece in rest {
+            let last = &pieces[pieces.len() - 1];
+            pieces.push(Self { first: last.first + matrix(&last.rows)[0], rows: constant(piece) });
+        }
+        pieces
+    }
+
     /// The part of a matrix whose columns are the vocabulary.
     fn columns(&self, of: &CubeTensor) -> CubeTensor {
         columns(of, self.first, matrix(&self.rows)[0])
@@ -61,6 +71,67 @@ impl Piece {
     fn values(&self, of: &CubeTensor) -> CubeTensor {
         let (all, count) = (of.meta.shape().num_elements(), matrix(&self.rows)[0]);
         view(of, self.first, all - self.first - count, [count])
+    }
+}
+
+/// Of so many rows, those whose logits lie in memory at once.
+pub(crate) fn rows_at_once(all: usize, vocab: usize) -> usize {
+    let fitting = CHUNK_BYTES / (4 * vocab) / ROW_BLOCK * ROW_BLOCK;
+    fitting.max(ROW_BLOCK).min(all)
+}
+
+/// Logits `[rows, vocab]` of `inputs`, piece by piece of the table.
+pub(crate) fn score(inputs: &CubeTensor, pieces: &[Piece], bias: &CubeTensor, logits: &CubeTensor) {
+    for piece in pieces {
+        let (bias, into) = (piece.values(bias), Some(piece.columns(logits)));
+        let epilogue = Epilogue { bias: Some(&bias), into, ..Epilogue::default() };
+        product(Mode::TransposedB, inputs, &piece.rows, epilogue);
+    }
+}
+
+/// What is to be found of rows of logits, and where it goes.
+pub(crate) struct Search<'a> {
+    /// `[all rows]` each.
+    pub(crate) targets: &'a CubeTensor,
+    pub(crate) weights: &'a CubeTensor,
+    /// Results: negative log-likelihoods `[all rows]`, ids `[2, all rows]`, highest logit and sum of exponentials `[all rows, 2]`.
+    pub(crate) losses: &'a CubeTensor,
+    pub(crate) ids: &'a CubeTensor,
+    pub(crate) softmax: Option<&'a CubeTensor>,
+    pub(crate) draw: Option<&'a Draw>,
+    /// Whether the logits become their gradients.
+    pub(crate) gradient: bool,
+}
+
+impl Search<'_> {
+    /// Looks at the logits `[rows, vocab]` of the rows from `first` on.
+    pub(crate) fn run(&self, logits: &CubeTensor, first: usize) {
+        let [count, vocab] = matrix(logits);
+        let all = self.losses.meta.shape()[0];
+        let launch = Launch::new(&ROWS)
+            .buffer(logits)
+            .buffer(self.targets)
+            .buffer(self.weights)
+            .buffer(self.losses)
+            .buffer(self.ids)
+            .optional("SOFTMAX", self.softmax)
+            .define("SAMPLE", self.draw.is_some())
+            .define("GRADIENT", self.gradient)
+            .size(vocab)
+            .size(first)
+            .size(all);
+        let launch = match self.draw {
+            Some(draw) => launch
+                .words(&draw.key)
+                .float(draw.inverse_temperature)
+                .float(draw.penalty)
+                .size(all / draw.examples.len())
+                .words(&draw.examples),
+            None => launch,
+        };
+        // Three loops over the vocabulary.
+        let few = is_software(logits) && 3 * vocab.div_ceil(8) < SOFTWARE_TURNS;
+        launch.run(if few { 8 } else { 64 }, count);
     }
 }
 
@@ -77,42 +148,19 @@ pub(crate) fn loss(
     let share = (1.0 / denominator) as f32;
     let body = |[hidden, table, bias]: [CubeTensor; 3], tracked: bool| {
         let (all, vocab) = (matrix(&hidden)[0], bias.meta.shape()[0]);
-        let mut pieces = vec![Piece { first: 0, rows: table }];
-        for piece in rest {
-            let last = &pieces[pieces.len() - 1];
-            pieces.push(Piece { first: last.first + matrix(&last.rows)[0], rows: constant(piece) });
-        }
+        let pieces = Piece::all(table, rest);
         let losses = empty(&hidden, [all]);
         let ids = empty_ids(&hidden, [2, all]);
         let of_pieces = || pieces.iter().map(|piece| empty_like(&piece.rows)).collect::<Vec<_>>();
         let gradients = tracked.then(|| (empty_like(&hidden), of_pieces(), empty(&bias, [vocab])));
-        let fitting = CHUNK_BYTES / (4 * vocab) / ROW_BLOCK * ROW_BLOCK;
-        let chunk = fitting.max(ROW_BLOCK).min(all);
+        let chunk = rows_at_once(all, vocab);
+        let search = Search { targets, weights, losses: &losses, ids: &ids, softmax: None, draw, gradient: tracked };
         let logits = empty(&hidden, [chunk, vocab]);
         for first in (0..all).step_by(chunk) {
             let count = chunk.min(all - first);
             let (inputs, logits) = (rows(&hidden, first, count), rows(&logits, 0, count));
-            for piece in &pieces {
-                let (bias, into) = (piece.values(&bias), Some(piece.columns(&logits)));
-                let epilogue = Epilogue { bias: Some(&bias), into, ..Epilogue::default() };
-                product(Mode::TransposedB, &inputs, &piece.rows, epilogue);
-            }
-            let launch =
-                Launch::new(&ROWS).buffer(&logits).buffer(targets).buffer(weights).buffer(&losses).buffer(&ids);
-            let launch =
-                launch.define("SAMPLE", draw.is_some()).define("GRADIENT", tracked).size(vocab).size(first).size(all);
-            let launch = match draw {
-                Some(draw) => launch
-                    .words(&draw.key)
-                    .float(draw.inverse_temperature)
-                    .float(draw.penalty)
-                    .size(all / draw.examples.len())
-                    .words(&draw.examples),
-                None => launch,
-            };
-            // Three loops over the vocabulary.
-            let few = is_software(&hidden) && 3 * vocab.div_ceil(8) < SOFTWARE_TURNS;
-            launch.run(if few { 8 } else { 64 }, count);
+            score(&inputs, &pieces, &bias, &logits);
+            search.run(&logits, first);
             let Some((of_hidden, of_pieces, of_bias)) = &gradients else { continue };
             for (piece, of_piece) in pieces.iter().zip(of_pieces) {
                 let (logits, sums) = (piece.columns(&logits), piece.values(of_bias));

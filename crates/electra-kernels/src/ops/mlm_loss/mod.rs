@@ -4,8 +4,8 @@
 //! W counts the *whole* batch, known from the masks beforehand, so that micro-batches add up exactly. One function owns the
 //! vocabulary: a kernel need never hold all logits. ELECTRA paper, section 3.1.
 
-mod cpu;
-mod gpu;
+pub(in crate::ops) mod cpu;
+pub(in crate::ops) mod gpu;
 pub(crate) mod reference;
 #[cfg(test)]
 mod tests;

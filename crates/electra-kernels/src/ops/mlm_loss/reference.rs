@@ -9,7 +9,7 @@ use crate::types::losses::{COUNT_EPSILON, MlmOutput, Sampling};
 use crate::types::table::Table;
 
 /// Logits by `linear`, piece by piece of the table.
-pub(super) fn logits_by(
+pub(crate) fn logits_by(
     linear: impl Fn(Tensor<2>, Tensor<2>, Tensor<1>) -> Tensor<2>,
     hidden: &Tensor<2>,
     table: &Table,

@@ -37,7 +37,7 @@ pub(super) fn config_text(network: &Network, config: &ElectraConfig) -> String {
     }
     put("initializer_range", json!(config.initializer_range));
     put("intermediate_size", json!(config.intermediate_size));
-    put("is_decoder", json!(false));
+    put("is_decoder", json!(network.architecture == Architecture::CausalLm));
     if let Some(labels) = labels {
         put("label2id", Value::Object((0..labels).map(|i| (label(i), json!(i))).collect()));
     }
@@ -113,7 +113,7 @@ pub(super) fn read_config(path: &Path) -> Result<ConfigParts> {
         let found = class.map_or_else(|| "missing".to_owned(), |name| format!("\"{name}\""));
         invalid(
             format!("architectures is {found}"),
-            "ElectraForPreTraining, ElectraForMaskedLM, ElectraForSequenceClassification, \
+            "ElectraForPreTraining, ElectraForMaskedLM, ElectraForCausalLM, ElectraForSequenceClassification, \
              ElectraForTokenClassification and ElectraForQuestionAnswering can be read",
         )
     });

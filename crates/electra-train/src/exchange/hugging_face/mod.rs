@@ -43,6 +43,8 @@ pub enum Architecture {
     PreTraining,
     /// The generator.
     MaskedLm,
+    /// A network in which a token sees itself and what is before it.
+    CausalLm,
     /// A label for a whole text.
     SequenceClassification {
         /// How many there are to choose from.
@@ -63,6 +65,7 @@ impl Architecture {
         match head {
             PretrainedHead::ReplacedTokenDetection => Self::PreTraining,
             PretrainedHead::MaskedLanguageModeling => Self::MaskedLm,
+            PretrainedHead::CausalLanguageModeling => Self::CausalLm,
         }
     }
 
@@ -71,16 +74,19 @@ impl Architecture {
         match self {
             Self::PreTraining => "ElectraForPreTraining",
             Self::MaskedLm => "ElectraForMaskedLM",
+            Self::CausalLm => "ElectraForCausalLM",
             Self::SequenceClassification { .. } => "ElectraForSequenceClassification",
             Self::TokenClassification { .. } => "ElectraForTokenClassification",
             Self::QuestionAnswering => "ElectraForQuestionAnswering",
         }
     }
 
-    fn from_class_name(name: &str, labels: usize) -> Option<Self> {
+    /// The class called `name`, with so many labels where it has some.
+    pub fn from_class_name(name: &str, labels: usize) -> Option<Self> {
         [
             Self::PreTraining,
             Self::MaskedLm,
+            Self::CausalLm,
             Self::SequenceClassification { labels },
             Self::TokenClassification { labels },
             Self::QuestionAnswering,
@@ -93,7 +99,7 @@ impl Architecture {
     pub fn specs(self, config: &ElectraConfig) -> Vec<ParameterSpec> {
         match self {
             Self::PreTraining => Discriminator::specs(config, ""),
-            Self::MaskedLm => Generator::specs(config, ""),
+            Self::MaskedLm | Self::CausalLm => Generator::specs(config, ""),
             Self::SequenceClassification { labels } => SequenceClassifier::specs(config, labels, ""),
             Self::TokenClassification { labels } => TokenClassifier::specs(config, labels, ""),
             Self::QuestionAnswering => QuestionAnswering::specs(config, ""),

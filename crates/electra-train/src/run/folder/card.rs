@@ -50,6 +50,10 @@ pub(crate) fn card_of(
             text("preset", &config.preset),
             text("steps", &state.step),
             text("tokens seen", &state.tokens_seen),
+            text(
+                "floating-point operations",
+                &state.flops.map_or_else(|| "not recorded".to_owned(), |flops| format!("{flops:.3e}")),
+            ),
             text("batch size", &train.batch_size),
             text("sequence length", &train.sequence_length),
             text("peak learning rate", &train.learning_rate),

@@ -137,7 +137,7 @@ async fn drive(
     };
     let (trainer, tokenizer) = (&ended.trainer, ended.sink.tokenizer());
     let folders = NetworkFolders::begin(folder)?;
-    let exported = export_networks(folders, trainer.objective(), &trainer.parameters, &tokenizer, &card)?;
+    let exported = export_networks(folders, trainer.objective(), &trainer.parameters, &tokenizer, &card, None)?;
     let examples = if interrupted { Vec::new() } else { ended.examples(EXAMPLES).await? };
     let seconds = ended.seconds();
     ended.sink.event(&TrainEvent::Finished { step, seconds, interrupted });

@@ -90,10 +90,18 @@ impl Adam {
     /// If `layout` has other pieces than the parameters that this was made for: a layout as their device has it.
     #[must_use]
     pub fn with_learning_rate_scales(mut self, layout: &Layout, scale: impl Fn(&str) -> f64) -> Self {
+        self.set_learning_rate_scales(layout, scale);
+        self
+    }
+
+    /// As [`Adam::with_learning_rate_scales`], between steps.
+    ///
+    /// # Panics
+    /// As [`Adam::with_learning_rate_scales`].
+    pub fn set_learning_rate_scales(&mut self, layout: &Layout, scale: impl Fn(&str) -> f64) {
         let pieces = layout.pieces().len();
         assert_eq!(pieces, self.scales.len(), "the layout has {pieces} pieces, the parameters {}", self.scales.len());
         self.scales = layout.pieces().map(|(spec, _)| scale(&spec.name)).collect();
-        self
     }
 
     /// Takes gradients of the loss times [`Adam::loss_factor`] from now on, as half precision needs it. `None`: of the
