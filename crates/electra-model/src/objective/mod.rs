@@ -70,11 +70,13 @@ macro_rules! objectives {
                 judging
             }
 
-            fn keys(&self) -> Option<&dyn KeyTable> {
-                match self.name.as_str() {
-                    $(stringify!($name) => Some(&self.$name),)+
-                    _ => None,
-                }
+            /// Names each key of every objective's table to `check`, which says whether a value is in range.
+            pub fn check(&self, check: &mut Check<'_>) {
+                $(
+                    self.$name.check(&mut |ok, key, value, expected| {
+                        check(ok, &format!("{}.{key}", stringify!($name)), value, expected);
+                    });
+                )+
             }
         }
     };
@@ -93,15 +95,6 @@ objectives! {
     electric,
     causal,
     permutation,
-}
-
-impl ObjectiveConfig {
-    /// Names each key of the objective's own table to `check`, which says whether a value is in range.
-    pub fn check(&self, check: &mut Check<'_>) {
-        if let Some(keys) = self.keys() {
-            keys.check(check);
-        }
-    }
 }
 
 /// Counts of a whole batch, over all its micro-batches: what the losses are divided by.

@@ -104,20 +104,21 @@ impl RunConfig {
             &format!("{name:?}"),
             &format!("\"{known}\""),
         );
-        let table = format!("objective.{name}");
-        objective.check(&mut |ok, key, value, expected| check(ok, &format!("{table}.{key}"), value, expected));
-        if let Err(ObjectiveError::Setting { key, value, expected, .. }) =
-            objective::from_config(objective, &model.networks())
-        {
-            let expected = format!("{expected} with objective.name = {name:?}");
-            check(false, key, &format!("{value:?}"), &expected);
-        }
+        objective.check(&mut |ok, key, value, expected| check(ok, &format!("objective.{key}"), value, expected));
         check(
             model.sharing != Sharing::Gdes || model.position_initializer != PositionInitializer::Neighbours,
             "model.sharing",
             &"\"gdes\"",
             "another one with model.position_initializer = \"neighbours\"",
         );
+        // Only of sizes that are in range can networks be made.
+        if found.is_none()
+            && let Err(ObjectiveError::Setting { key, value, expected, .. }) =
+                objective::from_config(objective, &model.networks())
+        {
+            let expected = format!("{expected} with objective.name = {name:?}");
+            found = Some((key.to_owned(), format!("{value:?}"), expected));
+        }
         found
     }
 
