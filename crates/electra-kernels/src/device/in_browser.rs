@@ -3,6 +3,8 @@
 //! It tells little of itself: neither how much memory there is, nor whether it is a card. It is opened through handles of our
 //! own, as elsewhere, so that its complaints and its end are heard, and so that it can be opened anew after it was lost.
 
+use std::sync::Once;
+
 use burn::tensor::Device;
 use burn::tensor::wgpu::{WgpuSetup, wgpu};
 use thiserror::Error;
@@ -29,6 +31,20 @@ pub enum NoWebGpu {
     /// As above.
     #[error("the browser's WebGPU adapter does not open ({0}); compute on the CPU")]
     DoesNotOpen(String),
+}
+
+/// Runs the constructors of the module's statics, of which Burn's runtime has registries: the first thing that a page's module
+/// does when it starts.
+///
+/// Where nobody names them, the linker has them run before every call from JavaScript, those of the glue included: most of a
+/// step's time, and registries that grow with each.
+pub fn run_constructors() {
+    unsafe extern "C" {
+        fn __wasm_call_ctors();
+    }
+    static ONCE: Once = Once::new();
+    // SAFETY: the linker makes the function, which takes and returns nothing; it runs once, before anything uses what it registers.
+    ONCE.call_once(|| unsafe { __wasm_call_ctors() });
 }
 
 /// Opens the browser's adapter with all it offers: a new device with each call.

@@ -31,6 +31,6 @@ pub use adapters::{AdapterFeatures, AdapterInfo, AdapterKind, AdapterLimits, ada
 #[cfg(not(target_family = "wasm"))]
 pub use choice::{DeviceChoice, DeviceError};
 #[cfg(target_family = "wasm")]
-pub use in_browser::{BrowserDevice, NoWebGpu, lose, open_in_browser};
+pub use in_browser::{BrowserDevice, NoWebGpu, lose, open_in_browser, run_constructors};
 #[cfg(not(target_family = "wasm"))]
 pub use open::{OpenDevice, open, reopen};
