@@ -17,6 +17,7 @@ type Floors = &'static [&'static [&'static str]];
 
 const KERNELS: Floors = &[
     &["noise", "parallel", "precision", "side_by_side"],
+    &["reference_only"],
     &["types"],
     &["autodiff"],
     &["cpu", "gpu"],

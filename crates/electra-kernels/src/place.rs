@@ -9,8 +9,8 @@ use burn::tensor::{Device, Tensor};
 
 use crate::autodiff::is_f32_on;
 use crate::gpu::adapter;
+use crate::reference_only::is_reference_only;
 use crate::types::kernel::Kernel;
-use crate::types::reference_only::is_reference_only;
 
 /// Whose body of an operation runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@
 use burn::tensor::Device;
 
 #[cfg(not(target_family = "wasm"))]
-use crate::types::reference_only::{is_reference_only, with_reference_only};
+use crate::reference_only::{is_reference_only, with_reference_only};
 
 /// How many pieces `device` works on at the same time: the CPU's threads, elsewhere one.
 pub fn width(device: &Device) -> usize {

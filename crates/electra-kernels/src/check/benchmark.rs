@@ -14,7 +14,7 @@ use crate::ops::{
     layer_norm::add_layer_norm, linear::linear, linear_gelu::linear_gelu, mlm_loss::mlm_loss, rtd_loss::rtd_loss,
     token_log_probabilities::token_log_probabilities,
 };
-use crate::types::reference_only::with_reference_only;
+use crate::reference_only::with_reference_only;
 use crate::types::{dropout::Dropout, losses::Sampling, visibility::Visibility};
 
 /// Sizes of the operations of one network.

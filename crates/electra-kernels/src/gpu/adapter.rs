@@ -18,9 +18,9 @@ use burn::tensor::wgpu::wgpu;
 use burn_wgpu::CubeTensor;
 
 use super::cooperative_matrix::CooperativeMatrix;
+use crate::reference_only::is_reference_only;
 use crate::types::failure::{DeviceFailure, one_line};
 use crate::types::kernel::Kernel;
-use crate::types::reference_only::is_reference_only;
 
 /// What an adapter has beyond what every adapter has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -5,7 +5,6 @@ pub(crate) mod failure;
 pub(crate) mod kernel;
 pub(crate) mod loss_scale;
 pub(crate) mod losses;
-pub(crate) mod reference_only;
 pub(crate) mod shape;
 pub(crate) mod table;
 pub(crate) mod update;
