@@ -16,8 +16,8 @@ use crate::stage::root;
 type Floors = &'static [&'static [&'static str]];
 
 const KERNELS: Floors = &[
-    &["noise", "parallel", "precision", "side_by_side"],
     &["reference_only"],
+    &["noise", "parallel", "precision", "side_by_side"],
     &["types"],
     &["autodiff"],
     &["cpu", "gpu"],
