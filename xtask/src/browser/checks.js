@@ -18,6 +18,10 @@ const bytes = async (path) => {
 const said = [];
 console.error = (...words) => said.push(words.join(' '));
 let doing = 'the module';
+const failed = (error) => post('/result', [`${doing}: ${error}`, ...said].join('\n'));
+// A panic in a task that JavaScript awaits settles nothing: it ends here.
+addEventListener('error', (event) => failed(event.message));
+addEventListener('unhandledrejection', (event) => failed(event.reason));
 const timed = async (what, body) => {
   doing = what;
   const began = performance.now();
@@ -49,5 +53,5 @@ try {
   await post('/progress', `  ${(memory.buffer.byteLength / 1e6).toFixed(0)} MB of memory`);
   await post('/result', 'ok');
 } catch (error) {
-  await post('/result', [`${doing}: ${error}`, ...said].join('\n'));
+  await failed(error);
 }

@@ -7,8 +7,8 @@ use super::{Content, show};
 use crate::prerequisites;
 use crate::stage::{cargo, root, run, target_dir};
 
-/// How long the page may take; a quiet machine of two cores needs two minutes.
-const PATIENCE: Duration = Duration::from_secs(900);
+/// How long the page may take; a quiet machine of two cores needs a minute or two.
+const PATIENCE: Duration = Duration::from_secs(1200);
 
 const PAGE: &str =
     "<!doctype html><meta charset=\"utf-8\"><title>checks</title><script type=\"module\" src=\"/checks.js\"></script>";
