@@ -14,10 +14,10 @@ use crate::input::TextSource;
 use crate::manifest::{FORMAT_VERSION, MANIFEST_FILE, Manifest, SplitRecord, TOKENIZER_FOLDER};
 use crate::out_folder::OutFolder;
 use crate::pipeline::{LineBlock, OnProgress, Progress, Stage, for_each_block, report, worker_count};
-use crate::shard::{SHARD_TOKENS, is_shard_name, is_wide};
+use crate::shard::{SHARD_TOKENS, is_shard_name};
 use crate::split::SplitWriter;
 use crate::tokenizer::{LineEncoder, Tokenizer, UnknownWords};
-use crate::tokens_digest::{TokensDigest, push_line};
+use crate::tokens_digest::{TokensDigest, is_wide, push_line};
 
 /// How a dataset is built.
 #[derive(Debug, Clone)]

@@ -21,6 +21,7 @@
 #[cfg(feature = "native")]
 pub mod atomic;
 mod batch;
+mod blocks;
 #[cfg(feature = "native")]
 mod build;
 mod corpus_record;
@@ -54,8 +55,8 @@ mod source;
 #[cfg(feature = "native")]
 mod split;
 mod swap;
+mod text;
 pub mod tokenizer;
-#[cfg(feature = "native")]
 mod tokens_digest;
 
 pub use batch::{Batch, ExampleKey, push_example};
@@ -87,8 +88,10 @@ pub use prefetch::Prefetcher;
 pub use shard::ShardRecord;
 pub use source::{BatchSource, CutCache};
 pub use swap::{Swapped, WordSwaps, whole_word_counts};
+pub use text::TextInMemory;
 #[cfg(feature = "native")]
-pub use tokenizer::{ImportOptions, Imported, LeftOutCharacters, TrainOptions, Trained};
+pub use tokenizer::{ImportOptions, Imported};
 pub use tokenizer::{
-    LineEncoder, SpecialTokens, StripAccents, TokenKind, Tokenizer, UnknownTokens, UnknownWord, Unreachable,
+    LeftOutCharacters, LineEncoder, SpecialTokens, StripAccents, TokenKind, Tokenizer, TrainOptions, Trained,
+    UnknownTokens, UnknownWord, Unreachable,
 };

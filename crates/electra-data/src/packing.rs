@@ -10,6 +10,8 @@
 //!   what exceeds the longest sequence is dropped. A short line may return to A after B has begun, which
 //!   is why an example is a list of [`Run`]s and not just two numbers.
 
+use crate::blocks::Side;
+use crate::error::Result;
 use crate::random::Draws;
 
 /// Share of examples with one segment, as in single-sentence tasks.
@@ -79,21 +81,40 @@ pub struct MemoryCorpus {
     document_offsets: Vec<u64>,
 }
 
+impl Default for MemoryCorpus {
+    fn default() -> Self {
+        Self { tokens: Vec::new(), line_offsets: vec![0], document_offsets: vec![0] }
+    }
+}
+
 impl MemoryCorpus {
     /// From documents of lines of ids; empty lines and documents are left out.
     pub fn new<'a>(documents: impl IntoIterator<Item = &'a [Vec<u32>]>) -> Self {
-        let mut corpus = Self { tokens: Vec::new(), line_offsets: vec![0], document_offsets: vec![0] };
+        let mut corpus = Self::default();
         for document in documents {
-            for line in document.iter().filter(|line| !line.is_empty()) {
-                corpus.tokens.extend(line);
-                corpus.line_offsets.push(corpus.tokens.len() as u64);
-            }
-            let lines = corpus.line_offsets.len() as u64 - 1;
-            if corpus.document_offsets.last() != Some(&lines) {
-                corpus.document_offsets.push(lines);
-            }
+            document.iter().filter(|line| !line.is_empty()).for_each(|line| corpus.push_line(line));
+            corpus.end_document();
         }
         corpus
+    }
+
+    fn push_line(&mut self, tokens: &[u32]) {
+        self.tokens.extend(tokens);
+        self.line_offsets.push(self.tokens.len() as u64);
+    }
+}
+
+impl Side for MemoryCorpus {
+    fn line(&mut self, tokens: &[u32]) -> Result<()> {
+        self.push_line(tokens);
+        Ok(())
+    }
+
+    fn end_document(&mut self) {
+        let lines = self.line_offsets.len() as u64 - 1;
+        if self.document_offsets.last() != Some(&lines) {
+            self.document_offsets.push(lines);
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::atomic;
 use crate::error::{DataError, Result, io_error, shown};
 use crate::packing::DocumentLines;
+use crate::tokens_digest::is_wide;
 
 #[cfg(target_endian = "big")]
 compile_error!("shards are little-endian and mapped as they are");
@@ -38,11 +39,6 @@ pub struct ShardRecord {
     pub lines: u64,
     /// Without [CLS] and [SEP].
     pub tokens: u64,
-}
-
-/// Whether ids take 4 bytes instead of 2.
-pub(crate) fn is_wide(vocab_size: usize) -> bool {
-    vocab_size > 1 << 16
 }
 
 /// Whether a file of this name may be a shard.

@@ -8,25 +8,28 @@
 //! of a held-out one would otherwise be trained on. That needs the number of tokens, so the first documents are set aside on
 //! disk.
 
-mod blocks;
-
 use std::ops::Range;
 use std::path::Path;
 
-use crate::error::{DataError, Result};
+use crate::blocks::{Cuts, Dealer, MIN_PIECE_TOKENS, PURPOSE, Side, share};
+use crate::error::Result;
 use crate::manifest::HeldOutBy;
 use crate::random::Draws;
 use crate::shard::{Shard, ShardRecord, ShardWriter};
 
-use blocks::Cuts;
-
 /// With fewer documents, blocks are held out.
 const MIN_DOCUMENTS: u64 = 200;
 const MIN_WINDOW: u64 = 100;
-/// Lines are cut only into pieces longer than this, as less is no use as an example.
-const MIN_PIECE_TOKENS: u64 = 128;
-/// Keeps these draws apart from those of other purposes.
-const PURPOSE: u64 = 0x0073_706c_6974; // "split"
+
+impl Side for ShardWriter {
+    fn line(&mut self, tokens: &[u32]) -> Result<()> {
+        self.line(tokens)
+    }
+
+    fn end_document(&mut self) {
+        self.end_document();
+    }
+}
 
 /// Takes documents of encoded lines and writes them to the shards of both splits.
 pub(crate) struct SplitWriter {
@@ -233,33 +236,9 @@ impl SplitWriter {
 
     fn replay_blocks(&mut self) -> Result<()> {
         let set_aside = self.set_aside()?;
-        let blocks = self.blocks(&set_aside)?;
-        let mut start = 0;
-        let mut was_held_out = false;
+        let mut dealer = Dealer::new(self.blocks(&set_aside)?);
         self.replay(&set_aside, |this, tokens, ends_document| {
-            let end = start + tokens.len() as u64;
-            while start < end {
-                let block = blocks.iter().find(|block| block.end > start);
-                let (held_out, until) = match block {
-                    Some(block) if block.start <= start => (true, block.end.min(end)),
-                    Some(block) => (false, block.start.min(end)),
-                    None => (false, end),
-                };
-                // Text before and behind a block doesn't belong together.
-                if held_out != was_held_out {
-                    this.train.end_document();
-                    this.validation.end_document();
-                }
-                let side = if held_out { &mut this.validation } else { &mut this.train };
-                side.line(&tokens[tokens.len() - (end - start) as usize..][..(until - start) as usize])?;
-                was_held_out = held_out;
-                start = until;
-            }
-            if ends_document {
-                this.train.end_document();
-                this.validation.end_document();
-            }
-            Ok(())
+            dealer.line(tokens, ends_document, &mut this.train, &mut this.validation)
         })
     }
 
@@ -270,14 +249,7 @@ impl SplitWriter {
             let shard = Shard::open(&self.folder, record, self.vocab_size)?;
             shard.line_offsets().windows(2).for_each(|bounds| cuts.line(bounds[1] - bounds[0]));
         }
-        cuts.finish().ok_or_else(|| {
-            let found = if self.lines == 0 { "no line of text" } else { "only one line of text, and a short one" };
-            DataError::TooSmall {
-                what: "corpus".into(),
-                reason: format!("the input holds {found}"),
-                remedy: "at least two lines are needed, one to train on and one to hold out".into(),
-            }
-        })
+        cuts.finish()
     }
 
     /// Ends the time in which documents are set aside.
@@ -314,11 +286,6 @@ impl SplitWriter {
         }
         Ok(())
     }
-}
-
-/// The fraction of a number, at least 1.
-fn share(total: u64, fraction: f64) -> u64 {
-    ((total as f64 * fraction).round() as u64).max(1)
 }
 
 /// Tokens of a line, of which `left` are left, that go to one side together.

@@ -11,8 +11,9 @@ pub mod files;
 mod rules;
 #[cfg(feature = "native")]
 mod settings;
-#[cfg(feature = "native")]
 mod train;
+#[cfg(feature = "native")]
+mod train_source;
 #[cfg_attr(not(feature = "native"), allow(dead_code))]
 mod unknown;
 #[cfg_attr(not(feature = "native"), allow(dead_code))]
@@ -33,9 +34,7 @@ use crate::error::{DataError, Result};
 pub use files::{ImportOptions, Imported};
 pub use rules::StripAccents;
 use rules::{TextRules, normalized};
-#[cfg(feature = "native")]
 pub use train::{LeftOutCharacters, TrainOptions, Trained};
-#[cfg(feature = "native")]
 pub(crate) use unknown::UnknownWords;
 pub use unknown::{NOTABLE_SHARE, REFUSED_SHARE, UnknownTokens, UnknownWord};
 pub use vocabulary::{TokenKind, Unreachable};

@@ -39,6 +39,11 @@ impl TokensDigest {
     }
 }
 
+/// Whether ids take 4 bytes instead of 2.
+pub(crate) fn is_wide(vocab_size: usize) -> bool {
+    vocab_size > 1 << 16
+}
+
 /// Writes a line for [`TokensDigest`]; one without tokens is none.
 pub(crate) fn push_line(tokens: &[u32], wide: bool, bytes: &mut Vec<u8>) {
     if tokens.is_empty() {

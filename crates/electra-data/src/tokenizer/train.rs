@@ -1,6 +1,6 @@
 //! Trains a WordPiece vocabulary on a corpus.
 //!
-//! Words are counted in one parallel pass; the `tokenizers` crate's BPE-style trainer, the one behind its WordPiece, merges
+//! Words are counted in one pass; the `tokenizers` crate's BPE-style trainer, the one behind its WordPiece, merges
 //! them. On its own that trainer numbers the "##x" pieces in the order of a randomly seeded hash map, and so breaks ties
 //! between equally frequent pairs differently in every run. Here all single characters, first and continuing, are handed to it
 //! in sorted order beforehand: equal input gives an equal vocabulary.
@@ -19,8 +19,7 @@ use super::rules::{TextRules, WordCutter};
 use super::words::for_each_word;
 use super::{SPECIAL_NAMES, StripAccents, Tokenizer, UnknownTokens, UnknownWords};
 use crate::error::{DataError, Result};
-use crate::input::TextSource;
-use crate::pipeline::{OnProgress, Progress, Stage, for_each_block, report, worker_count};
+use crate::text::text_lines;
 
 /// WordPiece turns longer words into [UNK], so they teach nothing.
 const MAX_WORD_CHARACTERS: usize = 100;
@@ -88,31 +87,31 @@ pub struct LeftOutCharacters {
 }
 
 impl Tokenizer {
-    /// [`Tokenizer::train_with_report`] without its report.
+    /// Trains BERT's kind of tokenizer on a text in memory. Equal text gives an equal vocabulary, here and from a file.
     ///
     /// # Errors
-    /// The same.
-    pub fn train(source: &TextSource, options: &TrainOptions, on_progress: &mut OnProgress) -> Result<Self> {
-        Ok(Self::train_with_report(source, options, on_progress)?.tokenizer)
+    /// A text without words; a `vocab_size` too small for the characters found.
+    pub fn train_on_text(text: &str, options: &TrainOptions) -> Result<Trained> {
+        // A page has one thread, and the crate would ask for more.
+        #[cfg(target_family = "wasm")]
+        tokenizers::utils::parallelism::set_parallelism(false);
+        let careful = TextRules::careful(options.lowercase, options.strip_accents);
+        let mut counter = WordCounter::new(&careful);
+        text_lines(text).for_each(|line| counter.count(line));
+        Self::train_on_counts(careful, counter.counted, "the text", options)
     }
 
-    /// Trains BERT's kind of tokenizer. Equal text gives an equal vocabulary, whatever the number of jobs.
-    ///
-    /// Memory grows with the number of distinct words, not with the corpus.
-    ///
-    /// # Errors
-    /// Those of reading; a corpus without words; a `vocab_size` too small for the characters found.
-    pub fn train_with_report(
-        source: &TextSource,
+    /// The tokenizer for words counted under `careful`; errors call their text `what`.
+    pub(super) fn train_on_counts(
+        careful: TextRules,
+        counted: Counted,
+        what: &str,
         options: &TrainOptions,
-        on_progress: &mut OnProgress,
     ) -> Result<Trained> {
-        let careful = TextRules::careful(options.lowercase, options.strip_accents);
-        let Counted { words, too_long, progress } = count_words(source, &careful, options, on_progress)?;
+        let Counted { words, too_long } = counted;
         if words.is_empty() {
-            return Err(no_words(source, &too_long));
+            return Err(no_words(what, &too_long));
         }
-        report(on_progress, &Progress { stage: Stage::Merging, ..progress })?;
         let rules = careful.simplified(words.keys().map(CompactString::as_str));
         let alphabet = choose_alphabet(words, options);
         let characters = SPECIAL_NAMES.len() + alphabet.first.len() + alphabet.continuing.len();
@@ -167,7 +166,7 @@ fn merge(alphabet: &Alphabet, options: &TrainOptions) -> Result<Vec<String>> {
     Ok(tokens.into_iter().map(|(_, token)| token).collect())
 }
 
-fn no_words(source: &TextSource, too_long: &LongWords) -> DataError {
+fn no_words(what: &str, too_long: &LongWords) -> DataError {
     let (reason, remedy) = if too_long.count > 0 {
         (
             format!(
@@ -179,73 +178,51 @@ fn no_words(source: &TextSource, too_long: &LongWords) -> DataError {
     } else {
         ("no word found to train a vocabulary on".to_owned(), "give text with --input")
     };
-    DataError::TooSmall { what: source.names().join(", "), reason, remedy: remedy.into() }
+    DataError::TooSmall { what: what.to_owned(), reason, remedy: remedy.into() }
 }
 
-type WordCounts = AHashMap<CompactString, u64>;
+pub(super) type WordCounts = AHashMap<CompactString, u64>;
 
 /// Words that are too long for any vocabulary.
 #[derive(Default)]
-struct LongWords {
-    count: u64,
-    words: UnknownWords,
+pub(super) struct LongWords {
+    pub(super) count: u64,
+    pub(super) words: UnknownWords,
 }
 
-struct Counted {
-    words: WordCounts,
-    too_long: LongWords,
-    progress: Progress,
+/// The words of a text.
+#[derive(Default)]
+pub(super) struct Counted {
+    pub(super) words: WordCounts,
+    pub(super) too_long: LongWords,
 }
 
-fn count_words(
-    source: &TextSource,
-    rules: &TextRules,
-    options: &TrainOptions,
-    on_progress: &mut OnProgress,
-) -> Result<Counted> {
-    let cutter = WordCutter::new(rules);
-    let mut words = WordCounts::new();
-    let mut too_long = LongWords::default();
-    let mut progress = Progress { input_total_bytes: source.input_bytes(), ..Progress::default() };
-    let make_worker = || {
-        let cutter = cutter.clone();
-        let mut scratch = Vec::new();
-        move |block: crate::pipeline::LineBlock| {
-            let mut counts = WordCounts::new();
-            let mut too_long = LongWords::default();
-            for line in block.lines() {
-                for_each_word(line, &cutter, rules.of_chunks(), &mut scratch, |word| {
-                    if let Some(count) = counts.get_mut(word) {
-                        *count += 1;
-                    } else if word.len() <= MAX_WORD_CHARACTERS || word.chars().count() <= MAX_WORD_CHARACTERS {
-                        counts.insert(word.into(), 1);
-                    } else {
-                        too_long.count += 1;
-                        too_long.words.add(word, 1);
-                    }
-                });
+/// Counts the words of lines.
+pub(super) struct WordCounter<'r> {
+    rules: &'r TextRules,
+    cutter: WordCutter,
+    scratch: Vec<u8>,
+    pub(super) counted: Counted,
+}
+
+impl<'r> WordCounter<'r> {
+    pub(super) fn new(rules: &'r TextRules) -> Self {
+        Self { rules, cutter: WordCutter::new(rules), scratch: Vec::new(), counted: Counted::default() }
+    }
+
+    pub(super) fn count(&mut self, line: &str) {
+        let Counted { words, too_long } = &mut self.counted;
+        for_each_word(line, &self.cutter, self.rules.of_chunks(), &mut self.scratch, |word| {
+            if let Some(count) = words.get_mut(word) {
+                *count += 1;
+            } else if word.len() <= MAX_WORD_CHARACTERS || word.chars().count() <= MAX_WORD_CHARACTERS {
+                words.insert(word.into(), 1);
+            } else {
+                too_long.count += 1;
+                too_long.words.add(word, 1);
             }
-            (counts, too_long, block.lines().count() as u64, block.document_ends.len() as u64, block.text_bytes())
-        }
-    };
-    for_each_block(
-        source,
-        worker_count(options.jobs),
-        make_worker,
-        |(counts, long, lines, documents, text_bytes), input_bytes| {
-            for (word, count) in counts {
-                *words.entry(word).or_default() += count;
-            }
-            too_long.count += long.count;
-            too_long.words.merge(&long.words);
-            progress.lines += lines;
-            progress.documents += documents;
-            progress.text_bytes += text_bytes;
-            progress.input_bytes = input_bytes;
-            report(on_progress, &progress)
-        },
-    )?;
-    Ok(Counted { words, too_long, progress })
+        });
+    }
 }
 
 /// The characters of a vocabulary, and the words that can be written with them.

@@ -18,4 +18,5 @@ mod support;
 // The corruption that no generator decides.
 mod swaps;
 // Ids against Hugging Face's and google's, and training a vocabulary.
+mod text;
 mod tokenizer;

@@ -1,10 +1,15 @@
 //! Which blocks of a corpus of few documents are held out: of tokens drawn from the seed, with their ends moved to where text
-//! may be cut.
+//! may be cut. Below: how lines are dealt out to both sides by them.
 
 use std::ops::Range;
 
-use super::{MIN_PIECE_TOKENS, PURPOSE, share};
+use crate::error::{DataError, Result};
 use crate::random::Draws;
+
+/// Lines are cut only into pieces longer than this, as less is no use as an example.
+pub(crate) const MIN_PIECE_TOKENS: u64 = 128;
+/// Keeps the draws of a split apart from those of other purposes.
+pub(crate) const PURPOSE: u64 = 0x0073_706c_6974; // "split"
 
 /// Held-out blocks: long enough for several examples, and not all in one place.
 const TOKENS_PER_BLOCK: u64 = 1024;
@@ -26,7 +31,7 @@ fn wanted_blocks(tokens: u64, fraction: f64, seed: u64) -> Vec<Range<u64>> {
 }
 
 /// Moves the ends of blocks to the nearest places where text may be cut, as its lines stream by.
-pub(super) struct Cuts {
+pub(crate) struct Cuts {
     /// Ends of blocks in order: starts and ends in turns.
     wanted: Vec<u64>,
     found: Vec<u64>,
@@ -39,7 +44,7 @@ pub(super) struct Cuts {
 
 impl Cuts {
     /// Blocks of a corpus of so many tokens that hold out the fraction.
-    pub(super) fn new(tokens: u64, fraction: f64, seed: u64) -> Self {
+    pub(crate) fn new(tokens: u64, fraction: f64, seed: u64) -> Self {
         let blocks = wanted_blocks(tokens, fraction, seed);
         let piece = blocks.first().map_or(0, |block| (block.end - block.start) / 4).max(MIN_PIECE_TOKENS);
         let wanted = blocks.iter().flat_map(|block| [block.start, block.end]).collect();
@@ -47,7 +52,7 @@ impl Cuts {
     }
 
     /// A line of so many tokens: it may be cut at its end, and a long one between equal pieces.
-    pub(super) fn line(&mut self, tokens: u64) {
+    pub(crate) fn line(&mut self, tokens: u64) {
         let start = self.last;
         let pieces = (tokens / self.piece).max(1);
         for piece in 1..=pieces {
@@ -71,8 +76,20 @@ impl Cuts {
         }
     }
 
-    /// The blocks, some text between and some within them; `None` where the text cannot be cut at all.
-    pub(super) fn finish(mut self) -> Option<Vec<Range<u64>>> {
+    /// The blocks, some text between and some within them.
+    ///
+    /// # Errors
+    /// The text cannot be cut at all.
+    pub(crate) fn finish(self) -> Result<Vec<Range<u64>>> {
+        let found = if self.first.is_none() { "no line of text" } else { "only one line of text, and a short one" };
+        self.found().ok_or_else(|| DataError::TooSmall {
+            what: "corpus".into(),
+            reason: format!("the input holds {found}"),
+            remedy: "at least two lines are needed, one to train on and one to hold out".into(),
+        })
+    }
+
+    fn found(mut self) -> Option<Vec<Range<u64>>> {
         let first = self.first.filter(|&first| first < self.last)?;
         let end = self.last;
         self.found.resize(self.wanted.len(), end);
@@ -88,6 +105,67 @@ impl Cuts {
     }
 }
 
+/// The fraction of a number, at least 1.
+pub(crate) fn share(total: u64, fraction: f64) -> u64 {
+    ((total as f64 * fraction).round() as u64).max(1)
+}
+
+/// One side of a split.
+pub(crate) trait Side {
+    /// Adds a line, not empty, to the current document.
+    fn line(&mut self, tokens: &[u32]) -> Result<()>;
+    /// Ends the current document, if it has lines.
+    fn end_document(&mut self);
+}
+
+/// Deals lines out, in their order, to the side that is trained on and the one that is held out.
+pub(crate) struct Dealer {
+    blocks: Vec<Range<u64>>,
+    /// Tokens dealt out.
+    start: u64,
+    was_held_out: bool,
+}
+
+impl Dealer {
+    /// Holds out `blocks`, which are in order.
+    pub(crate) fn new(blocks: Vec<Range<u64>>) -> Self {
+        Self { blocks, start: 0, was_held_out: false }
+    }
+
+    /// Deals out the next line, or its parts.
+    pub(crate) fn line<S: Side>(
+        &mut self,
+        tokens: &[u32],
+        ends_document: bool,
+        train: &mut S,
+        validation: &mut S,
+    ) -> Result<()> {
+        let end = self.start + tokens.len() as u64;
+        while self.start < end {
+            let start = self.start;
+            let (held_out, until) = match self.blocks.iter().find(|block| block.end > start) {
+                Some(block) if block.start <= start => (true, block.end.min(end)),
+                Some(block) => (false, block.start.min(end)),
+                None => (false, end),
+            };
+            // Text before and behind a block doesn't belong together.
+            if held_out != self.was_held_out {
+                train.end_document();
+                validation.end_document();
+            }
+            let side = if held_out { &mut *validation } else { &mut *train };
+            side.line(&tokens[tokens.len() - (end - start) as usize..][..(until - start) as usize])?;
+            self.was_held_out = held_out;
+            self.start = until;
+        }
+        if ends_document {
+            train.end_document();
+            validation.end_document();
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,7 +173,7 @@ mod tests {
     fn cut(lines: &[u64], fraction: f64, seed: u64) -> Option<Vec<Range<u64>>> {
         let mut cuts = Cuts::new(lines.iter().sum(), fraction, seed);
         lines.iter().for_each(|&line| cuts.line(line));
-        cuts.finish()
+        cuts.found()
     }
 
     #[test]
