@@ -121,8 +121,8 @@ fn the_step_of_a_plans_trainer_is_the_runs() {
         let train = &config.train;
         let rate = lr_at(0, train.learning_rate, train.warmup_steps, train.steps);
         assert!(trainer.step(&data.train.batch(0), 0, rate).unwrap().applied);
-        let mut tensors = host::parameters_to_host(&trainer.parameters).unwrap();
-        tensors.extend(trainer.adam.to_host(trainer.parameters.layout()).unwrap());
+        let mut tensors = wait_for(host::parameters_to_host(&trainer.parameters)).unwrap();
+        tensors.extend(wait_for(trainer.adam.to_host(trainer.parameters.layout())).unwrap());
         tensors.sort_by(|a, b| a.name.cmp(&b.name));
         tensors
     };

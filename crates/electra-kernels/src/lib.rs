@@ -10,7 +10,6 @@
 #![warn(missing_docs)]
 
 mod autodiff;
-#[cfg(not(target_family = "wasm"))]
 pub mod check;
 mod cpu;
 pub mod device;
@@ -24,8 +23,9 @@ pub mod read;
 pub mod side_by_side;
 mod types;
 
+pub use check::launches;
 #[cfg(not(target_family = "wasm"))]
-pub use check::{benchmark, launches, verify};
+pub use check::{benchmark, verify};
 pub use gpu::largest_array;
 pub use ops::adam;
 pub use ops::attention::attention;

@@ -3,6 +3,7 @@
 //! A read waits for the device, so several tensors are best read together ([`Reads`]). Whatever the graphics interface has
 //! complained of since the last read belongs to one of them, so that no read returns numbers that stand on a failure.
 
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
@@ -60,13 +61,22 @@ impl Reads {
         checked(&device, found)
     }
 
+    /// As [`Reads::read`], by whatever way there is: in a browser a page's own work goes on meanwhile, elsewhere this waits.
+    ///
+    /// # Errors
+    /// As [`Reads::read`].
+    pub async fn fetch(self) -> Result<Vec<TensorData>, DeviceFailure> {
+        // Elsewhere nobody else would watch for a failure of the runtime's own thread.
+        if cfg!(target_family = "wasm") { self.read_async().await } else { self.read() }
+    }
+
     /// As [`Reads::read`], where waiting must not block (a browser).
     ///
     /// # Errors
     /// As [`Reads::read`].
     pub async fn read_async(self) -> Result<Vec<TensorData>, DeviceFailure> {
         let Some(device) = self.device else { return Ok(Vec::new()) };
-        let found = self.transaction.execute_async().await;
+        let found = unless_gone(self.transaction.execute_async(), &device).await;
         checked(&device, found)
     }
 }
@@ -89,10 +99,32 @@ fn wait<T>(
             return found;
         }
         if is_gone() {
-            return Err(ExecutionError::device_poisoned("it gives no results any more"));
+            return Err(gone());
         }
         thread::park_timeout(Duration::from_millis(250));
     }
+}
+
+/// As [`wait`], where a page's own work goes on meanwhile: whoever awaits this is woken when the device goes.
+async fn unless_gone<T>(
+    reading: impl Future<Output = Result<T, ExecutionError>>,
+    device: &Device,
+) -> Result<T, ExecutionError> {
+    let watch = adapter::watch(device);
+    let mut reading = pin!(reading);
+    poll_fn(|context| {
+        if let Poll::Ready(found) = reading.as_mut().poll(context) {
+            return Poll::Ready(found);
+        }
+        // Before the question: a device that goes in between wakes it.
+        watch.wake(context.waker());
+        if adapter::is_gone(device) { Poll::Ready(Err(gone())) } else { Poll::Pending }
+    })
+    .await
+}
+
+fn gone() -> ExecutionError {
+    ExecutionError::device_poisoned("it gives no results any more")
 }
 
 fn checked(device: &Device, found: Result<Vec<TensorData>, ExecutionError>) -> Result<Vec<TensorData>, DeviceFailure> {
@@ -140,26 +172,4 @@ pub fn ints_of(data: &TensorData) -> Vec<i32> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_device_that_is_gone_is_not_waited_for() {
-        let never = std::future::pending::<Result<(), ExecutionError>>();
-        assert!(wait(never, || true).is_err_and(|error| error.is_device_poisoned()));
-        assert_eq!(wait(std::future::ready(Ok(3)), || true).ok(), Some(3));
-    }
-
-    #[test]
-    fn what_is_read_together_comes_in_the_order_in_which_it_was_named() {
-        let device = Device::flex().autodiff();
-        let mut reads = Reads::default();
-        let one = reads.ints(&Tensor::<1, Int>::from_data([7, 8], &device));
-        let other = reads.floats(&Tensor::<2>::from_floats([[1.5, 2.5]], &device));
-        let last = reads.ints(&Tensor::<2, Int>::from_data([[9]], &device));
-        let found = reads.read().unwrap();
-        assert_eq!((ints_of(&found[one]), ints_of(&found[last])), (vec![7, 8], vec![9]));
-        assert_eq!(floats_of(&found[other]), [1.5, 2.5]);
-        assert!(Reads::default().read().unwrap().is_empty());
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use electra_kernels::DeviceFailure;
 use electra_kernels::read::{self, Reads};
 use electra_model::parameters::to_device;
@@ -32,25 +32,47 @@ impl HostTensor {
     }
 }
 
-/// Reads back where waiting must not block. Only a browser has to go without: elsewhere this waits, and watches for a device
-/// that is gone meanwhile.
-pub(crate) async fn fetch(reads: Reads) -> Result<Vec<TensorData>, DeviceFailure> {
-    if cfg!(target_family = "wasm") { reads.read_async().await } else { reads.read() }
+/// Runs a future to its end on this thread.
+#[cfg(feature = "native")]
+pub fn wait_for<T>(future: impl Future<Output = T>) -> T {
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::task::{Context, Poll, Wake, Waker};
+    use std::thread::{self, Thread};
+
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return value;
+        }
+        thread::park();
+    }
 }
 
 /// All parameters, read back, in the layout's order.
 ///
 /// # Errors
 /// The device failed.
-pub fn parameters_to_host(parameters: &Parameters) -> Result<Vec<HostTensor>, DeviceFailure> {
-    to_host(parameters.layout(), parameters.values(), "")
+pub async fn parameters_to_host(parameters: &Parameters) -> Result<Vec<HostTensor>, DeviceFailure> {
+    to_host(parameters.layout(), parameters.values(), "").await
 }
 
 /// The parameters of `layout`, each whole, under `{prefix}NAME`; `values` are their pieces.
 ///
 /// # Errors
 /// The device failed.
-pub(crate) fn to_host(layout: &Layout, values: &[Tensor<1>], prefix: &str) -> Result<Vec<HostTensor>, DeviceFailure> {
+pub(crate) async fn to_host(
+    layout: &Layout,
+    values: &[Tensor<1>],
+    prefix: &str,
+) -> Result<Vec<HostTensor>, DeviceFailure> {
     let mut pieces = layout.pieces().zip(values).peekable();
     let mut tensors = Vec::with_capacity(layout.specs().len());
     for spec in layout.specs() {
@@ -58,7 +80,7 @@ pub(crate) fn to_host(layout: &Layout, values: &[Tensor<1>], prefix: &str) -> Re
         while let Some((_, value)) = pieces.next_if(|((of, _), _)| of.name == spec.name) {
             own.push(value.clone());
         }
-        tensors.push(joined(format!("{prefix}{}", spec.name), spec, &own)?);
+        tensors.push(joined(format!("{prefix}{}", spec.name), spec, &own).await?);
     }
     Ok(tensors)
 }
@@ -70,25 +92,26 @@ pub(crate) fn to_host(layout: &Layout, values: &[Tensor<1>], prefix: &str) -> Re
 ///
 /// # Panics
 /// If `parameters` lacks one of `specs`, whose names have no prefix.
-pub fn network_to_host(
+pub async fn network_to_host(
     parameters: &Parameters,
     prefix: &str,
     specs: &[ParameterSpec],
 ) -> Result<Vec<HostTensor>, DeviceFailure> {
-    let read = |spec: &ParameterSpec| {
+    let mut tensors = Vec::with_capacity(specs.len());
+    for spec in specs {
         let name = format!("{prefix}{}", spec.name);
         let pieces = parameters.pieces(&name).unwrap_or_else(|| panic!("no parameter {name}"));
-        joined(spec.name.clone(), spec, pieces)
-    };
-    specs.iter().map(read).collect()
+        tensors.push(joined(spec.name.clone(), spec, pieces).await?);
+    }
+    Ok(tensors)
 }
 
-fn joined(name: String, spec: &ParameterSpec, pieces: &[Tensor<1>]) -> Result<HostTensor, DeviceFailure> {
+async fn joined(name: String, spec: &ParameterSpec, pieces: &[Tensor<1>]) -> Result<HostTensor, DeviceFailure> {
     let mut reads = Reads::default();
     for piece in pieces {
         reads.floats(piece);
     }
-    let found = reads.read()?;
+    let found = reads.fetch().await?;
     let values = match found.as_slice() {
         [whole] => read::floats_of(whole),
         pieces => pieces.iter().flat_map(read::floats_of).collect(),
@@ -168,6 +191,10 @@ mod tests {
 
     #[test]
     fn parameters_return_as_they_were_and_mismatches_are_named() {
+        let parameters_to_host = |parameters: &Parameters| wait_for(super::parameters_to_host(parameters));
+        let network_to_host =
+            |parameters: &Parameters, prefix, specs: &_| wait_for(super::network_to_host(parameters, prefix, specs));
+        let to_host = |layout: &Layout, values: &_| wait_for(super::to_host(layout, values, ""));
         let device = Device::flex();
         let parameters = Parameters::initialize(&layout(), 1, &device);
         let host = parameters_to_host(&parameters).unwrap();
@@ -192,7 +219,7 @@ mod tests {
         assert_eq!(host_of_pieces, parameters_to_host(&Parameters::initialize(&whole, 1, &device)).unwrap());
         let again = pieces_from_host(&cut, host_of_pieces.clone(), path, "", &device).unwrap();
         assert_eq!(again.len(), 5);
-        assert_eq!(to_host(&cut, &again, "").unwrap(), host_of_pieces);
+        assert_eq!(to_host(&cut, &again).unwrap(), host_of_pieces);
         let alone = network_to_host(&in_pieces, "", &cut.specs()[..1]).unwrap();
         assert_eq!(alone[0].values, host_of_pieces[0].values);
 

@@ -17,6 +17,7 @@ pub mod host;
 #[cfg(feature = "native")]
 pub mod inference;
 mod plan;
+mod recording;
 pub mod run;
 pub mod step;
 
@@ -32,6 +33,7 @@ pub use file::lock::RunFolder;
 pub use file::tensor_file::TensorFile;
 pub use host::HostTensor;
 pub use plan::{Plan, objective_of};
+pub use recording::{RecordedStep, Recording};
 pub use run::event::{EventSink, TrainEvent};
 pub use step::metrics::{MetricsRow, StepMetrics};
 pub use step::optimizer::{Adam, AdamConfig, StepReport};

@@ -3,16 +3,18 @@
 //! A plan is the only way to a trainer, so that a dry run and a benchmark time the very step that a run makes.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use burn::tensor::Device;
 use electra_data::SpecialTokens;
 use electra_model::objective;
-use electra_model::{Initializer, Layout, Neighbours, Objective, ObjectiveConfig, Parameters};
+use electra_model::{Initializer, Layout, Neighbours, Objective, ObjectiveConfig, Parameters, PretrainingConfig};
 
 use crate::config::{MicroBatch, PositionInitializer, RUN_CONFIG, RunConfig};
 use crate::error::{Error, Result};
 use crate::estimate::ledger;
 use crate::host::{self, HostTensor};
+use crate::recording::{RecordedStep, Recording};
 use crate::step::optimizer::{Adam, AdamConfig, LossScale};
 use crate::step::trainer::{StepSettings, Trainer};
 
@@ -20,6 +22,7 @@ use crate::step::trainer::{StepSettings, Trainer};
 #[derive(Debug, Clone)]
 pub struct Plan {
     config: RunConfig,
+    networks: PretrainingConfig,
     layout: Layout,
     adam: AdamConfig,
     settings: StepSettings,
@@ -35,6 +38,25 @@ impl Plan {
     /// # Panics
     /// Unless `config.train.micro_batch` is a number ([`crate::estimate::resolve_micro_batch`]).
     pub fn new(config: &RunConfig, special: SpecialTokens, device: &Device) -> Result<Self> {
+        let unrecorded = Recording { networks: config.model.networks(), steps: Vec::new() };
+        Self::of_recording(config, unrecorded, special, device)
+    }
+
+    /// The plan of a run that computes `recording` again: its networks, and in its steps its batches and samples in place of
+    /// those that would be drawn. Steps beyond it are the run's own.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    ///
+    /// # Panics
+    /// As [`Plan::new`].
+    pub fn of_recording(
+        config: &RunConfig,
+        recording: Recording,
+        special: SpecialTokens,
+        device: &Device,
+    ) -> Result<Self> {
+        let Recording { networks, steps } = recording;
         let MicroBatch::Size(micro_batch) = config.train.micro_batch else {
             panic!("micro_batch must be resolved before there is a plan");
         };
@@ -46,10 +68,12 @@ impl Plan {
             masking_probability: config.data.masking_probability,
             precision: config.train.precision,
             device: device.clone(),
+            recorded: Arc::from(steps),
         };
-        let layout = layout_of(config, objective_of(config, &config.objective)?.as_ref());
+        let layout = layout_of(config, objective_for(&networks, &config.objective)?.as_ref());
         Ok(Self {
             config: config.clone(),
+            networks,
             layout,
             adam: AdamConfig::from(&config.train),
             settings,
@@ -93,19 +117,24 @@ impl Plan {
         (self.config.train.batch_size * self.config.train.sequence_length) as u64
     }
 
+    /// The step that follows after so many, where it was recorded.
+    pub(crate) fn recorded_step(&self, step: u64) -> Option<&RecordedStep> {
+        self.settings.recorded.get(step as usize)
+    }
+
     /// Operations of a step of `phase` on the plan's device.
     pub(crate) fn step_flops(&self, objective: &dyn Objective, phase: &str) -> f64 {
         ledger::flops_of_phase(&self.config, objective, phase, ledger::Place::of(self.device()))
     }
 
     fn objective(&self) -> Box<dyn Objective> {
-        objective_of(&self.config, &self.config.objective).expect("it was made once already")
+        objective_for(&self.networks, &self.config.objective).expect("it was made once already")
     }
 
     /// The objective that held-out text is judged with: the run's own, its generator at temperature 1.
     pub(crate) fn judging_objective(&self) -> Box<dyn Objective> {
         let config = self.config.objective.judging();
-        objective_of(&self.config, &config).expect("it differs from one that was made in its numbers alone")
+        objective_for(&self.networks, &config).expect("it differs from one that was made in its numbers alone")
     }
 
     /// A trainer at step 0.
@@ -139,10 +168,13 @@ impl Plan {
 /// # Errors
 /// The networks cannot be built; the configuration is named.
 pub fn objective_of(config: &RunConfig, objective: &ObjectiveConfig) -> Result<Box<dyn Objective>> {
-    let networks = config.model.networks();
+    objective_for(&config.model.networks(), objective)
+}
+
+fn objective_for(networks: &PretrainingConfig, objective: &ObjectiveConfig) -> Result<Box<dyn Objective>> {
     let invalid = |problem: String| Error::invalid(Path::new(RUN_CONFIG), problem, "change [model] or [objective]");
     networks.validate().map_err(|error| invalid(error.to_string()))?;
-    objective::from_config(objective, &networks).map_err(|error| invalid(error.to_string()))
+    objective::from_config(objective, networks).map_err(|error| invalid(error.to_string()))
 }
 
 /// The parameters that `objective` trains, with the first values that `config` asks for.

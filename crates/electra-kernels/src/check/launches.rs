@@ -37,6 +37,14 @@ pub fn record<R>(body: impl FnOnce() -> R) -> (R, Vec<&'static str>) {
     (result, LOG.take().unwrap_or_default())
 }
 
+/// As [`record`], of work that gives way to others on the way: what they launch on this thread meanwhile counts too.
+pub async fn record_async<R>(body: impl Future<Output = R>) -> (R, Vec<&'static str>) {
+    observe();
+    LOG.set(Some(Vec::new()));
+    let result = body.await;
+    (result, LOG.take().unwrap_or_default())
+}
+
 /// Begins the one observation of the whole process, for which there is room; threads are told apart by their logs.
 fn observe() {
     static OBSERVATION: OnceLock<LaunchObservation> = OnceLock::new();

@@ -1,10 +1,12 @@
 //! What looks at the operations from outside: whether an adapter computes them rightly, how fast they are, and what is
-//! launched. Nothing else imports it, and a page has none of it.
+//! launched. Nothing else imports it, and of all that a page has the record of launches alone.
 
+#[cfg(not(target_family = "wasm"))]
 pub mod benchmark;
-#[cfg(test)]
+#[cfg(all(test, not(target_family = "wasm")))]
 mod bounds;
 pub mod launches;
-#[cfg(test)]
+#[cfg(all(test, not(target_family = "wasm")))]
 pub(crate) mod testing;
+#[cfg(not(target_family = "wasm"))]
 pub mod verify;

@@ -3,22 +3,22 @@
 //!
 //! A tensor knows no more than its device. So whoever opens one says here what its adapter has ([`register`]), and launches
 //! and reads ask. All of it is per adapter: that one has a driver with a fault is no reason to slow down another.
-// Browsers tell none of it, so that nobody registers any there.
+// No kernel is switched off in a page, and no failure asked for.
 #![cfg_attr(target_family = "wasm", allow(dead_code))]
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::task::Waker;
 #[cfg(not(target_family = "wasm"))]
 use std::time::Duration;
 
 use burn::backend::DispatchDevice;
 use burn::tensor::Device;
-#[cfg(not(target_family = "wasm"))]
 use burn::tensor::wgpu::wgpu;
 use burn_wgpu::CubeTensor;
 
 use super::cooperative_matrix::CooperativeMatrix;
-use crate::types::failure::DeviceFailure;
+use crate::types::failure::{DeviceFailure, one_line};
 use crate::types::kernel::Kernel;
 
 /// What an adapter has beyond what every adapter has.
@@ -41,9 +41,21 @@ pub(crate) struct Adapter {
     reference_only: AtomicBool,
     /// What the graphics interface complained of since the last read; what is final stays.
     failure: Mutex<Option<DeviceFailure>>,
-    #[cfg(not(target_family = "wasm"))]
+    /// Reads under way.
+    watches: Mutex<Vec<Weak<Watch>>>,
     wgpu: Option<wgpu::Device>,
     injected: Injected,
+}
+
+/// A read under way, which is woken when its device goes: its results may never come.
+#[derive(Debug, Default)]
+pub(crate) struct Watch(Mutex<Option<Waker>>);
+
+impl Watch {
+    /// Says whom to wake.
+    pub(crate) fn wake(&self, waker: &Waker) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
+    }
 }
 
 /// Failures that tests ask for.
@@ -59,10 +71,7 @@ static KNOWN: RwLock<Vec<(cubecl::Device, Arc<Adapter>)>> = RwLock::new(Vec::new
 
 /// Says what the adapter of `device` has, and listens to its complaints in place of Burn's runtime, which would panic, or wait
 /// for ever for results of a device that is gone.
-#[cfg(not(target_family = "wasm"))]
 pub(crate) fn register(device: &Device, traits: Traits, wgpu: wgpu::Device) -> Arc<Adapter> {
-    use crate::types::failure::one_line;
-
     let adapter = Arc::new(Adapter { traits, wgpu: Some(wgpu.clone()), ..Adapter::default() });
     let listener = Arc::downgrade(&adapter);
     wgpu.on_uncaptured_error(Arc::new(move |error| {
@@ -85,9 +94,19 @@ pub(crate) fn register(device: &Device, traits: Traits, wgpu: wgpu::Device) -> A
 impl Adapter {
     /// Keeps the first complaint: what follows is its consequence. One that is final weighs more.
     fn complain(&self, failure: DeviceFailure) {
+        let is_final = failure.is_final();
         let mut known = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.as_ref().is_none_or(|known| !known.is_final() && failure.is_final()) {
+        if known.as_ref().is_none_or(|known| !known.is_final() && is_final) {
             *known = Some(failure);
+        }
+        drop(known);
+        if is_final {
+            let watches = std::mem::take(&mut *self.watches.lock().unwrap_or_else(PoisonError::into_inner));
+            let wakers = watches
+                .iter()
+                .filter_map(Weak::upgrade)
+                .filter_map(|watch| watch.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+            wakers.for_each(Waker::wake);
         }
     }
 
@@ -118,13 +137,15 @@ impl Adapter {
     }
 
     /// Gives back all that lies on the device; it is lost from then on.
-    #[cfg(not(target_family = "wasm"))]
     pub(crate) fn destroy(&self) {
         let Some(wgpu) = &self.wgpu else { return };
         wgpu.destroy();
-        // It goes once nothing is under way any more, and somebody looks.
-        let all = wgpu::PollType::Wait { submission_index: None, timeout: Some(Duration::from_secs(5)) };
-        let _ = wgpu.poll(all);
+        // It goes once nothing is under way any more, and somebody looks: a browser does by itself.
+        #[cfg(not(target_family = "wasm"))]
+        {
+            let all = wgpu::PollType::Wait { submission_index: None, timeout: Some(Duration::from_secs(5)) };
+            let _ = wgpu.poll(all);
+        }
     }
 
     /// Makes the device say that it has no memory once its arrays take more than so many bytes.
@@ -208,4 +229,15 @@ pub(crate) fn take_failure(device: &Device) -> Option<DeviceFailure> {
 pub(crate) fn is_gone(device: &Device) -> bool {
     let failure = |adapter: Arc<Adapter>| adapter.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
     behind(device).and_then(failure).is_some_and(|failure| failure.is_final())
+}
+
+/// A watch on `device` for a read that is about to begin; it ends when it is dropped.
+pub(crate) fn watch(device: &Device) -> Arc<Watch> {
+    let watch = Arc::new(Watch::default());
+    if let Some(adapter) = behind(device) {
+        let mut watches = adapter.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        watches.retain(|watch| watch.strong_count() > 0);
+        watches.push(Arc::downgrade(&watch));
+    }
+    watch
 }

@@ -169,6 +169,7 @@ impl RunConfig {
     }
 }
 
+#[cfg(any(test, feature = "native"))]
 fn is_fixed(key: &str) -> bool {
     FIXED.contains(&key) || key.starts_with(OBJECTIVE)
 }

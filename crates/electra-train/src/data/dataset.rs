@@ -2,22 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use electra_data::{
-    Dataset, Manifest, Split, TOKENIZER_FOLDER, Tokenizer, UnknownTokens, WordSwaps, dataset_tokenizer,
-    whole_word_counts,
-};
+use electra_data::{Dataset, Manifest, Split, TOKENIZER_FOLDER, Tokenizer, UnknownTokens, dataset_tokenizer};
 use sha2::{Digest, Sha256};
 
-use super::TrainingData;
-use crate::baseline::FrequencyDetector;
+use super::{TrainingData, VALIDATION_SEED, describe, frequencies, swaps};
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::exchange::hugging_face::{self, check_tokenizer_fits};
-
-/// The validation split's examples are the same for every run of a dataset, whatever the run's seed.
-const VALIDATION_SEED: u64 = 0;
-/// Tokens that the frequency detectors count: enough for stable bigrams, and a bound on memory.
-const BASELINE_TOKENS: u64 = 20_000_000;
 
 /// Opens the dataset in `config.data.dir` and its tokenizer, whose size becomes `config.model.vocab_size` ([`pad_word_table`] for
 /// more rows).
@@ -47,8 +38,8 @@ pub fn open(config: &mut RunConfig) -> Result<TrainingData> {
         train: batches(&train, config.seed)?,
         validation: batches(&validation, VALIDATION_SEED)?,
         special: tokenizer.special(),
-        baseline: Some(frequencies(&train, &tokenizer)),
-        swaps: Some(swaps(&train, &tokenizer)),
+        baseline: Some(frequencies(&*train.corpus(), tokenizer.vocab_size())),
+        swaps: Some(swaps(&*train.corpus(), &tokenizer)),
         tokenizer: folder.join(TOKENIZER_FOLDER),
         corpus: manifest.corpus(&folder),
         tokenizer_description: describe(&tokenizer),
@@ -91,23 +82,6 @@ pub fn pad_word_table(config: &mut RunConfig, asked: Option<usize>, init_from: O
     };
     config.model.vocab_size = config.model.vocab_size.max(rows.unwrap_or(0));
     Ok(())
-}
-
-/// In words, for a model card.
-pub fn describe(tokenizer: &Tokenizer) -> String {
-    format!("WordPiece, {} entries, {}", tokenizer.vocab_size(), tokenizer.casing())
-}
-
-fn frequencies(dataset: &Dataset, tokenizer: &Tokenizer) -> FrequencyDetector {
-    let mut lines: Vec<Vec<u32>> = Vec::new();
-    dataset.corpus().for_each_line(BASELINE_TOKENS, &mut |ids| lines.push(ids.iter().map(|&id| id as u32).collect()));
-    FrequencyDetector::count(&lines, tokenizer.vocab_size(), BASELINE_TOKENS)
-}
-
-fn swaps(dataset: &Dataset, tokenizer: &Tokenizer) -> WordSwaps {
-    let kinds = tokenizer.token_kinds();
-    let counts = whole_word_counts(&*dataset.corpus(), &kinds, BASELINE_TOKENS);
-    WordSwaps::new(&counts, kinds)
 }
 
 /// Keeps a copy of the data's tokenizer in the folder of a run, whose networks mean nothing without it.

@@ -133,7 +133,8 @@ pub fn export_networks(
     let parameters = &objective.exported(parameters);
     for plan in plans.into_iter().filter(|plan| plan.is_exported) {
         let architecture = Architecture::of(plan.head);
-        let tensors = host::network_to_host(parameters, plan.prefix, &architecture.specs(&plan.config));
+        let specs = architecture.specs(&plan.config);
+        let tensors = host::wait_for(host::network_to_host(parameters, plan.prefix, &specs));
         let network = Network {
             architecture,
             config: plan.config,

@@ -69,7 +69,8 @@ pub(crate) fn parameters(
         let names: Vec<&str> = own.iter().map(|spec| spec.name.as_str()).collect();
         warn(format!("{}: not in there, and so begun afresh: {}", source.display(), names.join(", ")));
     }
-    let mut afresh = host::parameters_to_host(fresh).during("reading first values")?.into_iter();
+    let afresh = host::wait_for(host::parameters_to_host(fresh));
+    let mut afresh = afresh.during("reading first values")?.into_iter();
     Ok(Parameters::from_values(fresh.layout(), device, |spec| {
         let first = afresh.next().expect("one per parameter").values;
         values.remove(&spec.name).unwrap_or(first)

@@ -4,7 +4,6 @@
 //! without building a network.
 
 use std::borrow::Cow;
-#[cfg(feature = "native")]
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -39,7 +38,6 @@ impl View for &HostTensor {
 ///
 /// # Panics
 /// If two tensors have one name: a mistake in the caller's list.
-#[cfg(feature = "native")]
 pub(crate) fn encode<'m>(tensors: &[HostTensor], metadata: impl IntoIterator<Item = (&'m str, &'m str)>) -> Vec<u8> {
     let metadata: BTreeMap<&str, &str> = metadata.into_iter().collect();
     let mut bytes = safetensors::serialize(tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)), None)
@@ -59,10 +57,8 @@ pub(crate) fn encode<'m>(tensors: &[HostTensor], metadata: impl IntoIterator<Ite
 }
 
 /// Bytes of the number at the start of a file, which is the length of its header.
-#[cfg(feature = "native")]
 const LENGTH_BYTES: usize = 8;
 
-#[cfg(feature = "native")]
 fn header_length(bytes: &[u8]) -> Option<usize> {
     usize::try_from(u64::from_le_bytes(*bytes.first_chunk()?)).ok()
 }

@@ -1,13 +1,37 @@
-//! What a run keeps so that it can go on: a checkpoint in memory.
+//! What a run keeps so that it can go on: a checkpoint in memory, and the files that it is outside of it.
+//!
+//! | file | holds |
+//! |---|---|
+//! | parameters.safetensors | weights, by their names in `Parameters` |
+//! | optimizer.safetensors | `m.NAME` and `v.NAME` |
+//! | metrics.safetensors | scores of the metric window |
+//! | state.json | step, counters, sums of the metric window, configuration, what it was trained on |
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use electra_data::CorpusRecord;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Change;
+use crate::error::{Error, Result};
+use crate::file::tensor_file::{TensorFile, encode};
 use crate::host::HostTensor;
 use crate::step::metrics::WindowSums;
+
+/// Version of the files; those of another version are not read. 2: the state names the configuration key by key.
+const FORMAT_VERSION: u32 = 2;
+pub(crate) const PARAMETERS: &str = "parameters.safetensors";
+pub(crate) const OPTIMIZER: &str = "optimizer.safetensors";
+pub(crate) const METRICS: &str = "metrics.safetensors";
+pub(crate) const STATE: &str = "state.json";
+
+#[derive(Serialize, Deserialize)]
+struct StateFile {
+    format_version: u32,
+    #[serde(flatten)]
+    state: serde_json::Value,
+}
 
 /// What a run needs to go on, beside its tensors.
 ///
@@ -61,4 +85,56 @@ pub struct Checkpoint {
     pub optimizer: Vec<HostTensor>,
     /// Scores of the metric window.
     pub window_scores: Vec<HostTensor>,
+}
+
+impl Checkpoint {
+    /// Names of its files, as [`Checkpoint::write`] hands them out.
+    pub const FILES: [&str; 4] = [PARAMETERS, OPTIMIZER, METRICS, STATE];
+
+    /// Hands `write` the name and the bytes of each file, of one at a time: a checkpoint of a large network is several GB.
+    ///
+    /// # Errors
+    /// Those of `write`.
+    pub fn write(&self, mut write: impl FnMut(&'static str, &[u8]) -> Result<()>) -> Result<()> {
+        let state = serde_json::to_value(&self.state).expect("plain data");
+        let state = StateFile { format_version: FORMAT_VERSION, state };
+        let mut state = serde_json::to_vec_pretty(&state).expect("plain data");
+        state.push(b'\n');
+        write(PARAMETERS, &encode(&self.parameters, []))?;
+        write(OPTIMIZER, &encode(&self.optimizer, []))?;
+        write(METRICS, &encode(&self.window_scores, []))?;
+        write(STATE, &state)
+    }
+
+    /// The checkpoint whose files `read` gives, each with what messages call it, as they were written.
+    ///
+    /// # Errors
+    /// Those of `read`; [`Error::OtherVersion`]: another release wrote it.
+    pub fn read(read: impl Fn(&'static str) -> Result<(PathBuf, Vec<u8>)>) -> Result<Self> {
+        // What is as it was written and cannot be understood, another release wrote.
+        let other_version = |path: &Path, problem: String| Error::OtherVersion {
+            path: path.to_owned(),
+            problem,
+            remedy: "resume with the release of Electra that wrote it, or begin again in another folder".to_owned(),
+        };
+        let tensors = |name: &'static str| {
+            let (path, bytes) = read(name)?;
+            let parsed = TensorFile::parse(&path, bytes).and_then(|file| file.tensors());
+            parsed.map_err(|error| other_version(&path, error.to_string()))
+        };
+        let (path, bytes) = read(STATE)?;
+        let not_understood = |error: serde_json::Error| other_version(&path, error.to_string());
+        let file: StateFile = serde_json::from_slice(&bytes).map_err(not_understood)?;
+        if file.format_version != FORMAT_VERSION {
+            let problem = format!("format version {}, expected {FORMAT_VERSION}", file.format_version);
+            return Err(other_version(&path, problem));
+        }
+        let state: TrainState = serde_json::from_value(file.state).map_err(not_understood)?;
+        Ok(Self {
+            state,
+            parameters: tensors(PARAMETERS)?,
+            optimizer: tensors(OPTIMIZER)?,
+            window_scores: tensors(METRICS)?,
+        })
+    }
 }

@@ -25,7 +25,7 @@ use electra_data::Batch;
 use electra_model::objective::Frequencies;
 
 use self::batches::Batches;
-use self::checkpoint::{Checkpoint, TrainState};
+pub use self::checkpoint::{Checkpoint, TrainState};
 use self::event::TrainEvent;
 pub use self::memory::MemorySink;
 use self::progress::{Progress, Speed};
@@ -114,7 +114,7 @@ impl<S: Sink> Run<S> {
 
     /// As [`Run::begin`], with values from elsewhere.
     pub(crate) fn begin_with(plan: Plan, mut trainer: Trainer, data: TrainingData, sink: S) -> Result<Self> {
-        trainer.parameters = close_unused_rows(trainer.parameters, data.vocab_size, plan.device())?;
+        trainer.parameters = close_unused_rows(trainer.parameters, data.vocab_size);
         Self::open(plan, trainer, Progress::default(), data, sink)
     }
 
@@ -296,7 +296,8 @@ impl<S: Sink> Run<S> {
             self.phase = phase;
             self.step_flops = self.plan.step_flops(self.trainer.objective(), phase);
         }
-        let batch = self.batches.next();
+        let drawn = self.batches.next();
+        let batch = self.plan.recorded_step(step).map_or(drawn, |recorded| recorded.batch.clone());
         let doing = format!("step {}", step + 1);
         let submitted = if self.profile_at == Some(step) {
             // By itself: steps in flight would be timed with it.
@@ -358,7 +359,7 @@ impl<S: Sink> Run<S> {
         let (trainer, progress) = (&self.trainer, &self.progress);
         let saving = || format!("the checkpoint of step {}", progress.step);
         let (window, window_scores) = progress.window.save();
-        let loss_scale = trainer.adam.loss_scale().during(saving())?;
+        let (updates, loss_scale) = trainer.adam.counters().await.during(saving())?;
         let checkpoint = Checkpoint {
             state: TrainState {
                 step: progress.step,
@@ -367,14 +368,14 @@ impl<S: Sink> Run<S> {
                 flops: progress.flops,
                 nonfinite_steps: progress.nonfinite_steps,
                 nonfinite_in_a_row: progress.nonfinite_in_a_row,
-                updates: trainer.adam.updates().during(saving())?,
+                updates,
                 loss_scale: loss_scale.map(|scale| [scale.factor, scale.good_steps as f64]),
                 rows: progress.rows,
                 window,
                 ..self.common.clone()
             },
-            parameters: host::parameters_to_host(&trainer.parameters).during(saving())?,
-            optimizer: trainer.adam.to_host(trainer.parameters.layout()).during(saving())?,
+            parameters: host::parameters_to_host(&trainer.parameters).await.during(saving())?,
+            optimizer: trainer.adam.to_host(trainer.parameters.layout()).await.during(saving())?,
             window_scores,
         };
         let mut tensors = checkpoint.parameters.iter().chain(&checkpoint.optimizer);

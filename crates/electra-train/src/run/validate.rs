@@ -14,7 +14,6 @@ use electra_model::objective::{Frequencies, Given};
 use electra_model::{DeviceBatch, NoiseKey, Objective, Parameters, StepContext, Totals};
 
 use crate::baseline::FrequencyDetector;
-use crate::host::fetch;
 use crate::step::metrics::{MetricWindow, MetricsRow, StepMetrics, roc_auc};
 use crate::step::trainer::{Asked, judged_tokens};
 
@@ -114,7 +113,7 @@ impl Validation {
         };
         let mut reads = Reads::default();
         let (corrupted, logits) = (reads.ints(&corrupted), reads.floats(&logits));
-        let found = fetch(reads).await?;
+        let found = reads.fetch().await?;
         let (corrupted, logits) = (read::ints_of(&found[corrupted]), read::floats_of(&found[logits]));
         let mut examples = vec![Vec::new(); batch.batch];
         for i in judged_tokens(&batch, self.special) {
@@ -173,7 +172,7 @@ impl Validation {
             let asked = Asked::of(&seen, &mut reads);
             let judged = judged.map(|(logits, swaps)| (reads.floats(&logits), swaps));
             let corrupted = seen.corrupted_ids.as_ref().map(|ids| reads.ints(ids));
-            let found = fetch(reads).await?;
+            let found = reads.fetch().await?;
             if let (Some(baseline), Some(corrupted)) = (&self.baseline, corrupted) {
                 let corrupted = read::ints_of(&found[corrupted]);
                 for i in judged_tokens(&batch, self.special) {

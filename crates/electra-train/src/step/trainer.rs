@@ -15,7 +15,7 @@ use electra_kernels::{DeviceFailure, Precision, with_precision};
 use electra_model::objective::{Frequencies, Given};
 use electra_model::{DeviceBatch, NoiseKey, Objective, Observations, Parameters, StepContext, Totals};
 
-use crate::host::fetch;
+use crate::recording::RecordedStep;
 use crate::step::metrics::StepMetrics;
 use crate::step::optimizer::{Adam, PendingReport, StepReport};
 use crate::step::part_clock::{PartClock, timed};
@@ -37,6 +37,8 @@ pub(crate) struct StepSettings {
     pub(crate) precision: Precision,
     /// Where parameters live.
     pub(crate) device: Device,
+    /// Steps that are computed again, from the first.
+    pub(crate) recorded: Arc<[RecordedStep]>,
 }
 
 /// Parameters, optimizer and what a step needs of the configuration. [`crate::Plan`] makes them.
@@ -114,10 +116,19 @@ impl Trainer {
     /// # Errors
     /// As [`Trainer::step`].
     pub fn submit(&mut self, batch: &Batch, step: u64, learning_rate: f64) -> Result<PendingStep, DeviceFailure> {
-        let (parameters, on_device) = self.adam.move_to_device(self.parameters.clone())?;
+        let (parameters, on_device) = self.adam.move_to_device(self.parameters.clone());
         self.parameters = parameters;
-        let StepSettings { special, seed, micro_batch: examples, recompute, masking_probability, precision, device } =
-            self.settings.clone();
+        let StepSettings {
+            special,
+            seed,
+            micro_batch: examples,
+            recompute,
+            masking_probability,
+            precision,
+            device,
+            recorded,
+        } = self.settings.clone();
+        let recorded = recorded.get(step as usize);
         let on_tape = device.clone().autodiff();
         let context = StepContext {
             key: NoiseKey::new(seed).child_str("step").child(step),
@@ -138,6 +149,8 @@ impl Trainer {
             // A graph of its own: micro-batches that share leaves would share a lock.
             let tracked = self.parameters.map(|_, _, value| Tensor::from_inner(value.clone()).require_grad());
             let forward = || {
+                let samples = recorded.map(|step| step.samples(micro_batch, &on_tape));
+                let context = StepContext { given: Given { samples, ..Given::default() }, ..context.clone() };
                 let mut output = self.objective.step(&tracked, &DeviceBatch::new(micro_batch, &on_tape), &context);
                 if let Some(factor) = &factor {
                     output.loss = output.loss * Tensor::from_inner(factor.clone());
@@ -187,7 +200,7 @@ impl Trainer {
         }
         let metrics = metrics_of(&seen, special)?;
         if !metrics.loss.is_finite() {
-            let loss_factor = self.adam.loss_scale()?.map_or(1.0, |scale| scale.factor);
+            let loss_factor = self.adam.known_loss_factor();
             let step = TrainStep { metrics, gradient_norm: f64::NAN, applied: false, loss_factor };
             return Ok(PendingStep::Ready(step));
         }
@@ -238,7 +251,7 @@ impl PendingStep {
     /// As [`PendingStep::resolve`].
     pub async fn resolve_async(self) -> Result<TrainStep, DeviceFailure> {
         let (reads, asked) = self.ask();
-        Ok(self.told(&asked, &fetch(reads).await?))
+        Ok(self.told(&asked, &reads.fetch().await?))
     }
 
     /// All that is to be read from the device, in one.

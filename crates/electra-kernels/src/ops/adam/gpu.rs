@@ -5,13 +5,11 @@ use burn::tensor::{DType, Shape};
 use burn_wgpu::CubeTensor;
 
 use crate::gpu::{
-    empty, is_software,
+    constant, empty, is_software,
     launch::Launch,
     shader::{Shader, shader},
     tensor, view,
 };
-use crate::read;
-use crate::types::failure::DeviceFailure;
 use crate::types::{loss_scale::LossScale, update::DeviceUpdate};
 
 static GATHER: Shader = shader!("adam", "gather_gradients");
@@ -139,9 +137,16 @@ impl Arenas {
             })
     }
 
-    /// Updates made so far; waits for the device. It counts in f32: up to 2^24, four times the longest preset.
-    pub(crate) fn updates(&self) -> Result<u64, DeviceFailure> {
-        Ok(read::floats(&tensor::<1>(self.state.clone()))?[0] as u64)
+    /// Arenas of other values, with what these have counted: nothing is read back for it.
+    pub(crate) fn of_other(&self, parameters: &[CubeTensor], m: &[CubeTensor], v: &[CubeTensor]) -> Self {
+        let copy = |array: &CubeTensor| constant(&tensor::<1>(array.clone()).mul_scalar(1.0));
+        let (state, loss_scale) = (copy(&self.state), self.loss_scale.as_ref().map(copy));
+        Self { state, loss_scale, ..Self::new(parameters, m, v, 0, None) }
+    }
+
+    /// Updates made so far come first. They are counted in f32: up to 2^24, four times the longest preset.
+    pub(crate) fn state(&self) -> CubeTensor {
+        self.state.clone()
     }
 
     /// The loss's factor as it is now, `[1]`: the next update may change it in place.
@@ -149,11 +154,9 @@ impl Arenas {
         self.loss_scale.as_ref().map(|scale| view(scale, 0, 1, [1]))
     }
 
-    /// The loss's factor; waits for the device.
-    pub(crate) fn loss_scale(&self) -> Result<Option<LossScale>, DeviceFailure> {
-        let Some(scale) = &self.loss_scale else { return Ok(None) };
-        let values = read::floats(&tensor::<1>(scale.clone()))?;
-        Ok(Some(LossScale { factor: f64::from(values[0]), good_steps: values[1] as u64 }))
+    /// `[2]`: the loss's factor, and steps since it changed.
+    pub(crate) fn loss_scale(&self) -> Option<CubeTensor> {
+        self.loss_scale.clone()
     }
 
     /// Puts gradients into the arenas; with `add`, onto what is there. `None` leaves its place alone.

@@ -65,12 +65,19 @@ impl DeviceAdam {
         updates: u64,
         loss_scale: Option<LossScale>,
     ) -> Option<Self> {
-        let operands: Vec<&dyn Placed> = parameters.iter().chain(m).chain(v).map(|x| x as &dyn Placed).collect();
-        if parameters.is_empty() || Place::of(Kernel::Adam, &operands) != Place::Gpu {
+        if !runs_on_adapter(&[parameters, m, v]) {
             return None;
         }
-        let arrays = |tensors: &[Tensor<1>]| tensors.iter().map(crate::gpu::constant).collect::<Vec<_>>();
         let arenas = gpu::Arenas::new(&arrays(parameters), &arrays(m), &arrays(v), updates, loss_scale);
+        Some(Self { arenas, seen: vec![false; parameters.len()] })
+    }
+
+    /// As [`DeviceAdam::new`], with the updates and the loss's factor that this one has come to; nothing is read back.
+    pub fn of_other(&self, parameters: &[Tensor<1>], m: &[Tensor<1>], v: &[Tensor<1>]) -> Option<Self> {
+        if !runs_on_adapter(&[parameters, m, v]) {
+            return None;
+        }
+        let arenas = self.arenas.of_other(&arrays(parameters), &arrays(m), &arrays(v));
         Some(Self { arenas, seen: vec![false; parameters.len()] })
     }
 
@@ -94,25 +101,25 @@ impl DeviceAdam {
         self.arenas.tensors(part).into_iter().map(crate::gpu::tensor).collect()
     }
 
-    /// Updates made so far. Waits for the device.
+    /// Updates made so far, and the loss's factor after all of them.
     ///
     /// # Errors
     /// The device failed.
-    pub fn updates(&self) -> Result<u64, DeviceFailure> {
-        self.arenas.updates()
+    pub async fn counters(&self) -> Result<(u64, Option<LossScale>), DeviceFailure> {
+        let mut reads = Reads::default();
+        let state = reads.floats(&crate::gpu::tensor::<1>(self.arenas.state()));
+        let scale = self.arenas.loss_scale().map(|scale| reads.floats(&crate::gpu::tensor::<1>(scale)));
+        let found = reads.fetch().await?;
+        let loss_scale = scale.map(|scale| {
+            let values = read::floats_of(&found[scale]);
+            LossScale { factor: f64::from(values[0]), good_steps: values[1] as u64 }
+        });
+        Ok((read::floats_of(&found[state])[0] as u64, loss_scale))
     }
 
     /// What the loss is to be multiplied by before its gradients are taken, `[1]`: the array that an update changes.
     pub fn loss_scale_array(&self) -> Option<Tensor<1>> {
         self.arenas.loss_scale_array().map(crate::gpu::tensor)
-    }
-
-    /// The factor as it is after all updates so far. Waits for the device.
-    ///
-    /// # Errors
-    /// The device failed.
-    pub fn loss_scale(&self) -> Result<Option<LossScale>, DeviceFailure> {
-        self.arenas.loss_scale()
     }
 
     /// Adds gradients, in the parameters' order, to those since the last update.
@@ -148,6 +155,16 @@ impl DeviceAdam {
         self.seen.fill(false);
         crate::gpu::tensor(self.arenas.update(&crate::gpu::constant(loss), rules, update))
     }
+}
+
+/// Whether all of these lie on one graphics adapter whose kernel is on.
+fn runs_on_adapter(tensors: &[&[Tensor<1>]]) -> bool {
+    let operands: Vec<&dyn Placed> = tensors.iter().copied().flatten().map(|x| x as &dyn Placed).collect();
+    !operands.is_empty() && Place::of(Kernel::Adam, &operands) == Place::Gpu
+}
+
+fn arrays(tensors: &[Tensor<1>]) -> Vec<burn_wgpu::CubeTensor> {
+    tensors.iter().map(crate::gpu::constant).collect()
 }
 
 /// Sum of the squares of all values of all `tensors`, in an order that no thread's timing changes.

@@ -6,42 +6,19 @@
 //! apart: one that is damaged is passed over for an older one, and is left as it is; one that cannot be read now (a
 //! permission, a disk that fails, a newer format) is an error, since it may be the best there is; and where there is
 //! none, a run starts afresh. `sha256sum -c SHA256SUMS` checks one by hand.
-//!
-//! | file | holds |
-//! |---|---|
-//! | parameters.safetensors | weights, by their names in `Parameters` |
-//! | optimizer.safetensors | `m.NAME` and `v.NAME` |
-//! | metrics.safetensors | scores of the metric window |
-//! | state.json | step, counters, sums of the metric window, configuration, what it was trained on |
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::file;
-use crate::file::tensor_file::{TensorFile, encode};
-use crate::run::checkpoint::{Checkpoint, TrainState};
+use crate::run::checkpoint::Checkpoint;
 
-/// Version of the layout; a checkpoint of another version is not read. 2: the state names the configuration key by key.
-const FORMAT_VERSION: u32 = 2;
-const PARAMETERS: &str = "parameters.safetensors";
-const OPTIMIZER: &str = "optimizer.safetensors";
-const METRICS: &str = "metrics.safetensors";
-const STATE: &str = "state.json";
 const CHECKSUMS: &str = "SHA256SUMS";
-const FILES: [&str; 4] = [PARAMETERS, OPTIMIZER, METRICS, STATE];
-
-#[derive(Serialize, Deserialize)]
-struct StateFile {
-    format_version: u32,
-    #[serde(flatten)]
-    state: serde_json::Value,
-}
 
 /// The newest whole checkpoint of a run, and those newer ones that are damaged.
 #[derive(Debug)]
@@ -116,21 +93,12 @@ impl Checkpoints {
 
 fn write_folder(folder: &Path, checkpoint: &Checkpoint) -> Result<()> {
     file::create_folder(folder)?;
-    let state = serde_json::to_value(&checkpoint.state).expect("plain data");
-    let state = StateFile { format_version: FORMAT_VERSION, state };
-    let mut state = serde_json::to_vec_pretty(&state).expect("plain data");
-    state.push(b'\n');
     let mut sums = String::new();
-    let mut write = |name: &str, bytes: &[u8]| {
+    checkpoint.write(|name, bytes| {
         sums.push_str(&format!("{}  {name}\n", crate::hex(&Sha256::digest(bytes))));
         file::pause_for_tests();
         file::write_synced(&folder.join(name), bytes)
-    };
-    // One file's bytes at a time: a checkpoint of a large network is several GB.
-    write(PARAMETERS, &encode(&checkpoint.parameters, []))?;
-    write(OPTIMIZER, &encode(&checkpoint.optimizer, []))?;
-    write(METRICS, &encode(&checkpoint.window_scores, []))?;
-    write(STATE, &state)?;
+    })?;
     file::pause_for_tests();
     file::write_synced(&folder.join(CHECKSUMS), sums.as_bytes())?;
     file::sync_folder(folder)
@@ -274,7 +242,7 @@ fn unreadable(path: &Path, source: std::io::Error) -> Error {
     }
 }
 
-/// The checksum that `folder`'s list has for each of [`FILES`].
+/// The checksum that `folder`'s list has for each of [`Checkpoint::FILES`].
 fn checksums(folder: &Path) -> Result<BTreeMap<&'static str, String>> {
     let path = folder.join(CHECKSUMS);
     // On Windows opening a folder is refused as a permission.
@@ -286,7 +254,7 @@ fn checksums(folder: &Path) -> Result<BTreeMap<&'static str, String>> {
         let listed = listed.ok_or_else(|| damaged(&path, format!("{name} is not listed")))?;
         Ok((name, listed.to_owned()))
     };
-    FILES.into_iter().map(sum_of).collect()
+    Checkpoint::FILES.into_iter().map(sum_of).collect()
 }
 
 /// Whether every file fits its checksum, read piece by piece: a checkpoint of a large network is several GB.
@@ -313,7 +281,7 @@ pub fn load(folder: &Path) -> Result<Checkpoint> {
     // A link to a disk that is away is no damage.
     fs::metadata(folder).map_err(|source| Error::io(folder, "read", source))?;
     let sums = checksums(folder)?;
-    let read = |name: &str| {
+    Checkpoint::read(|name| {
         let path = folder.join(name);
         let bytes = if path.is_dir() { Err(ErrorKind::IsADirectory.into()) } else { fs::read(&path) };
         let bytes = bytes.map_err(|source| unreadable(&path, source))?;
@@ -321,31 +289,6 @@ pub fn load(folder: &Path) -> Result<Checkpoint> {
             return Err(damaged(&path, "the content does not fit its checksum in SHA256SUMS"));
         }
         Ok((path, bytes))
-    };
-    // What fits its checksum is as it was written: if it cannot be understood, another release wrote it.
-    let other_version = |path: &Path, problem: String| Error::OtherVersion {
-        path: path.to_owned(),
-        problem,
-        remedy: "resume with the release of Electra that wrote it, or begin again in another folder".to_owned(),
-    };
-    let tensors = |name: &str| {
-        let (path, bytes) = read(name)?;
-        let parsed = TensorFile::parse(&path, bytes).and_then(|file| file.tensors());
-        parsed.map_err(|error| other_version(&path, error.to_string()))
-    };
-
-    let (path, bytes) = read(STATE)?;
-    let not_understood = |error: serde_json::Error| other_version(&path, error.to_string());
-    let file: StateFile = serde_json::from_slice(&bytes).map_err(not_understood)?;
-    if file.format_version != FORMAT_VERSION {
-        return Err(other_version(&path, format!("format version {}, expected {FORMAT_VERSION}", file.format_version)));
-    }
-    let state: TrainState = serde_json::from_value(file.state).map_err(not_understood)?;
-    Ok(Checkpoint {
-        state,
-        parameters: tensors(PARAMETERS)?,
-        optimizer: tensors(OPTIMIZER)?,
-        window_scores: tensors(METRICS)?,
     })
 }
 

@@ -14,7 +14,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use self::checkpoints::Checkpoints;
-pub use self::pretrain::{Outcome, RunOptions, pretrain, wait_for};
+pub use self::pretrain::{Outcome, RunOptions, pretrain};
 use self::record::Record;
 use self::tensorboard::TensorBoard;
 use super::checkpoint::Checkpoint;
@@ -24,6 +24,7 @@ use crate::config::RunConfig;
 use crate::data::{TrainingData, keep_tokenizer};
 use crate::error::Result;
 use crate::file;
+pub use crate::host::wait_for;
 use crate::step::metrics::MetricsRow;
 
 /// Name of the record of losses and detection in a run's folder.

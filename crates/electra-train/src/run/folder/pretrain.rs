@@ -1,11 +1,7 @@
 //! A run in a folder, from start to export: what the terminal calls, and the one place where it waits for a run.
 
 use std::path::PathBuf;
-use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
 
 use burn::tensor::Device;
 
@@ -19,6 +15,7 @@ use crate::exchange::export::{NetworkFolders, export_networks};
 use crate::exchange::init_from;
 use crate::exchange::model_card::ModelCard;
 use crate::file::lock::RunFolder;
+use crate::host::wait_for;
 use crate::plan::Plan;
 use crate::run::event::{EventSink, TrainEvent};
 use crate::run::sink::Sink;
@@ -145,22 +142,4 @@ async fn drive(
     let seconds = ended.seconds();
     ended.sink.event(&TrainEvent::Finished { step, seconds, interrupted });
     Ok(Outcome { step, interrupted, validation: ended.last_validation, exported, examples })
-}
-
-/// Runs a future to its end on this thread.
-pub fn wait_for<T>(future: impl Future<Output = T>) -> T {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return value;
-        }
-        thread::park();
-    }
 }

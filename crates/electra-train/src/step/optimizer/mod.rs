@@ -124,25 +124,19 @@ impl Adam {
         }
     }
 
-    /// The loss's factor after all updates so far, for a checkpoint. Waits for a graphics adapter.
-    ///
-    /// # Errors
-    /// The device failed.
-    pub fn loss_scale(&self) -> Result<Option<LossScale>, DeviceFailure> {
-        match &self.state {
-            State::OnDevice(adapter) => adapter.loss_scale(),
-            State::Separate { .. } => Ok(self.loss_scale),
-        }
+    /// What the last step's loss was multiplied by, where the host knows it: off a graphics adapter.
+    pub(crate) fn known_loss_factor(&self) -> f64 {
+        self.loss_scale.map_or(1.0, |scale| scale.factor)
     }
 
-    /// Updates made so far. Waits for a graphics adapter.
+    /// Updates made so far, and the loss's factor after all of them: for a checkpoint.
     ///
     /// # Errors
     /// The device failed.
-    pub fn updates(&self) -> Result<u64, DeviceFailure> {
+    pub async fn counters(&self) -> Result<(u64, Option<LossScale>), DeviceFailure> {
         match &self.state {
-            State::Separate { updates, .. } => Ok(*updates),
-            State::OnDevice(device) => device.updates(),
+            State::Separate { updates, .. } => Ok((*updates, self.loss_scale)),
+            State::OnDevice(device) => device.counters().await,
         }
     }
 
@@ -155,20 +149,18 @@ impl Adam {
     }
 
     /// Moves parameters and moments that lie on a graphics adapter into its arenas, unless they are there; says whether
-    /// they are. The parameters come back as views of the arenas, which updates change in place.
-    ///
-    /// # Errors
-    /// The device failed.
-    pub fn move_to_device(&mut self, parameters: Parameters) -> Result<(Parameters, bool), DeviceFailure> {
+    /// they are. The parameters come back as views of the arenas, which updates change in place. Nothing is read back.
+    pub fn move_to_device(&mut self, parameters: Parameters) -> (Parameters, bool) {
         let values: Vec<Tensor<1>> = parameters.values().iter().map(|value| value.clone().inner()).collect();
-        if let State::OnDevice(device) = &self.state
-            && device.holds(&values)
-        {
-            return Ok((parameters, true));
-        }
-        let (m, v) = self.moments();
-        let device = DeviceAdam::new(&values, &m, &v, self.updates()?, self.loss_scale()?);
-        let Some(device) = device else { return Ok((parameters, false)) };
+        let device = match &self.state {
+            State::OnDevice(device) if device.holds(&values) => return (parameters, true),
+            State::OnDevice(device) => {
+                let (m, v) = device.moments();
+                device.of_other(&values, &m, &v)
+            }
+            State::Separate { m, v, updates } => DeviceAdam::new(&values, m, v, *updates, self.loss_scale),
+        };
+        let Some(device) = device else { return (parameters, false) };
         let views = device.parameters();
         let parameters =
             parameters.map(
@@ -177,7 +169,7 @@ impl Adam {
                 },
             );
         self.state = State::OnDevice(Box::new(device));
-        Ok((parameters, true))
+        (parameters, true)
     }
 
     /// Adds gradients on a graphics adapter: as often as there are micro-batches, before [`Adam::submit`].
@@ -227,7 +219,7 @@ impl Adam {
         gradients: Vec<Option<Tensor<1>>>,
         learning_rate: f64,
     ) -> Result<(Parameters, StepReport), DeviceFailure> {
-        let (parameters, on_device) = self.move_to_device(parameters)?;
+        let (parameters, on_device) = self.move_to_device(parameters);
         if on_device {
             let report = self.step_on_device(&parameters, gradients, learning_rate);
             return Ok((parameters, report.resolve()?));
@@ -247,7 +239,7 @@ impl Adam {
         gradients: Vec<Option<Tensor<1>>>,
         learning_rate: f64,
     ) -> Result<(Parameters, StepReport), DeviceFailure> {
-        let (parameters, on_device) = self.move_to_device(parameters)?;
+        let (parameters, on_device) = self.move_to_device(parameters);
         if on_device {
             let report = self.step_on_device(&parameters, gradients, learning_rate);
             return Ok((parameters, report.resolve_async().await?));
@@ -275,7 +267,7 @@ impl Adam {
         scaled_norm: f64,
         learning_rate: f64,
     ) -> (Parameters, StepReport) {
-        let loss_factor = self.loss_scale.map_or(1.0, |scale| scale.factor);
+        let loss_factor = self.known_loss_factor();
         self.loss_scale = self.loss_scale.map(|scale| scale.after(true, scaled_norm.is_finite()));
         let gradient_norm = scaled_norm / loss_factor;
         let State::Separate { m, v, updates } = &mut self.state else { unreachable!("its arenas take the step") };
@@ -323,10 +315,10 @@ impl Adam {
     ///
     /// # Errors
     /// The device failed.
-    pub fn to_host(&self, layout: &Layout) -> Result<Vec<HostTensor>, DeviceFailure> {
+    pub async fn to_host(&self, layout: &Layout) -> Result<Vec<HostTensor>, DeviceFailure> {
         let (m, v) = self.moments();
-        let mut tensors = host::to_host(layout, &m, "m.")?;
-        tensors.extend(host::to_host(layout, &v, "v.")?);
+        let mut tensors = host::to_host(layout, &m, "m.").await?;
+        tensors.extend(host::to_host(layout, &v, "v.").await?);
         Ok(tensors)
     }
 

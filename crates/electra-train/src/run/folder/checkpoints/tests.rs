@@ -1,5 +1,6 @@
 use super::*;
 use crate::host::HostTensor;
+use crate::run::checkpoint::{METRICS, OPTIMIZER, PARAMETERS, STATE, TrainState};
 
 fn checkpoint(step: u64) -> Checkpoint {
     let tensor = |name: &str| HostTensor::new(name, [2], vec![0.1 * step as f32, -0.0]);
