@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
+use electra_checks::golden::Tensors;
 use electra_model::objective::{self, NetworkPlan};
 use electra_model::pretraining::GENERATOR;
 use electra_model::{DeviceBatch, Objective, ObjectiveConfig, Observations, Parameters, Sharing};
@@ -13,9 +14,8 @@ use electra_train::step::trainer::gradients_of;
 
 use super::golden::{
     ENCODER, ENCODER_BACKWARD, LOSS_TOLERANCE, OUTPUT_TOLERANCE, Pair, assert_close, assert_gradient_close, batch_of,
-    context, fixture_name, on_adapter, pair_folders, values, with_part,
+    context, fixture_name, load_pair, on_adapter, pair_folders, values, with_part,
 };
-use crate::support::tensors::Tensors;
 
 /// Objectives that golden.rs checks, or that are another's with other masks.
 const ELSEWHERE: [&str; 4] = ["rtd", "mlm", "bert", "roberta"];
@@ -87,7 +87,7 @@ fn parameters_of(
 }
 
 fn check_one(name: &str, folder: &Path, golden: &Tensors, device: &Device) {
-    let pair = Pair::load(folder, device);
+    let pair = load_pair(folder, device);
     let objective = objective_of(name, &pair);
     let parameters = parameters_of(objective.as_ref(), folder, &pair, golden, device);
     let parameters = parameters.map(|_, _, value| value.clone().require_grad());

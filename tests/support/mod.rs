@@ -7,4 +7,3 @@ pub(crate) mod small_run;
 /// Disturbances of runs; std alone, as the soak that one calls by hand has them too.
 #[path = "../../xtask/src/soak.rs"]
 pub(crate) mod soak;
-pub(crate) mod tensors;

@@ -3,6 +3,7 @@
 mod adapter;
 mod diverge;
 mod learn;
+mod nano;
 mod objectives;
 mod resume;
 mod seams;
