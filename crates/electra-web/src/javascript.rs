@@ -4,6 +4,11 @@ use wasm_bindgen::prelude::{JsError, wasm_bindgen};
 
 use crate::scorer;
 
+#[wasm_bindgen(start)]
+fn start() {
+    electra_kernels::device::run_constructors();
+}
+
 /// Says of every token of a text how likely it was replaced.
 #[wasm_bindgen]
 pub struct Scorer {
