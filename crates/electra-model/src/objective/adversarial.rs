@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::{Check, KeyTable, check_weight};
 use super::corruption::{MaskedStates, MlmGradient, Pair, at_masked, discriminate, discriminator_plan};
-use super::{NetworkPlan, Objective, ObjectiveConfig, StepContext, StepOutput, Work};
+use super::{HeadWork, NetworkPlan, Objective, ObjectiveConfig, Positions, StepContext, StepOutput, Work};
 use crate::{
     batch::DeviceBatch,
     network::{Discriminator, Generator},
@@ -73,7 +73,16 @@ impl Objective for Adversarial {
     }
 
     fn networks(&self) -> Vec<NetworkPlan> {
-        self.pair.plans(discriminator_plan(&self.pair.networks, Work::detection()))
+        let mut plans = self.pair.plans(discriminator_plan(&self.pair.networks, Work::detection()));
+        for head in plans.iter_mut().skip(1).flat_map(|plan| &mut plan.work.heads) {
+            // The draw learns nothing; the reward of what was drawn does, of the same states.
+            if let HeadWork::Vocabulary { is_repeated, .. } = head {
+                *is_repeated = true;
+            }
+        }
+        let rewarded = Work::vocabulary(Positions::Masked, false).heads;
+        plans[1].work.heads.extend(rewarded);
+        plans
     }
 
     fn step(&self, parameters: &Parameters, batch: &DeviceBatch, context: &StepContext) -> StepOutput {

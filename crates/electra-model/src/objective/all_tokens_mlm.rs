@@ -78,8 +78,14 @@ impl Objective for AllTokensMlm {
     }
 
     fn networks(&self) -> Vec<NetworkPlan> {
-        let vocabulary = HeadWork::Vocabulary { positions: Positions::All, states: 1, is_sampled: false };
-        let work = Work::new(&[HeadWork::Binary(Positions::All), vocabulary]);
+        // Log-probabilities keep no logits: the backward pass makes them again.
+        let [vocabulary, again] = [false, true].map(|is_repeated| HeadWork::Vocabulary {
+            positions: Positions::All,
+            states: 1,
+            is_sampled: false,
+            is_repeated,
+        });
+        let work = Work::new(&[HeadWork::Binary(Positions::All), vocabulary, again]);
         let plan = discriminator_plan(&self.pair.networks, work);
         self.pair.plans(NetworkPlan { other_heads: &[PretrainedHead::MaskedLanguageModeling], ..plan })
     }

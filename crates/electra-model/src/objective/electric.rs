@@ -153,7 +153,18 @@ impl Objective for Electric {
     }
 
     fn networks(&self) -> Vec<NetworkPlan> {
-        let vocabulary = |positions, is_sampled| HeadWork::Vocabulary { positions, states: 2, is_sampled };
+        let vocabulary = |positions, is_sampled, is_repeated| HeadWork::Vocabulary {
+            positions,
+            states: 2,
+            is_sampled,
+            is_repeated,
+        };
+        // Its loss; the draws; what it says of the corrupted tokens.
+        let heads = [
+            vocabulary(Positions::All, false, false),
+            vocabulary(Positions::Masked, true, true),
+            vocabulary(Positions::All, false, true),
+        ];
         vec![
             discriminator_plan(&self.networks, Work::detection()),
             NetworkPlan {
@@ -163,10 +174,7 @@ impl Objective for Electric {
                 other_heads: &[],
                 is_exported: false,
                 config: self.networks.generator.clone(),
-                work: Work {
-                    encoders: 2,
-                    ..Work::new(&[vocabulary(Positions::All, false), vocabulary(Positions::Masked, true)])
-                },
+                work: Work { encoders: 2, ..Work::new(&heads) },
             },
         ]
     }

@@ -35,6 +35,8 @@ pub enum HeadWork {
         states: usize,
         /// Whether a token is drawn.
         is_sampled: bool,
+        /// Whether another head has made what it reads: logits alone, without gradients.
+        is_repeated: bool,
     },
 }
 
@@ -64,7 +66,7 @@ impl Work {
 
     /// Logits over the vocabulary.
     pub fn vocabulary(positions: Positions, is_sampled: bool) -> Self {
-        Self::new(&[HeadWork::Vocabulary { positions, states: 1, is_sampled }])
+        Self::new(&[HeadWork::Vocabulary { positions, states: 1, is_sampled, is_repeated: false }])
     }
 }
 

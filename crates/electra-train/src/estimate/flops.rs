@@ -67,7 +67,9 @@ pub fn network_step_flops(plan: &NetworkPlan, batch_size: usize, sequence_length
         HeadWork::Vocabulary { positions: Positions::All, .. } => mlm_head_flops_per_token(&plan.config, 1.0),
         HeadWork::Vocabulary { .. } => mlm_head_flops_per_token(&plan.config, REFERENCE_MASKED_FRACTION),
     };
-    let heads: f64 = work.heads.iter().map(head).sum();
+    // The reference's rule counts a head once.
+    let learns = |head: &&HeadWork| !matches!(head, HeadWork::Vocabulary { is_repeated: true, .. });
+    let heads: f64 = work.heads.iter().filter(learns).map(head).sum();
     let passes = if work.is_trained { 2.0 } else { 1.0 };
     let per_token = streams * encoder_flops_per_token(&plan.config, sequence_length) + heads;
     passes * per_token * (batch_size * sequence_length) as f64

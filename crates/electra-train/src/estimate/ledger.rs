@@ -250,18 +250,21 @@ fn head(work: HeadWork, config: &ElectraConfig, step: &Step) -> [Cost; 2] {
         [config.hidden_size, config.embedding_size, config.vocab_size].map(|size| size as f64);
     let times = step.micro_batches();
     match work {
-        HeadWork::Vocabulary { positions, states, is_sampled } => {
+        HeadWork::Vocabulary { positions, states, is_sampled, is_repeated } => {
             let rows = rows_of(positions, step);
             // Softmax's maximum, exponential and sum; the noise's two logarithms with what is around them, sum and maximum.
             let draw = if is_sampled { 8.0 } else { 0.0 };
             let logits = rows * vocab;
             let loss = [Cost::new((5.0 + draw) * logits, 2.0 * logits), Cost::new(3.0 * logits, 2.0 * logits)];
+            let logits = both(&[dense(rows, embedding, vocab, times), loss]);
+            if is_repeated {
+                return [logits[0], Cost::default()];
+            }
             both(&[
                 dense(rows, states as f64 * hidden, embedding, times),
                 gelu(rows, embedding),
                 layer_norm(rows, embedding),
-                dense(rows, embedding, vocab, times),
-                loss,
+                logits,
             ])
         }
         HeadWork::Binary(positions) => {
@@ -494,7 +497,7 @@ mod tests {
         let one = of("rtd", "joint", "generator", Part::Attention);
         let towers = of("electric", "joint", "generator", Part::Attention);
         assert_eq!(towers.total().flops, 2.0 * one.total().flops);
-        // Logits of every token where there were those of five masked ones in 32, and theirs once more to draw from.
+        // Logits of every token where there were those of five masked ones in 32.
         let [few, all] = [("rtd", "generator"), ("causal", "discriminator")]
             .map(|(name, network)| of(name, "joint", network, Part::Head).backward.flops);
         assert!((all / few - 32.0 / 5.0).abs() < 1e-9, "{all} {few}");
