@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use electra_train::config::{self, MicroBatch, RunConfig};
+use electra_train::config::{self, RunConfig};
 use electra_train::estimate::ledger::{self, Cost, Part, Place, Row, Step};
 use electra_train::objective_of;
 use serde::Serialize;
@@ -82,18 +82,8 @@ pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     };
     let objective = objective_of(&config, &config.objective)?;
     let train = &config.train;
-    let step = Step {
-        batch_size: train.batch_size,
-        micro_batch: match train.micro_batch {
-            MicroBatch::Size(size) => size.min(train.batch_size),
-            MicroBatch::Auto => train.batch_size,
-        },
-        sequence_length: train.sequence_length,
-        masked: config.masking().max_masked(train.sequence_length),
-        recompute: train.recompute,
-        place: if args.device == PlaceName::Cpu { Place::Cpu } else { Place::Adapter },
-        parameters: objective.layout().parameter_count() as f64,
-    };
+    let place = if args.device == PlaceName::Cpu { Place::Cpu } else { Place::Adapter };
+    let step = Step::of(&config, &*objective, place);
     let tokens = (step.batch_size * step.sequence_length) as f64;
     let phases: Vec<Phase> = ledger::phases(&*objective, train.steps)
         .into_iter()

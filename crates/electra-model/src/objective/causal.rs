@@ -5,7 +5,7 @@
 use burn::tensor::{Tensor, TensorData};
 use electra_kernels::{Visibility, mlm_loss};
 
-use super::corruption::noise;
+use super::corruption::{kept_plan, noise};
 use super::{
     NetworkPlan, Objective, ObjectiveConfig, Observations, Positions, PretrainedHead, StepContext, StepOutput, Work,
     noise_site,
@@ -47,15 +47,8 @@ impl Objective for CausalLanguageModeling {
     }
 
     fn networks(&self) -> Vec<NetworkPlan> {
-        vec![NetworkPlan {
-            role: "discriminator",
-            prefix: DISCRIMINATOR,
-            head: PretrainedHead::CausalLanguageModeling,
-            other_heads: &[],
-            is_exported: true,
-            config: self.network.clone(),
-            work: Work::vocabulary(Positions::All, false),
-        }]
+        let work = Work::vocabulary(Positions::All, false);
+        vec![kept_plan(&self.network, PretrainedHead::CausalLanguageModeling, work)]
     }
 
     fn step(&self, parameters: &Parameters, batch: &DeviceBatch, context: &StepContext) -> StepOutput {

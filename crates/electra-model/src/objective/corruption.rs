@@ -1,12 +1,16 @@
 //! What most objectives begin with: something fills the masked positions, and its samples take the originals' places.
 
 use burn::tensor::{Int, Tensor, TensorData};
+use electra_data::Batch;
 use electra_kernels::{MlmOutput, Sampling, Table, corrupt, gather_positions, mlm_loss};
 
 use super::config::{Frequencies, GeneratorKind};
-use super::{NetworkPlan, ObjectiveConfig, Observations, Positions, PretrainedHead, StepContext, Work, noise_site};
+use super::{
+    NetworkPlan, ObjectiveConfig, Observations, Positions, PretrainedHead, StepContext, StepOutput, Work, noise_site,
+};
 use crate::{
     batch::DeviceBatch,
+    config::ElectraConfig,
     encoder::EncoderNoise,
     network::{Discriminator, Generator},
     parameters::{Layout, ParameterSpec, Parameters},
@@ -206,17 +210,22 @@ pub(super) fn discriminate(
     discriminator.forward(&batch.input(ids.clone()), noise(context, batch, noise_site::DISCRIMINATOR))
 }
 
-/// The network to keep, with a binary head of which `work` is done.
-pub(super) fn discriminator_plan(networks: &PretrainingConfig, work: Work) -> NetworkPlan {
+/// The network to keep, with which `work` is done.
+pub(super) fn kept_plan(config: &ElectraConfig, head: PretrainedHead, work: Work) -> NetworkPlan {
     NetworkPlan {
         role: "discriminator",
         prefix: DISCRIMINATOR,
-        head: PretrainedHead::ReplacedTokenDetection,
+        head,
         other_heads: &[],
         is_exported: true,
-        config: networks.discriminator.clone(),
+        config: config.clone(),
         work,
     }
+}
+
+/// The network to keep, with a binary head.
+pub(super) fn discriminator_plan(networks: &PretrainingConfig, work: Work) -> NetworkPlan {
+    kept_plan(&networks.discriminator, PretrainedHead::ReplacedTokenDetection, work)
 }
 
 pub(super) fn generator_plan(networks: &PretrainingConfig) -> NetworkPlan {
@@ -275,8 +284,45 @@ pub(super) fn masked_loss(
     mlm_loss(rows, table, bias, targets, batch.mask_weights.clone().reshape([slots]), total_masked, sampling)
 }
 
-fn detached((table, bias): (Table, Tensor<1>)) -> (Table, Tensor<1>) {
+/// A head's output without gradient.
+pub(super) fn detached((table, bias): (Table, Tensor<1>)) -> (Table, Tensor<1>) {
     (Table::new(table.pieces().iter().map(|piece| piece.clone().detach()).collect()), bias.detach())
+}
+
+/// Values of the used slots at their tokens, `[batch, seq]`, and 0 everywhere else.
+pub(super) fn at_tokens(batch: &Batch, of_slot: impl Fn(usize) -> f32) -> Vec<f32> {
+    let mut of_tokens = vec![0.0; batch.original_ids.len()];
+    for (slot, _) in batch.mask_weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
+        let position = batch.masked_positions[slot] as usize;
+        of_tokens[slot / batch.max_masked * batch.seq + position] = of_slot(slot);
+    }
+    of_tokens
+}
+
+/// What a step of a masked-language model alone gives, of which `loss` is minimised.
+pub(super) fn masked_output(filled: MlmOutput, loss: Tensor<1>, batch: &DeviceBatch) -> StepOutput {
+    StepOutput {
+        observations: Observations {
+            loss: Some(loss.clone().detach()),
+            generator_loss: Some(filled.loss.detach()),
+            predicted_ids: Some(filled.predicted_ids.reshape(batch.masked_positions.dims())),
+            ..Observations::default()
+        },
+        loss,
+    }
+}
+
+/// The loss of a masked-language model under the generator's prefix.
+pub(super) fn fill_masks(
+    config: &ElectraConfig,
+    parameters: &Parameters,
+    batch: &DeviceBatch,
+    context: &StepContext,
+) -> MlmOutput {
+    let mut network = Generator::bind(config, parameters, GENERATOR);
+    network.encoder.recompute = context.recompute;
+    let noise = noise(context, batch, noise_site::GENERATOR);
+    MaskedStates::new(network, batch, batch.masked_ids.clone(), noise).loss(batch, context.totals.masked)
 }
 
 /// Values of tokens, `[batch, seq]`, at the masked positions, `[batch, max_masked]`.

@@ -11,7 +11,7 @@ use electra_kernels::{MlmOutput, Sampling, Table, Visibility, corrupt, gather_po
 use serde::{Deserialize, Serialize};
 
 use super::config::{Check, KeyTable, check_temperature, check_weight};
-use super::corruption::{discriminate, discriminator_plan, noise};
+use super::corruption::{at_tokens, detached, discriminate, discriminator_plan, noise};
 use super::{
     HeadWork, NetworkPlan, Objective, ObjectiveConfig, Observations, Positions, PretrainedHead, StepContext,
     StepOutput, Work, candidates, noise_site,
@@ -105,8 +105,8 @@ impl Cloze {
     }
 
     fn detached(&self) -> Self {
-        let pieces = self.table.pieces().iter().map(|piece| piece.clone().detach()).collect();
-        Self { rows: self.rows.clone().detach(), table: Table::new(pieces), bias: self.bias.clone().detach() }
+        let (table, bias) = detached((self.table.clone(), self.bias.clone()));
+        Self { rows: self.rows.clone().detach(), table, bias }
     }
 }
 
@@ -219,11 +219,7 @@ impl Objective for Electric {
         let share = context.masking_probability;
         let energy = discriminate(&self.networks, parameters, batch, &corrupted_ids, context);
         let logits = energy + log_q + (share / (1.0 - share)).ln();
-        let mut chosen = vec![0.0; tokens];
-        for (slot, _) in host.mask_weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
-            chosen[slot / host.max_masked * host.seq + host.masked_positions[slot] as usize] = 1.0;
-        }
-        let chosen = batch.of_tokens(chosen);
+        let chosen = batch.of_tokens(at_tokens(host, |_| 1.0));
         let detection = rtd_loss(logits.clone(), chosen.clone(), mask, context.totals.tokens);
 
         let loss = generator.clone() * self.keys.generator_loss_weight

@@ -7,9 +7,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::config::{Check, KeyTable, check_weight};
-use super::corruption::{MaskedStates, noise};
+use super::corruption::{fill_masks, generator_plan, masked_output};
 use super::{
-    NetworkPlan, Objective, ObjectiveConfig, Observations, Positions, StepContext, StepOutput, Work, noise_site,
+    NetworkPlan, Objective, ObjectiveConfig, Positions, StepContext, StepOutput, Work,
 };
 use crate::{
     batch::DeviceBatch,
@@ -68,7 +68,7 @@ impl Objective for MaskedLanguageModeling {
 
     fn networks(&self) -> Vec<NetworkPlan> {
         let work = Work::vocabulary(Positions::Masked, false);
-        vec![NetworkPlan { work, ..super::corruption::generator_plan(&self.networks) }]
+        vec![NetworkPlan { work, ..generator_plan(&self.networks) }]
     }
 
     fn masking(&self) -> MaskingPolicy {
@@ -76,20 +76,8 @@ impl Objective for MaskedLanguageModeling {
     }
 
     fn step(&self, parameters: &Parameters, batch: &DeviceBatch, context: &StepContext) -> StepOutput {
-        let mut network = Generator::bind(&self.networks.generator, parameters, GENERATOR);
-        network.encoder.recompute = context.recompute;
-        let noise = noise(context, batch, noise_site::GENERATOR);
-        let states = MaskedStates::new(network, batch, batch.masked_ids.clone(), noise);
-        let output = states.loss(batch, context.totals.masked);
-        let loss = output.loss.clone() * self.loss_weight;
-        StepOutput {
-            observations: Observations {
-                loss: Some(loss.clone().detach()),
-                generator_loss: Some(output.loss.detach()),
-                predicted_ids: Some(output.predicted_ids.reshape(batch.masked_positions.dims())),
-                ..Observations::default()
-            },
-            loss,
-        }
+        let filled = fill_masks(&self.networks.generator, parameters, batch, context);
+        let loss = filled.loss.clone() * self.loss_weight;
+        masked_output(filled, loss, batch)
     }
 }

@@ -10,9 +10,9 @@ use electra_data::Batch;
 use electra_kernels::noise::NoiseKey;
 use electra_kernels::{Visibility, gather_positions};
 
-use super::corruption::{masked_loss, noise};
+use super::corruption::{at_tokens, kept_plan, masked_loss, masked_output, noise};
 use super::{
-    NetworkPlan, Objective, ObjectiveConfig, Observations, Positions, PretrainedHead, StepContext, StepOutput, Work,
+    NetworkPlan, Objective, ObjectiveConfig, Positions, PretrainedHead, StepContext, StepOutput, Work,
     noise_site,
 };
 use crate::{
@@ -50,15 +50,6 @@ pub(crate) fn random_ranks(batch: &Batch, key: NoiseKey) -> Vec<u32> {
     ranks
 }
 
-/// Rank of every token, `[batch, seq]`, of the ranks of the chosen ones.
-fn of_tokens(batch: &Batch, ranks: &[u32]) -> Vec<f32> {
-    let mut of_tokens = vec![0.0; batch.original_ids.len()];
-    for (slot, &rank) in ranks.iter().enumerate().filter(|(_, rank)| **rank > 0) {
-        of_tokens[slot / batch.max_masked * batch.seq + batch.masked_positions[slot] as usize] = rank as f32;
-    }
-    of_tokens
-}
-
 /// Output rows for the masked positions, `[slots, embedding]`: what the table is multiplied with.
 pub(crate) fn query_rows(
     network: &Generator,
@@ -67,7 +58,7 @@ pub(crate) fn query_rows(
     context: &StepContext,
 ) -> Tensor<2> {
     let mask = &batch.attention_mask;
-    let of_tokens = batch.of_tokens(of_tokens(&batch.host, ranks));
+    let of_tokens = batch.of_tokens(at_tokens(&batch.host, |slot| ranks[slot] as f32));
     let below = batch.of_slots(ranks.iter().map(|&rank| rank as f32 - 1.0).collect());
     let [examples, seq] = batch.original_ids.dims();
     let masks: Tensor<2, Int> = Tensor::full([examples, seq], i64::from(context.special.mask), &batch.original_ids.device());
@@ -94,15 +85,8 @@ impl Objective for PermutationLanguageModeling {
     }
 
     fn networks(&self) -> Vec<NetworkPlan> {
-        vec![NetworkPlan {
-            role: "discriminator",
-            prefix: DISCRIMINATOR,
-            head: PretrainedHead::MaskedLanguageModeling,
-            other_heads: &[],
-            is_exported: true,
-            config: self.network.clone(),
-            work: Work { has_query_stream: true, ..Work::vocabulary(Positions::Masked, false) },
-        }]
+        let work = Work { has_query_stream: true, ..Work::vocabulary(Positions::Masked, false) };
+        vec![kept_plan(&self.network, PretrainedHead::MaskedLanguageModeling, work)]
     }
 
     fn step(&self, parameters: &Parameters, batch: &DeviceBatch, context: &StepContext) -> StepOutput {
@@ -113,15 +97,8 @@ impl Objective for PermutationLanguageModeling {
         let rows = query_rows(&network, batch, &ranks, context);
         let (table, bias) = network.output();
         let output = masked_loss(rows, table, bias, batch, context.totals.masked, None);
-        StepOutput {
-            observations: Observations {
-                loss: Some(output.loss.clone().detach()),
-                generator_loss: Some(output.loss.clone().detach()),
-                predicted_ids: Some(output.predicted_ids.reshape(batch.masked_positions.dims())),
-                ..Observations::default()
-            },
-            loss: output.loss,
-        }
+        let loss = output.loss.clone();
+        masked_output(output, loss, batch)
     }
 }
 
@@ -139,7 +116,7 @@ mod tests {
         let ranks = random_ranks(&batch, NoiseKey::new(7));
         let rows =
             |batch: &_| query_rows(&network, &DeviceBatch::new(batch, &cpu()), &ranks, &context(batch));
-        let of_tokens = of_tokens(&batch, &ranks);
+        let of_tokens = at_tokens(&batch, |slot| ranks[slot] as f32);
         for (token, reached) in reaches(&batch, rows).into_iter().enumerate() {
             for (slot, reached) in reached.into_iter().enumerate() {
                 let is_used = ranks[slot] > 0;

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::config::{Check, KeyTable, check_temperature, check_weight};
-use super::corruption::{MaskedStates, MlmGradient, Pair, noise};
+use super::corruption::{MaskedStates, MlmGradient, Pair, kept_plan, noise};
 use super::{
     GeneratorKind, NetworkPlan, Objective, ObjectiveConfig, Positions, PretrainedHead, StepContext, StepOutput, Work,
     noise_site,
@@ -67,15 +67,9 @@ impl Objective for ReplaceMlm {
     }
 
     fn networks(&self) -> Vec<NetworkPlan> {
-        self.pair.plans(NetworkPlan {
-            role: "discriminator",
-            prefix: DISCRIMINATOR,
-            head: PretrainedHead::MaskedLanguageModeling,
-            other_heads: &[],
-            is_exported: true,
-            config: self.pair.networks.discriminator.clone(),
-            work: Work::vocabulary(Positions::Masked, false),
-        })
+        let work = Work::vocabulary(Positions::Masked, false);
+        let config = &self.pair.networks.discriminator;
+        self.pair.plans(kept_plan(config, PretrainedHead::MaskedLanguageModeling, work))
     }
 
     fn step(&self, parameters: &Parameters, batch: &DeviceBatch, context: &StepContext) -> StepOutput {

@@ -9,13 +9,13 @@ use electra_kernels::rtd_loss;
 use serde::{Deserialize, Serialize};
 
 use super::config::{Check, KeyTable, check_temperature, check_weight};
-use super::corruption::{MaskedStates, MlmGradient, Pair, discriminate, discriminator_plan, generator_plan, noise};
+use super::corruption::{MlmGradient, Pair, discriminate, discriminator_plan, fill_masks, generator_plan, masked_output};
 use super::{
-    NetworkPlan, Objective, ObjectiveConfig, Observations, Positions, StepContext, StepOutput, Work, noise_site,
+    NetworkPlan, Objective, ObjectiveConfig, Positions, StepContext, StepOutput, Work,
 };
 use crate::{
     batch::DeviceBatch,
-    network::{Discriminator, Generator},
+    network::Discriminator,
     parameters::{Layout, Parameters},
     pretraining::{DISCRIMINATOR, GENERATOR, PretrainingConfig, Sharing},
 };
@@ -69,20 +69,9 @@ pub(super) fn new(config: &ObjectiveConfig, networks: &PretrainingConfig) -> Two
 
 impl TwoStage {
     fn first_stage(&self, parameters: &Parameters, batch: &DeviceBatch, context: &StepContext) -> StepOutput {
-        let mut network = Generator::bind(&self.pair.networks.generator, parameters, GENERATOR);
-        network.encoder.recompute = context.recompute;
-        let noise = noise(context, batch, noise_site::GENERATOR);
-        let states = MaskedStates::new(network, batch, batch.masked_ids.clone(), noise);
-        let output = states.loss(batch, context.totals.masked);
-        StepOutput {
-            observations: Observations {
-                loss: Some(output.loss.clone().detach()),
-                generator_loss: Some(output.loss.clone().detach()),
-                predicted_ids: Some(output.predicted_ids.reshape(batch.masked_positions.dims())),
-                ..Observations::default()
-            },
-            loss: output.loss,
-        }
+        let filled = fill_masks(&self.pair.networks.generator, parameters, batch, context);
+        let loss = filled.loss.clone();
+        masked_output(filled, loss, batch)
     }
 
     fn second_stage(&self, parameters: &Parameters, batch: &DeviceBatch, context: &StepContext) -> StepOutput {

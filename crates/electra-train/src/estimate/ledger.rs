@@ -59,6 +59,23 @@ pub struct Step {
 }
 
 impl Step {
+    /// That of a run of `config`, which learns `objective`.
+    pub fn of(config: &RunConfig, objective: &dyn Objective, place: Place) -> Self {
+        let train = &config.train;
+        Self {
+            batch_size: train.batch_size,
+            micro_batch: match train.micro_batch {
+                MicroBatch::Size(size) => size.min(train.batch_size),
+                MicroBatch::Auto => train.batch_size,
+            },
+            sequence_length: train.sequence_length,
+            masked: config.masking().max_masked(train.sequence_length),
+            recompute: train.recompute,
+            place,
+            parameters: objective.layout().parameter_count() as f64,
+        }
+    }
+
     fn tokens(&self) -> f64 {
         (self.batch_size * self.sequence_length) as f64
     }
@@ -197,19 +214,7 @@ pub fn phases(objective: &dyn Objective, steps: u64) -> Vec<(&'static str, u64)>
 
 /// What a step of `phase` costs by the exact rule, in operations.
 pub fn flops_of_phase(config: &RunConfig, objective: &dyn Objective, phase: &str, place: Place) -> f64 {
-    let train = &config.train;
-    let step = Step {
-        batch_size: train.batch_size,
-        micro_batch: match train.micro_batch {
-            MicroBatch::Size(size) => size.min(train.batch_size),
-            MicroBatch::Auto => train.batch_size,
-        },
-        sequence_length: train.sequence_length,
-        masked: config.masking().max_masked(train.sequence_length),
-        recompute: train.recompute,
-        place,
-        parameters: objective.layout().parameter_count() as f64,
-    };
+    let step = Step::of(config, objective, place);
     exact(&objective.networks_in(phase), &step).iter().map(|row| row.total().flops).sum()
 }
 
