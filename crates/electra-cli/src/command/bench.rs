@@ -14,6 +14,7 @@ use electra_train::step::trainer::Trainer;
 use electra_train::{During, Plan};
 use serde_json::json;
 
+use crate::preparation;
 use crate::terminal::Terminal;
 use crate::verification::open_checked;
 
@@ -100,7 +101,7 @@ struct Step {
     #[arg(long)]
     recompute: bool,
     /// What matrix products on a graphics adapter read
-    #[arg(long, value_name = "f32|f16", value_parser = super::pretrain::parse_precision)]
+    #[arg(long, value_name = "f32|f16", value_parser = preparation::parse_precision)]
     precision: Option<Precision>,
     /// Leave out the step of Burn's primitives, which is timed in turns with ours
     #[arg(long)]
@@ -195,9 +196,9 @@ fn step(args: Step, terminal: &Terminal) -> anyhow::Result<()> {
     sets.extend(args.precision.map(|precision| format!("train.precision=\"{precision}\"")));
     let mut config = config::resolve(Some(&args.preset), None, &sets)?;
     let opened = open_checked(args.device, terminal)?;
-    super::pretrain::check_precision(&config, &opened)?;
-    super::pretrain::settle_micro_batch(&mut config, &opened);
-    super::pretrain::check_arrays(&config, &opened)?;
+    preparation::check_precision(&config, &opened)?;
+    preparation::settle_micro_batch(&mut config, &opened);
+    preparation::check_arrays(&config, &opened)?;
     let train = &config.train;
     let special = SpecialTokens { pad: 0, unknown: 1, cls: 2, sep: 3, mask: 4 };
     if config.model.vocab_size < 6 {

@@ -23,8 +23,9 @@ use electra_train::{Plan, RunFolder};
 
 use super::detect::{LEGEND, marked_token};
 use super::input_args::{ReadingArgs, tell_found, tell_left_out_characters, tell_read};
-use super::pretrain::{Start, check_memory, open_device, settle_micro_batch, train};
+use super::pretrain::{Start, train};
 use crate::exit::End;
+use crate::preparation::{check_memory, open_device, settle_micro_batch};
 use crate::terminal::{FAINT_STYLE, HEADING_STYLE, Terminal, Unit};
 
 const PRESET: &str = "first";

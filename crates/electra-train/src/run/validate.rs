@@ -14,7 +14,8 @@ use electra_model::objective::{Frequencies, Given};
 use electra_model::{DeviceBatch, NoiseKey, Objective, Parameters, StepContext, Totals};
 
 use crate::baseline::FrequencyDetector;
-use crate::step::metrics::{MetricWindow, MetricsRow, StepMetrics, roc_auc};
+use crate::step::metrics::{MetricWindow, MetricsRow, StepMetrics};
+use crate::step::roc_auc::roc_auc;
 use crate::step::trainer::{Asked, judged_tokens};
 
 /// What stays the same from validation to validation.

@@ -3,5 +3,6 @@
 pub(crate) mod metrics;
 pub(crate) mod optimizer;
 pub mod part_clock;
+pub(crate) mod roc_auc;
 pub(crate) mod schedule;
 pub mod trainer;
