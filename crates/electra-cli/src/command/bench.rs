@@ -9,6 +9,7 @@ use electra_kernels::device::DeviceChoice;
 use electra_kernels::{Precision, benchmark, launches, with_reference_only};
 use electra_train::config;
 use electra_train::estimate::ledger;
+use electra_train::pretraining::learner::ObjectiveLearner;
 use electra_train::step::part_clock::{PartClock, PartSeconds};
 use electra_train::step::trainer::Trainer;
 use electra_train::{During, Plan};
@@ -331,7 +332,7 @@ fn short_name(name: &str) -> &str {
 
 /// A trainer whose steps are timed.
 struct Timed {
-    trainer: Trainer,
+    trainer: Trainer<ObjectiveLearner>,
     device: Device,
     reference_only: bool,
     steps: u64,
@@ -341,7 +342,7 @@ struct Timed {
 }
 
 impl Timed {
-    fn new(trainer: Trainer, device: &Device, reference_only: bool) -> Self {
+    fn new(trainer: Trainer<ObjectiveLearner>, device: &Device, reference_only: bool) -> Self {
         Self { trainer, device: device.clone(), reference_only, steps: 0, seconds: Vec::new(), dispatches: 0 }
     }
 

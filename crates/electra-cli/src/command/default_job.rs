@@ -17,8 +17,7 @@ use electra_kernels::device::DeviceChoice;
 use electra_train::config::{self, MicroBatch, RUN_CONFIG, RunConfig};
 use electra_train::data;
 use electra_train::estimate::seconds_per_step;
-use electra_train::run::JudgedToken;
-use electra_train::run::folder::Outcome;
+use electra_train::pretraining::{JudgedToken, Outcome};
 use electra_train::{Plan, RunFolder};
 
 use super::detect::{LEGEND, marked_token};

@@ -10,8 +10,8 @@ use electra_train::config::{self, MicroBatch, RUN_CONFIG, RunConfig};
 use electra_train::data::{self, TrainingData};
 use electra_train::estimate::budget::{self, Budget};
 use electra_train::estimate::{ledger, memory_estimate, seconds_per_step};
+use electra_train::pretraining::{Outcome, RunOptions, pretrain};
 use electra_train::run::folder::checkpoints;
-use electra_train::run::folder::{Outcome, RunOptions, pretrain};
 use electra_train::{Plan, RunFolder, TrainEvent};
 
 use crate::RunFailed;

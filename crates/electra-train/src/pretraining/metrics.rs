@@ -173,7 +173,7 @@ impl MetricWindow {
         self.sums.gradient_norms += 1;
     }
 
-    /// The window's row; call [`MetricWindow::clear`] for the next one.
+    /// The window's row.
     ///
     /// Losses are means over steps, each of which is a mean over its batch; the rest are shares of counts.
     pub(crate) fn row(&self, step: u64, split: &str, learning_rate: Option<f64>) -> MetricsRow {
@@ -200,11 +200,6 @@ impl MetricWindow {
             gradient_norm: mean(sums.gradient_norm, sums.gradient_norms),
             extra: sums.extra.iter().map(|(name, (sum, count))| (name.clone(), mean(*sum, *count))).collect(),
         }
-    }
-
-    /// Forgets everything.
-    pub(crate) fn clear(&mut self) {
-        *self = Self::default();
     }
 
     /// The window as a checkpoint keeps it: sums for its JSON, scores for a tensor file.
