@@ -4,6 +4,7 @@ mod bench;
 mod default_job;
 mod detect;
 mod devices;
+mod exchange;
 mod faults;
 mod flops;
 mod folders;

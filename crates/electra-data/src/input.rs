@@ -20,7 +20,7 @@ mod report;
 mod spool;
 mod stream;
 mod table;
-mod zip;
+pub mod zip;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

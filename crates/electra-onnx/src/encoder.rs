@@ -3,7 +3,8 @@
 //! Nodes stand in the order in which `transformers`' own exports have them, since runtimes know those by sight and fuse
 //! them.
 
-use crate::graph::{GraphBuilder, Value, int, ints, tensor_of};
+use crate::graph::{GraphBuilder, Value};
+use crate::proto::{int, ints, tensor_of};
 use crate::{Network, OnnxError, Precision};
 
 pub(crate) const WORDS: &str = "electra.embeddings.word_embeddings.weight";

@@ -2,10 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::proto::{
-    Attribute, Dimension, DimensionValue, Graph, Node, Shape, Tensor as TensorMessage, TensorType, Type, ValueInfo,
-    attribute_type, data_type,
-};
+use crate::proto::{Length, Message, Node, data_type, float, int, tensor, value_info};
 use crate::{OnnxError, Precision, Tensor, Tensors, quantize};
 
 /// Name of a node's result, of an input or of a constant.
@@ -15,8 +12,10 @@ pub(crate) struct GraphBuilder<'a> {
     tensors: Tensors<'a>,
     pub(crate) precision: Precision,
     epsilon: f32,
-    graph: Graph,
-    /// Constants that are in the graph.
+    /// Inputs, outputs and constants: all of the graph's fields but its nodes.
+    fields: Message,
+    nodes: Vec<Node>,
+    /// Names of constants that are among the fields.
     constants: HashSet<String>,
     /// What was quantised once, for all that multiply with it: integers, scale and zero point.
     quantized: HashMap<Value, [Value; 3]>,
@@ -28,15 +27,20 @@ impl<'a> GraphBuilder<'a> {
             tensors: tensors.iter().map(|tensor| (tensor.name, *tensor)).collect(),
             precision,
             epsilon,
-            graph: Graph::default(),
+            fields: Message::default(),
+            nodes: Vec::new(),
             constants: HashSet::new(),
             quantized: HashMap::new(),
         }
     }
 
-    pub(crate) fn finish(mut self, name: &str) -> Graph {
-        self.graph.name = name.to_owned();
-        self.graph
+    /// `GraphProto`
+    pub(crate) fn finish(self, name: &str) -> Message {
+        self.nodes.iter().fold(self.fields.text(2, name), |graph, node| graph.message(1, &node.to_message()))
+    }
+
+    fn add_field(&mut self, field: u32, message: &Message) {
+        self.fields = std::mem::take(&mut self.fields).message(field, message);
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
@@ -62,29 +66,29 @@ impl<'a> GraphBuilder<'a> {
     }
 
     /// A node with one result, which gets a name of its own.
-    pub(crate) fn node(&mut self, op: &str, inputs: &[&str], attributes: Vec<Attribute>) -> Value {
+    pub(crate) fn node(&mut self, op: &str, inputs: &[&str], attributes: Vec<Message>) -> Value {
         let [value] = self.node_of(op, inputs, attributes);
         value
     }
 
-    fn node_of<const N: usize>(&mut self, op: &str, inputs: &[&str], attribute: Vec<Attribute>) -> [Value; N] {
-        let name = format!("{op}_{}", self.graph.node.len());
+    fn node_of<const N: usize>(&mut self, op: &str, inputs: &[&str], attributes: Vec<Message>) -> [Value; N] {
+        let name = format!("{op}_{}", self.nodes.len());
         let outputs: [Value; N] =
             std::array::from_fn(|i| if N == 1 { format!("{name}_output") } else { format!("{name}_output_{i}") });
-        self.graph.node.push(Node {
-            input: inputs.iter().map(|&input| input.to_owned()).collect(),
-            output: outputs.to_vec(),
+        self.nodes.push(Node {
+            op: op.to_owned(),
             name,
-            op_type: op.to_owned(),
-            attribute,
+            inputs: inputs.iter().map(|&input| input.to_owned()).collect(),
+            outputs: outputs.to_vec(),
+            attributes,
         });
         outputs
     }
 
-    fn put(&mut self, name: String, dims: &[usize], data_type: i32, bytes: impl FnOnce() -> Vec<u8>) -> Value {
+    fn put(&mut self, name: String, dims: &[usize], data_type: i64, bytes: impl FnOnce() -> Vec<u8>) -> Value {
         if self.constants.insert(name.clone()) {
-            let dims = dims.iter().map(|&length| length as i64).collect();
-            self.graph.initializer.push(TensorMessage { dims, data_type, name: name.clone(), raw_data: bytes() });
+            let dims: Vec<i64> = dims.iter().map(|&length| length as i64).collect();
+            self.add_field(5, &tensor(&name, &dims, data_type, &bytes()));
         }
         name
     }
@@ -155,7 +159,7 @@ impl<'a> GraphBuilder<'a> {
         }
         let [integers, scale, zero] = self.quantized[x].clone();
         let product = self.node("MatMulInteger", &[&integers, matrix, &zero], vec![]);
-        let product = self.node("Cast", &[&product], vec![int("to", i64::from(data_type::FLOAT))]);
+        let product = self.node("Cast", &[&product], vec![int("to", data_type::FLOAT)]);
         let scale = self.node("Mul", &[&scale, scales], vec![]);
         self.node("Mul", &[&product, &scale], vec![])
     }
@@ -170,7 +174,7 @@ impl<'a> GraphBuilder<'a> {
     }
 
     pub(crate) fn cast_to_float(&mut self, x: &str) -> Value {
-        self.node("Cast", &[x], vec![int("to", i64::from(data_type::FLOAT))])
+        self.node("Cast", &[x], vec![int("to", data_type::FLOAT)])
     }
 
     /// GELU in its erf form: `x / 2 * (1 + erf(x / sqrt(2)))`, in the order that runtimes recognise.
@@ -192,22 +196,16 @@ impl<'a> GraphBuilder<'a> {
 
     /// An input of int64, `[batch, sequence]`.
     pub(crate) fn input(&mut self, name: &str) -> Value {
-        self.graph.input.push(value_info(name, data_type::INT64, &["batch".into(), "sequence".into()]));
+        self.add_field(11, &value_info(name, data_type::INT64, &["batch".into(), "sequence".into()]));
         name.to_owned()
     }
 
     /// Makes what the last node gives an output of f32 called `name`.
     pub(crate) fn output(&mut self, name: &str, dims: &[Length]) {
-        let last = self.graph.node.last_mut().expect("an output is some node's");
-        last.output = vec![name.to_owned()];
-        self.graph.output.push(value_info(name, data_type::FLOAT, dims));
+        let last = self.nodes.last_mut().expect("an output is some node's");
+        last.outputs = vec![name.to_owned()];
+        self.add_field(12, &value_info(name, data_type::FLOAT, dims));
     }
-}
-
-/// Length of an axis.
-pub(crate) enum Length {
-    Known(usize),
-    Dynamic(&'static str),
 }
 
 impl From<&'static str> for Length {
@@ -222,42 +220,8 @@ impl From<usize> for Length {
     }
 }
 
-fn value_info(name: &str, elem_type: i32, dims: &[Length]) -> ValueInfo {
-    let dimension = |length: &Length| Dimension {
-        value: Some(match length {
-            Length::Known(length) => DimensionValue::Known(*length as i64),
-            Length::Dynamic(name) => DimensionValue::Dynamic((*name).to_owned()),
-        }),
-    };
-    let shape = Some(Shape { dim: dims.iter().map(dimension).collect() });
-    ValueInfo { name: name.to_owned(), r#type: Some(Type { tensor_type: Some(TensorType { elem_type, shape }) }) }
-}
-
 /// `[rows, columns]` as `[columns, rows]`.
 fn transposed<T: Copy>(values: &[T], columns: usize) -> Vec<T> {
     let rows = values.len() / columns;
     (0..values.len()).map(|i| values[i % rows * columns + i / rows]).collect()
-}
-
-pub(crate) fn int(name: &str, i: i64) -> Attribute {
-    Attribute { name: name.to_owned(), i, r#type: attribute_type::INT, ..Attribute::default() }
-}
-
-pub(crate) fn ints(name: &str, ints: &[i64]) -> Attribute {
-    Attribute { name: name.to_owned(), ints: ints.to_vec(), r#type: attribute_type::INTS, ..Attribute::default() }
-}
-
-fn float(name: &str, f: f32) -> Attribute {
-    Attribute { name: name.to_owned(), f, r#type: attribute_type::FLOAT, ..Attribute::default() }
-}
-
-/// A tensor of one f32.
-pub(crate) fn tensor_of(name: &str, value: f32) -> Attribute {
-    let tensor = TensorMessage {
-        dims: vec![1],
-        data_type: data_type::FLOAT,
-        name: String::new(),
-        raw_data: value.to_le_bytes().to_vec(),
-    };
-    Attribute { name: name.to_owned(), t: Some(tensor), r#type: attribute_type::TENSOR, ..Attribute::default() }
 }

@@ -1,7 +1,8 @@
 //! Heads: what is read from the last hidden states.
 
 use crate::encoder::{Hidden, WORDS};
-use crate::graph::{GraphBuilder, Value, int, ints};
+use crate::graph::{GraphBuilder, Value};
+use crate::proto::{int, ints};
 use crate::{OnnxError, Precision};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,8 +17,6 @@ mod quantize;
 
 use std::collections::HashMap;
 
-use prost::Message;
-
 use crate::graph::GraphBuilder;
 
 /// IR version that came with [`OPSET`].
@@ -91,18 +89,11 @@ pub fn encode(network: &Network<'_>, precision: Precision) -> Result<Vec<u8>, On
     let mut graph = GraphBuilder::new(&network.tensors, network.layer_norm_eps as f32, precision);
     let hidden = encoder::write(&mut graph, network, head == head::Head::CausalLm)?;
     head::write(&mut graph, head, hidden)?;
-    let model = proto::Model {
-        ir_version: IR_VERSION,
-        producer_name: "electra".to_owned(),
-        producer_version: env!("CARGO_PKG_VERSION").to_owned(),
-        graph: Some(graph.finish(network.class)),
-        opset_import: vec![proto::OperatorSet { domain: String::new(), version: OPSET }],
-    };
-    let bytes = model.encoded_len();
-    if bytes > MAX_BYTES {
-        return Err(OnnxError::TooLarge { bytes });
+    let model = proto::model(IR_VERSION, OPSET, &graph.finish(network.class));
+    match model.len() {
+        bytes if bytes > MAX_BYTES => Err(OnnxError::TooLarge { bytes }),
+        _ => Ok(model.into_bytes()),
     }
-    Ok(model.encode_to_vec())
 }
 
 /// Tensors by name.

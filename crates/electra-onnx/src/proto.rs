@@ -1,143 +1,180 @@
-//! The messages of onnx.proto that a network needs, field by field under their numbers there.
+//! Protocol buffers as far as ONNX needs them: fields under their numbers in onnx.proto, IR version 8.
 //!
-//! It is proto2: lists of integers are not packed, and some readers take no others. Fields that are never written are left out, since a
-//! reader takes their defaults. Source: github.com/onnx/onnx, onnx/onnx.proto, IR version 8.
-
-use prost::{Message, Oneof};
+//! A library would derive them from structs, with a macro that costs more to compile than this crate. It is proto2: lists of
+//! integers are not packed, and some readers take no others. Source: github.com/onnx/onnx, onnx/onnx.proto;
+//! protobuf.dev/programming-guides/encoding.
 
 /// `TensorProto.DataType`
 pub(crate) mod data_type {
-    pub(crate) const FLOAT: i32 = 1;
-    pub(crate) const INT8: i32 = 3;
-    pub(crate) const INT64: i32 = 7;
+    pub(crate) const FLOAT: i64 = 1;
+    pub(crate) const INT8: i64 = 3;
+    pub(crate) const INT64: i64 = 7;
 }
 
 /// `AttributeProto.AttributeType`
-pub(crate) mod attribute_type {
-    pub(crate) const FLOAT: i32 = 1;
-    pub(crate) const INT: i32 = 2;
-    pub(crate) const TENSOR: i32 = 4;
-    pub(crate) const INTS: i32 = 7;
+mod attribute_type {
+    pub(super) const FLOAT: i64 = 1;
+    pub(super) const INT: i64 = 2;
+    pub(super) const TENSOR: i64 = 4;
+    pub(super) const INTS: i64 = 7;
 }
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct Model {
-    #[prost(int64, tag = "1")]
-    pub(crate) ir_version: i64,
-    #[prost(string, tag = "2")]
-    pub(crate) producer_name: String,
-    #[prost(string, tag = "3")]
-    pub(crate) producer_version: String,
-    #[prost(message, optional, tag = "7")]
-    pub(crate) graph: Option<Graph>,
-    #[prost(message, repeated, tag = "8")]
-    pub(crate) opset_import: Vec<OperatorSet>,
+/// The bytes of a message, field by field. Chained calls make one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Message {
+    bytes: Vec<u8>,
 }
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct OperatorSet {
-    #[prost(string, tag = "1")]
-    pub(crate) domain: String,
-    #[prost(int64, tag = "2")]
-    pub(crate) version: i64,
+/// How a field is written, beside its number.
+#[derive(Clone, Copy)]
+enum WireType {
+    Varint = 0,
+    Bytes = 2,
+    FourBytes = 5,
 }
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct Graph {
-    #[prost(message, repeated, tag = "1")]
-    pub(crate) node: Vec<Node>,
-    #[prost(string, tag = "2")]
-    pub(crate) name: String,
-    #[prost(message, repeated, tag = "5")]
-    pub(crate) initializer: Vec<Tensor>,
-    #[prost(message, repeated, tag = "11")]
-    pub(crate) input: Vec<ValueInfo>,
-    #[prost(message, repeated, tag = "12")]
-    pub(crate) output: Vec<ValueInfo>,
+impl Message {
+    fn varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.bytes.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.bytes.push(value as u8);
+    }
+
+    fn key(&mut self, field: u32, wire_type: WireType) {
+        self.varint(u64::from(field << 3 | wire_type as u32));
+    }
+
+    pub(crate) fn integer(mut self, field: u32, value: i64) -> Self {
+        self.key(field, WireType::Varint);
+        self.varint(value as u64);
+        self
+    }
+
+    pub(crate) fn integers(self, field: u32, values: &[i64]) -> Self {
+        values.iter().fold(self, |message, &value| message.integer(field, value))
+    }
+
+    pub(crate) fn float(mut self, field: u32, value: f32) -> Self {
+        self.key(field, WireType::FourBytes);
+        self.bytes.extend(value.to_le_bytes());
+        self
+    }
+
+    pub(crate) fn bytes(mut self, field: u32, bytes: &[u8]) -> Self {
+        self.key(field, WireType::Bytes);
+        self.varint(bytes.len() as u64);
+        self.bytes.extend(bytes);
+        self
+    }
+
+    pub(crate) fn text(self, field: u32, text: &str) -> Self {
+        self.bytes(field, text.as_bytes())
+    }
+
+    pub(crate) fn message(self, field: u32, message: &Self) -> Self {
+        self.bytes(field, &message.bytes)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
 }
 
-#[derive(Clone, PartialEq, Message)]
+/// `ModelProto`: a graph and the version of its operators.
+pub(crate) fn model(ir_version: i64, opset: i64, graph: &Message) -> Message {
+    Message::default()
+        .integer(1, ir_version)
+        .text(2, "electra")
+        .text(3, env!("CARGO_PKG_VERSION"))
+        .message(7, graph)
+        // The domain of ONNX's own operators is the empty one.
+        .message(8, &Message::default().text(1, "").integer(2, opset))
+}
+
+/// `TensorProto`, with little-endian data.
+pub(crate) fn tensor(name: &str, dims: &[i64], data_type: i64, data: &[u8]) -> Message {
+    Message::default().integers(1, dims).integer(2, data_type).text(8, name).bytes(9, data)
+}
+
+/// `NodeProto`
+#[derive(Debug)]
 pub(crate) struct Node {
-    #[prost(string, repeated, tag = "1")]
-    pub(crate) input: Vec<String>,
-    #[prost(string, repeated, tag = "2")]
-    pub(crate) output: Vec<String>,
-    #[prost(string, tag = "3")]
+    pub(crate) op: String,
     pub(crate) name: String,
-    #[prost(string, tag = "4")]
-    pub(crate) op_type: String,
-    #[prost(message, repeated, tag = "5")]
-    pub(crate) attribute: Vec<Attribute>,
+    pub(crate) inputs: Vec<String>,
+    pub(crate) outputs: Vec<String>,
+    pub(crate) attributes: Vec<Message>,
 }
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct Attribute {
-    #[prost(string, tag = "1")]
-    pub(crate) name: String,
-    #[prost(float, tag = "2")]
-    pub(crate) f: f32,
-    #[prost(int64, tag = "3")]
-    pub(crate) i: i64,
-    #[prost(message, optional, tag = "5")]
-    pub(crate) t: Option<Tensor>,
-    #[prost(int64, repeated, packed = "false", tag = "8")]
-    pub(crate) ints: Vec<i64>,
-    #[prost(int32, tag = "20")]
-    pub(crate) r#type: i32,
+impl Node {
+    pub(crate) fn to_message(&self) -> Message {
+        let message = self.inputs.iter().fold(Message::default(), |message, input| message.text(1, input));
+        let message = self.outputs.iter().fold(message, |message, output| message.text(2, output));
+        let message = message.text(3, &self.name).text(4, &self.op);
+        self.attributes.iter().fold(message, |message, attribute| message.message(5, attribute))
+    }
 }
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct Tensor {
-    #[prost(int64, repeated, packed = "false", tag = "1")]
-    pub(crate) dims: Vec<i64>,
-    #[prost(int32, tag = "2")]
-    pub(crate) data_type: i32,
-    #[prost(string, tag = "8")]
-    pub(crate) name: String,
-    /// Little endian.
-    #[prost(bytes = "vec", tag = "9")]
-    pub(crate) raw_data: Vec<u8>,
+/// `AttributeProto` of an integer.
+pub(crate) fn int(name: &str, value: i64) -> Message {
+    Message::default().text(1, name).integer(3, value).integer(20, attribute_type::INT)
 }
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct ValueInfo {
-    #[prost(string, tag = "1")]
-    pub(crate) name: String,
-    #[prost(message, optional, tag = "2")]
-    pub(crate) r#type: Option<Type>,
+/// `AttributeProto` of a list of integers.
+pub(crate) fn ints(name: &str, values: &[i64]) -> Message {
+    Message::default().text(1, name).integers(8, values).integer(20, attribute_type::INTS)
 }
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct Type {
-    #[prost(message, optional, tag = "1")]
-    pub(crate) tensor_type: Option<TensorType>,
+/// `AttributeProto` of a number.
+pub(crate) fn float(name: &str, value: f32) -> Message {
+    Message::default().text(1, name).float(2, value).integer(20, attribute_type::FLOAT)
 }
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct TensorType {
-    #[prost(int32, tag = "1")]
-    pub(crate) elem_type: i32,
-    #[prost(message, optional, tag = "2")]
-    pub(crate) shape: Option<Shape>,
+/// `AttributeProto` of a tensor with one number.
+pub(crate) fn tensor_of(name: &str, value: f32) -> Message {
+    let tensor = tensor("", &[1], data_type::FLOAT, &value.to_le_bytes());
+    Message::default().text(1, name).message(5, &tensor).integer(20, attribute_type::TENSOR)
 }
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct Shape {
-    #[prost(message, repeated, tag = "1")]
-    pub(crate) dim: Vec<Dimension>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct Dimension {
-    #[prost(oneof = "DimensionValue", tags = "1, 2")]
-    pub(crate) value: Option<DimensionValue>,
-}
-
-#[derive(Clone, PartialEq, Oneof)]
-pub(crate) enum DimensionValue {
-    #[prost(int64, tag = "1")]
-    Known(i64),
+/// Length of an axis.
+pub(crate) enum Length {
+    Known(usize),
     /// The name of a length that is known when the network is run.
-    #[prost(string, tag = "2")]
-    Dynamic(String),
+    Dynamic(&'static str),
+}
+
+/// `ValueInfoProto`: name, type and shape of an input or output.
+pub(crate) fn value_info(name: &str, data_type: i64, dims: &[Length]) -> Message {
+    let shape = dims.iter().fold(Message::default(), |shape, length| {
+        let dimension = match length {
+            Length::Known(length) => Message::default().integer(1, *length as i64),
+            Length::Dynamic(name) => Message::default().text(2, name),
+        };
+        shape.message(1, &dimension)
+    });
+    let tensor = Message::default().integer(1, data_type).message(2, &shape);
+    Message::default().text(1, name).message(2, &Message::default().message(1, &tensor))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The examples of protobuf.dev/programming-guides/encoding.
+    #[test]
+    fn fields_have_the_documented_bytes() {
+        assert_eq!(Message::default().integer(1, 150).into_bytes(), [0x08, 0x96, 0x01]);
+        assert_eq!(Message::default().text(2, "testing").into_bytes(), *b"\x12\x07testing");
+        let inner = Message::default().integer(1, 150);
+        assert_eq!(Message::default().message(3, &inner).into_bytes(), [0x1a, 0x03, 0x08, 0x96, 0x01]);
+        let minus_two = Message::default().integer(1, -2).into_bytes();
+        assert_eq!(minus_two, [0x08, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]);
+        assert_eq!(Message::default().integer(20, 1).into_bytes(), [0xa0, 0x01, 0x01]);
+    }
 }

@@ -23,7 +23,8 @@ fn network(architecture: Architecture) -> Network {
     Network { architecture, config, classifier_dropout: None, tensors }
 }
 
-const ALL: [Architecture; 5] = [
+const ALL: [Architecture; 6] = [
+    Architecture::Encoder,
     Architecture::PreTraining,
     Architecture::MaskedLm,
     Architecture::SequenceClassification { labels: 1 },
@@ -97,7 +98,8 @@ fn a_damaged_folder_is_an_error_with_file_and_remedy() {
         assert!(failure(folder.path()).contains("config.json"));
     }
     for (from, to, expected) in [
-        ("\"electra\"", "\"bert\"", "give the folder of an ELECTRA model"),
+        ("\"electra\"", "\"roberta\"", "give the folder of an ELECTRA model"),
+        ("\"electra\"", "\"bert\"", "electra import"),
         ("\"gelu\",\n  \"hidden_dropout", "\"relu\",\n  \"hidden_dropout", "hidden_act"),
         ("ElectraForPreTraining", "ElectraForMultipleChoice", "ElectraForMultipleChoice"),
         ("\"hidden_size\": 6", "\"hidden_size\": \"six\"", "six"),
