@@ -7,8 +7,10 @@
 
 mod error;
 mod example;
+mod prediction;
 mod scores;
 
 pub use error::{Result, TaskError};
 pub use example::{Answer, Example, Input, Kind, Target};
+pub use prediction::Prediction;
 pub use scores::Scores;
