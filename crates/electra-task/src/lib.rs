@@ -5,10 +5,17 @@
 
 #![warn(missing_docs)]
 
+pub mod baseline;
 mod error;
 mod example;
+mod files;
+mod prediction;
 mod scores;
+pub mod table;
+pub mod task;
 
 pub use error::{Result, TaskError};
 pub use example::{Answer, Example, Input, Kind, Target};
+pub use files::Files;
+pub use prediction::Prediction;
 pub use scores::Scores;
