@@ -26,7 +26,7 @@ fn network(architecture: Architecture) -> Network {
 const ALL: [Architecture; 5] = [
     Architecture::PreTraining,
     Architecture::MaskedLm,
-    Architecture::SequenceClassification { labels: 1 },
+    Architecture::SequenceClassification { labels: 1, style: HeadStyle::Hf },
     Architecture::TokenClassification { labels: 7 },
     Architecture::QuestionAnswering,
 ];
