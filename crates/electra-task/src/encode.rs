@@ -314,7 +314,11 @@ mod tests {
             for second in 0..14 {
                 for room in 1..16 {
                     if first + second > room {
-                        assert_eq!(longest_first(first, second, room), by_loop(first, second, room), "{first} {second} {room}");
+                        assert_eq!(
+                            longest_first(first, second, room),
+                            by_loop(first, second, room),
+                            "{first} {second} {room}"
+                        );
                     }
                 }
             }

@@ -3,7 +3,7 @@
 
 use electra_task::baseline::baselines;
 use electra_task::task::{LoadOptions, find};
-use electra_task::{Files, Prediction, Target};
+use electra_task::{Files, score};
 
 #[test]
 fn cola_sst2_and_rte_have_their_published_counts() {
@@ -30,11 +30,10 @@ fn cola_sst2_and_rte_have_their_published_counts() {
         );
         let begun = std::time::Instant::now();
         for baseline in baselines(&data.kind, &found.examples, 1) {
-            let is_right = |prediction: Prediction, target: &Target| matches!((prediction, target), (Prediction::Class { label, .. }, Target::Class(right)) if label == *right);
             let dev = &data.dev[0].examples;
-            let right =
-                dev.iter().filter(|example| is_right(baseline.predict(&example.input), &example.target)).count();
-            eprintln!("{name} {}: {:.4}", baseline.name(), right as f64 / dev.len() as f64);
+            let predictions: Vec<_> = dev.iter().map(|example| baseline.predict(&example.input)).collect();
+            let scores = score(&data.kind, data.metrics, dev, &predictions).expect("scored");
+            eprintln!("{name} {}: {scores:?}", baseline.name());
         }
         eprintln!("{name}: read in {read:?}, baselines in {:?}; {:?}", begun.elapsed(), data.notes);
     }
