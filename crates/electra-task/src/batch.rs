@@ -6,8 +6,8 @@ use std::sync::Arc;
 use electra_data::SpecialTokens;
 use electra_data::random::Draws;
 
-use crate::encode::{Feature, Wanted};
 use crate::Kind;
+use crate::encode::{Feature, Wanted};
 
 /// Keeps these draws apart from those of other purposes.
 const PURPOSE: u64 = 0x6275_636b; // "buck"
@@ -102,7 +102,13 @@ impl TaskBatch {
     ///
     /// # Panics
     /// If a feature is not of the kind.
-    pub fn new(features: &[Feature], numbers: &[usize], kind: &Kind, class_weights: &[f32], special: SpecialTokens) -> Self {
+    pub fn new(
+        features: &[Feature],
+        numbers: &[usize],
+        kind: &Kind,
+        class_weights: &[f32],
+        special: SpecialTokens,
+    ) -> Self {
         let longest = numbers.iter().map(|number| features[*number].ids.len()).max().unwrap_or(0);
         let (rows, seq) = (numbers.len(), longest.next_multiple_of(LENGTH_STEP));
         let mut batch = Self {
@@ -137,7 +143,9 @@ impl TaskBatch {
             Targets::Classes { labels, weights } => {
                 Targets::Classes { labels: labels[rows.clone()].to_vec(), weights: of_rows(weights) }
             }
-            Targets::Values { values, weights } => Targets::Values { values: of_rows(values), weights: of_rows(weights) },
+            Targets::Values { values, weights } => {
+                Targets::Values { values: of_rows(values), weights: of_rows(weights) }
+            }
             Targets::ManyLabels { right, weights, count } => {
                 let cells = rows.start * count..rows.end * count;
                 Targets::ManyLabels {
@@ -221,7 +229,10 @@ fn set_target(targets: &mut Targets, row: usize, seq: usize, feature: &Feature, 
                 weights[row * seq + position] = class_weights.get(*label).copied().unwrap_or(1.0);
             }
         }
-        (Targets::Spans { starts, ends, is_impossible: none, weights, .. }, Wanted::Span { start, end, is_impossible }) => {
+        (
+            Targets::Spans { starts, ends, is_impossible: none, weights, .. },
+            Wanted::Span { start, end, is_impossible },
+        ) => {
             (starts[row], ends[row], weights[row]) = (*start as i32, *end as i32, 1.0);
             none[row] = f32::from(u8::from(*is_impossible));
         }
@@ -360,7 +371,10 @@ mod tests {
         let part = batch.slice(1..3);
         assert_eq!((part.example_numbers.as_slice(), part.features.as_slice()), (&[1, 2][..], &[0, 1][..]));
         let Targets::Spans { starts, ends, weights, allowed, .. } = &part.targets else { panic!("spans") };
-        assert_eq!((starts.as_slice(), ends.as_slice(), weights.as_slice()), (&[3, 0][..], &[4, 0][..], &[1.0, 0.0][..]));
+        assert_eq!(
+            (starts.as_slice(), ends.as_slice(), weights.as_slice()),
+            (&[3, 0][..], &[4, 0][..], &[1.0, 0.0][..])
+        );
         let places: Vec<usize> = (0..16).filter(|at| allowed[*at] > 0.0).collect();
         assert_eq!(places, [0, 2, 3, 4]);
     }

@@ -62,7 +62,8 @@ pub fn score(kind: &Kind, metrics: &[&str], examples: &[Example], predictions: &
         Kind::Tagging { labels } => {
             let names = |tags: &[usize]| tags.iter().map(|tag| labels[*tag].as_str()).collect::<Vec<_>>();
             let right: Vec<Vec<&str>> = known.iter().map(|(example, _)| names(tags_of(&example.target))).collect();
-            let predicted: Vec<Vec<&str>> = known.iter().map(|(_, prediction)| names(predicted_tags(prediction))).collect();
+            let predicted: Vec<Vec<&str>> =
+                known.iter().map(|(_, prediction)| names(predicted_tags(prediction))).collect();
             let all = |tags: &[Vec<&str>]| tags.iter().flatten().map(|tag| number_of(labels, tag)).collect::<Vec<_>>();
             // Labels that are no entities (parts of speech) are compared word by word alone.
             let has_entities = labels.iter().any(|label| label.contains('-'));
@@ -111,7 +112,8 @@ fn questions(unanswerable: bool, metrics: &[&str], known: &[(&Example, &Predicti
         for name in ["HasAns_exact", "HasAns_f1", "NoAns_exact", "best_exact_thresh", "best_f1_thresh"] {
             scores = scores.with(name, of(name));
         }
-        let impossible: Vec<bool> = known.iter().map(|(example, _)| example.target == Target::Answers(vec![])).collect();
+        let impossible: Vec<bool> =
+            known.iter().map(|(example, _)| example.target == Target::Answers(vec![])).collect();
         let speaks: Vec<f64> = no_answer.iter().map(|(_, score)| *score).collect();
         scores = scores.with("answerability_auc", crate::metric::roc_auc(&speaks, &impossible));
     }
@@ -234,7 +236,8 @@ mod tests {
         };
         let prediction = |tags: &[usize]| Prediction::Tags { labels: tags.to_vec(), probabilities: vec![] };
         let words = Kind::Tagging { labels: ["NOUN", "VERB"].map(String::from).to_vec() };
-        let found = score(&words, &["f1", "accuracy"], &[example(&[0, 1, 0, 0])], &[prediction(&[0, 1, 1, 0])]).unwrap();
+        let found =
+            score(&words, &["f1", "accuracy"], &[example(&[0, 1, 0, 0])], &[prediction(&[0, 1, 1, 0])]).unwrap();
         assert_eq!((found.get("f1"), found.get("accuracy")), (Some(0.75), Some(0.75)));
         let entities = Kind::Tagging { labels: ["O", "B-X", "I-X"].map(String::from).to_vec() };
         let found = score(&entities, &["f1"], &[example(&[1, 2, 0, 1])], &[prediction(&[1, 0, 0, 1])]).unwrap();
