@@ -55,7 +55,6 @@ const HEAD_LAYER: u64 = 1 << 20;
 /// Dropout of a head at one of its sites, where there is noise for it.
 fn drop_out<const D: usize>(x: Tensor<D>, noise: Option<EncoderNoise<'_>>, site: u64, probability: f64) -> Tensor<D> {
     let of_site = |noise: EncoderNoise<'_>| noise.key.child(HEAD_LAYER).child(site);
-    let settings =
-        noise.as_ref().map(|noise| Dropout { probability, key: of_site(*noise), examples: noise.examples });
+    let settings = noise.as_ref().map(|noise| Dropout { probability, key: of_site(*noise), examples: noise.examples });
     dropout(x, settings.as_ref())
 }

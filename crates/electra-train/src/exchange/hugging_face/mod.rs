@@ -7,6 +7,7 @@
 
 mod config;
 mod import;
+mod task;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use electra_model::{Discriminator, ElectraConfig, Generator, ParameterSpec};
 use self::config::config_text;
 pub use self::config::{config_json, import_config};
 pub use self::import::{import, import_as, import_tensors};
+pub use self::task::TaskRecord;
 
 use crate::error::{Error, Result};
 use crate::exchange::model_card::ModelCard;
@@ -134,6 +136,8 @@ pub struct Network {
     pub config: ElectraConfig,
     /// Dropout before a classifier; the encoder's where `None`.
     pub classifier_dropout: Option<f64>,
+    /// What it was fine-tuned for; `None` for a pre-trained one.
+    pub task: Option<TaskRecord>,
     /// In the order of [`Architecture::specs`], names without a prefix.
     pub tensors: Vec<HostTensor>,
 }

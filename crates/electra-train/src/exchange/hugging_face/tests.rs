@@ -20,7 +20,7 @@ fn network(architecture: Architecture) -> Network {
         .iter()
         .map(|spec| HostTensor::new(&spec.name, spec.shape.clone(), spec.initial_values(3)))
         .collect();
-    Network { architecture, config, classifier_dropout: None, tensors }
+    Network { architecture, config, classifier_dropout: None, task: None, tensors }
 }
 
 const ALL: [Architecture; 5] = [
