@@ -73,7 +73,7 @@ fn what_two_texts_share_tells_paraphrases() {
         let mut text = || (0..6).map(|_| format!("w{}", draws.below(5_000))).collect::<Vec<_>>().join(" ");
         let pair = |number: usize| {
             let first = text();
-            let second = if number % 2 == 0 { first.clone() } else { text() };
+            let second = if number.is_multiple_of(2) { first.clone() } else { text() };
             Example { id: String::new(), input: Input::Pair(first, second), target: Target::Class(number % 2) }
         };
         (0..count).map(pair).collect()
@@ -168,6 +168,7 @@ fn a_hundred_thousand_rows_take_seconds() {
     let train = reviews(100_000, 8);
     let begun = std::time::Instant::now();
     let found = baselines(&classes(&["bad", "good"]), &train, 1);
-    assert!(begun.elapsed().as_secs() < 30, "{:?}", begun.elapsed());
+    // About 3 s of one core; a slow machine under load is no failure.
+    assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
     assert_eq!(found.len(), 2);
 }

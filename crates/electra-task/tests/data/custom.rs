@@ -186,7 +186,7 @@ fn five_hundred_labels_and_a_hundred_thousand_rows_are_read_quickly() {
     let begun = std::time::Instant::now();
     let data = load_files(&[("reviews.csv", &format!("text,label\n{rows}"))], Flags::default()).expect("loaded");
     // About 0.3 s here; a slow machine under load is no failure, a quadratic step would be.
-    assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
+    assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
     assert_eq!(data.kind.labels().len(), 500);
     assert_eq!((data.train.expect("train").examples.len(), data.dev[0].examples.len()), (90_000, 10_000));
     let mut of_labels = vec![0; 500];
