@@ -16,6 +16,7 @@ mod hub;
 mod model_folder;
 mod preparation;
 mod signals;
+mod task_files;
 mod terminal;
 mod training_display;
 mod verification;

@@ -47,6 +47,7 @@ mod pipeline;
 #[cfg(feature = "native")]
 mod prefetch;
 pub mod random;
+pub mod record;
 #[cfg(feature = "native")]
 pub mod rust_docs;
 #[cfg(feature = "native")]
@@ -58,6 +59,8 @@ mod swap;
 mod text;
 pub mod tokenizer;
 mod tokens_digest;
+#[cfg(feature = "native")]
+mod vectors;
 
 pub use batch::{Batch, ExampleKey, push_example};
 #[cfg(feature = "native")]
@@ -95,3 +98,5 @@ pub use tokenizer::{
     LeftOutCharacters, LineEncoder, SpecialTokens, StripAccents, TokenKind, Tokenizer, TrainOptions, Trained,
     UnknownTokens, UnknownWord, Unreachable,
 };
+#[cfg(feature = "native")]
+pub use vectors::parquet_of_vectors;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use burn::tensor::Device;
 use electra_data::atomic;
+use electra_model::head::HeadStyle;
 use electra_train::config::{RUN_CONFIG, RunConfig};
 use electra_train::exchange::export::{NETWORKS, NetworkFolders, Replace, export_networks, networks_of};
 use electra_train::exchange::hugging_face::{self, Architecture, Network};
@@ -157,7 +158,7 @@ fn export_onnx(args: Args, source: &Path, terminal: &Terminal) -> anyhow::Result
 /// The network in `folder`: as it is, or a BERT's encoder.
 fn network_in(folder: &Path, terminal: &Terminal) -> anyhow::Result<Network> {
     let imported = hugging_face::import_encoder(folder)?;
-    if Architecture::from_class_name(&imported.class, 2).is_some_and(|class| class != Architecture::Encoder) {
+    if parse_class(&imported.class).is_ok_and(|class| class != Architecture::Encoder) {
         return Ok(hugging_face::import(folder)?);
     }
     terminal.note(imported.summary());
@@ -183,7 +184,8 @@ fn checkpoint(run: &Path, step: Option<u64>, terminal: &Terminal) -> anyhow::Res
 }
 
 fn parse_class(name: &str) -> Result<Architecture, String> {
-    Architecture::from_class_name(name, 2).ok_or_else(|| "a class such as ElectraForMaskedLM is expected".to_owned())
+    Architecture::from_class_name(name, 2, HeadStyle::Hf, false)
+        .ok_or_else(|| "a class such as ElectraForMaskedLM is expected".to_owned())
 }
 
 fn newest_run() -> anyhow::Result<PathBuf> {

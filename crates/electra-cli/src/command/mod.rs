@@ -9,11 +9,15 @@ mod data;
 mod default_job;
 mod detect;
 mod devices;
+mod embed;
+mod eval;
 mod export;
 mod fill;
+mod finetune;
 mod flops;
 mod import;
 mod input_args;
+mod predict;
 mod pretrain;
 mod score;
 mod texts;
@@ -78,11 +82,15 @@ pub(crate) enum Command {
     Tokenizer(tokenizer::Args),
     Data(data::Args),
     Pretrain(pretrain::Args),
+    Finetune(finetune::Args),
+    Eval(eval::Args),
+    Predict(predict::Args),
     Export(export::Args),
     Import(import::Args),
     Detect(detect::Args),
     Fill(fill::Args),
     Score(score::Args),
+    Embed(embed::Args),
     Flops(flops::Args),
     Bench(bench::Args),
     Devices(devices::Args),
@@ -119,14 +127,18 @@ fn stray_argument(command: &clap::Command, matches: &ArgMatches) -> Option<Strin
 pub(crate) fn run(cli: Cli, terminal: &Terminal) -> anyhow::Result<End> {
     match cli.command {
         Some(Command::Pretrain(args)) => return pretrain::run(args, terminal),
+        Some(Command::Finetune(args)) => return finetune::run(args, terminal),
         None => return default_job::run(cli.default_job, terminal),
         Some(Command::Tokenizer(args)) => tokenizer::run(args, terminal),
         Some(Command::Data(args)) => data::run(args, terminal),
+        Some(Command::Eval(args)) => eval::run(args, terminal),
+        Some(Command::Predict(args)) => predict::run(args, terminal),
         Some(Command::Export(args)) => export::run(args, terminal),
         Some(Command::Import(args)) => import::run(args, terminal),
         Some(Command::Detect(args)) => detect::run(args, terminal),
         Some(Command::Fill(args)) => fill::run(args, terminal),
         Some(Command::Score(args)) => score::run(args, terminal),
+        Some(Command::Embed(args)) => embed::run(args, terminal),
         Some(Command::Flops(args)) => flops::run(args, terminal),
         Some(Command::Bench(args)) => bench::run(args, terminal),
         Some(Command::Devices(args)) => devices::run(args, terminal),

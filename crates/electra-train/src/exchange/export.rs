@@ -134,7 +134,7 @@ pub fn networks_of(
         let specs = architecture.specs(&plan.config);
         let tensors = host::wait_for(host::network_to_host(parameters, plan.prefix, &specs));
         let tensors = tensors.during("the export")?;
-        Ok((plan.role, Network { architecture, config: plan.config, classifier_dropout: None, tensors }))
+        Ok((plan.role, Network { architecture, config: plan.config, classifier_dropout: None, task: None, tensors }))
     };
     plans.into_iter().filter(|plan| plan.is_exported).map(network).collect()
 }

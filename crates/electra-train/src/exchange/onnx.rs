@@ -6,7 +6,7 @@ pub use electra_onnx::Precision;
 use electra_onnx::{OnnxError, Tensor};
 
 use crate::error::{Error, Result};
-use crate::exchange::hugging_face::Network;
+use crate::exchange::hugging_face::{Architecture, Network};
 use crate::host::HostTensor;
 
 /// The bytes of `network`'s ONNX file; `path` is where it came from, for messages.
@@ -15,6 +15,11 @@ use crate::host::HostTensor;
 /// It has a head without an ONNX form, or would be larger than such a file may be.
 pub fn encode(network: &Network, precision: Precision, path: &Path) -> Result<Vec<u8>> {
     let config = &network.config;
+    if let Architecture::JointSpan { .. } = network.architecture {
+        let problem =
+            "the paper's head for answers looks for their ends from the likeliest starts, which is no ONNX graph";
+        return Err(Error::invalid(path, problem, "fine-tune with --head hf to have one"));
+    }
     let onnx = electra_onnx::Network {
         class: network.architecture.class_name(),
         layers: config.num_hidden_layers,

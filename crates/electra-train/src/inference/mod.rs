@@ -6,6 +6,7 @@ mod detect;
 mod embed;
 mod fill;
 mod score;
+mod task;
 
 use std::path::Path;
 
@@ -17,6 +18,7 @@ pub use self::detect::{Detector, TokenScore};
 pub use self::embed::{Embedder, Embeddings, Pooling};
 pub use self::fill::{Filler, Guess};
 pub use self::score::{Likelihood, Scorer, TextScore};
+pub use self::task::{Predicted, TaskNetwork};
 use crate::error::Result;
 use crate::exchange::hugging_face::{self, Architecture};
 use crate::host;

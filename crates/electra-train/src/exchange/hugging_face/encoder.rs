@@ -57,6 +57,12 @@ pub fn import_encoder(folder: &Path) -> Result<ImportedEncoder> {
             folder.display()
         ));
     }
-    let network = Network { architecture, config: parts.config, classifier_dropout: parts.classifier_dropout, tensors };
+    let network = Network {
+        architecture,
+        config: parts.config,
+        classifier_dropout: parts.classifier_dropout,
+        task: None,
+        tensors,
+    };
     Ok(ImportedEncoder { network, class: parts.class, ignored, notices })
 }
