@@ -12,6 +12,7 @@ use electra_train::exchange::hugging_face::{self, Architecture, Network};
 use electra_train::exchange::model_card::ModelCard;
 use electra_train::exchange::onnx::{self, Precision};
 use electra_train::pretraining::card::card_of_checkpoint;
+use electra_train::run::Checkpoint;
 use electra_train::run::folder::checkpoints;
 use electra_train::{data, host, objective_of};
 

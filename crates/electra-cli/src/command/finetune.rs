@@ -7,8 +7,8 @@ use anyhow::{Context, bail};
 use electra_data::{ImportOptions, Tokenizer, atomic};
 use electra_kernels::Precision;
 use electra_kernels::device::{DeviceChoice, OpenDevice};
+use electra_model::ElectraConfig;
 use electra_model::head::HeadStyle;
-use electra_model::{ElectraConfig, Encoder};
 use electra_task::baseline::baselines;
 use electra_task::encode::LongTexts;
 use electra_task::task::custom::Decision;
@@ -316,8 +316,10 @@ struct Base {
 }
 
 fn load_base(folder: &Path, terminal: &Terminal) -> anyhow::Result<Base> {
-    let config = hugging_face::import_config(folder)?;
-    let tensors = hugging_face::import_tensors(folder, &Encoder::specs(&config, "electra."), |_| true)?;
+    let encoder = hugging_face::import_encoder(folder)?;
+    encoder.notices.iter().for_each(|notice| terminal.warn(notice));
+    terminal.detail(encoder.summary());
+    let Network { config, tensors, .. } = encoder.network;
     let imported = Tokenizer::import(folder, &ImportOptions::default())?;
     imported.notices.iter().for_each(|notice| terminal.warn(notice));
     hugging_face::check_tokenizer_fits(&imported.tokenizer, &config, folder)?;

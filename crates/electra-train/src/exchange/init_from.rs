@@ -34,20 +34,24 @@ pub(crate) fn parameters(
     let mut values: HashMap<String, Vec<f32>> = HashMap::new();
     let mut tables_differ = false;
     let kept = kept_network(source, plans[0].role);
-    let kept_is_alone = kept == source || has_no_head(&kept);
+    // An encoder without the head that is wanted may take its place; one of a pair is taken for what it was trained as.
+    let any_head = kept == source || has_no_head(&kept);
     // Of those in `source`, the encoders' prefixes.
     let mut prefixes = Vec::new();
     // The one to keep comes last: where tables are shared, its copy counts.
     for (number, plan) in plans.iter().enumerate().rev() {
         let path = if number == 0 { kept.clone() } else { source.join(plan.role) };
-        if number > 0 && kept_is_alone && !path.join(hugging_face::CONFIG).is_file() {
+        if number > 0 && is_network(&kept) && !is_network(&path) {
             warn(format!("{}: it holds no {}, which begins afresh", source.display(), plan.role));
             continue;
         }
-        let network = if number == 0 && has_no_head(&path) {
-            hugging_face::import(&path)?
+        let wanted = Architecture::of(plan.head);
+        let network = if number == 0 && any_head && hugging_face::architecture_of(&path) != Some(wanted) {
+            let encoder = hugging_face::import_encoder(&path)?;
+            encoder.notices.into_iter().for_each(&mut *warn);
+            encoder.network
         } else {
-            hugging_face::import_as(&path, Architecture::of(plan.head).class_name())?
+            hugging_face::import_as(&path, wanted.class_name())?
         };
         check_configuration(&network, &plan.config, &path, config)?;
         check_tokenizer(&path, &tokenizer, warn)?;
@@ -99,15 +103,17 @@ pub(crate) fn parameters(
 /// "electra import" wrote under the name of another.
 fn kept_network(source: &Path, role: &str) -> PathBuf {
     let own = source.join(role);
-    let is_there = |folder: &Path| folder.join(hugging_face::CONFIG).is_file();
-    if is_there(&own) {
+    if is_network(&own) {
         return own;
     }
-    let encoder = source.join("discriminator");
-    [source.to_owned(), encoder]
-        .into_iter()
-        .find(|folder| is_there(folder) && (*folder == source || has_no_head(folder)))
-        .unwrap_or(own)
+    if is_network(source) {
+        return source.to_owned();
+    }
+    Some(source.join("discriminator")).filter(|encoder| has_no_head(encoder)).unwrap_or(own)
+}
+
+fn is_network(folder: &Path) -> bool {
+    folder.join(hugging_face::CONFIG).is_file()
 }
 
 /// Whether the network in `folder` is an encoder alone.

@@ -69,12 +69,12 @@ pub(super) fn config_text(network: &Network, config: &ElectraConfig) -> String {
     text
 }
 
-/// Reads `config.json` alone.
+/// Reads `config.json` alone: the sizes of an encoder, ELECTRA's or BERT's.
 ///
 /// # Errors
-/// The file is missing, damaged, or describes no ELECTRA that can be built.
+/// The file is missing, damaged, or describes no encoder that can be built.
 pub fn import_config(folder: &Path) -> Result<ElectraConfig> {
-    read_config(&folder.join(CONFIG), &["electra"]).map(|parts| parts.config)
+    read_config(&folder.join(CONFIG), &["electra", "bert"]).map(|parts| parts.config)
 }
 
 /// The class of the network in `folder`; `None` where that cannot be read.
