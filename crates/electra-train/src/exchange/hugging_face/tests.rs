@@ -46,7 +46,9 @@ fn failure(folder: &Path) -> String {
 fn every_architecture_returns_as_it_was() {
     for architecture in ALL {
         let network = network(architecture);
-        assert_eq!(import(exported(&network).path()).unwrap(), network);
+        // What a head is for is guessed where nobody says it.
+        let found = Network { task: None, ..import(exported(&network).path()).unwrap() };
+        assert!(found == network, "{architecture:?}");
     }
     let names: Vec<String> = network(Architecture::MaskedLm).tensors.into_iter().map(|t| t.name).collect();
     assert!(!names.contains(&"generator_lm_head.weight".to_owned()), "a tied table is not written");

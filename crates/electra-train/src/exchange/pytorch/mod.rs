@@ -136,9 +136,8 @@ fn indices(view: &TensorView) -> Option<Indices> {
     let mut each = Vec::with_capacity(count);
     for number in 0..count {
         let mut index = view.offset;
-        for axis in 0..row_major.len() {
-            let along = number / row_major[axis] % view.shape[axis];
-            index = index.checked_add(along.checked_mul(view.strides[axis])?)?;
+        for ((&below, &length), &stride) in row_major.iter().zip(&view.shape).zip(&view.strides) {
+            index = index.checked_add((number / below % length).checked_mul(stride)?)?;
         }
         each.push(index);
     }
