@@ -39,7 +39,7 @@ fn network() -> ElectraConfig {
 fn data(kind: &Kind, count: usize) -> TaskData {
     let text = |number: usize| {
         let filler = WORDS[2 + number % 5];
-        let (is_good, is_book) = (number % 2 == 0, number % 3 == 0);
+        let (is_good, is_book) = (number.is_multiple_of(2), number.is_multiple_of(3));
         let word = if is_good { "good" } else { "bad" };
         (format!("the {filler} very {word} {}", if is_book { "book" } else { "film" }), is_good, is_book)
     };
@@ -58,9 +58,9 @@ fn data(kind: &Kind, count: usize) -> TaskData {
                 (Input::Words(words), Target::Tags(tags))
             }
             Kind::QuestionAnswering { unanswerable } => {
-                let context = if number % 2 == 0 { "the very good chef ate" } else { "chef saw the film" };
+                let context = if number.is_multiple_of(2) { "the very good chef ate" } else { "chef saw the film" };
                 let start = context.find("chef").unwrap();
-                let none = *unanswerable && number % 3 == 0;
+                let none = *unanswerable && number.is_multiple_of(3);
                 let context = if none { context.replace("chef", "book") } else { context.to_owned() };
                 let answers = if none { vec![] } else { vec![Answer { text: "chef".into(), start }] };
                 (Input::Pair("who ate".into(), context), Target::Answers(answers))
@@ -150,7 +150,7 @@ fn kinds() -> Vec<(Kind, HeadStyle, f64)> {
 fn every_kind_learns_what_a_word_tells() {
     for (kind, head, least) in kinds() {
         let folder = tempfile::tempdir().unwrap();
-        let tuned = run(&kind, &config(head, |config| config.epochs = 12.0), folder.path(), &Device::flex(), 0, false);
+        let tuned = run(&kind, &config(head, |config| config.epochs = 30.0), folder.path(), &Device::flex(), 0, false);
         let losses = losses(folder.path());
         let [first, last] = [&losses[..6], &losses[losses.len() - 6..]].map(|part| part.iter().sum::<f64>() / 6.0);
         assert!(last < 0.5 * first, "{kind:?} {head:?}: loss {first} to {last}");
