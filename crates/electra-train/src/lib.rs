@@ -8,6 +8,8 @@
 mod baseline;
 pub mod config;
 pub mod data;
+#[cfg(feature = "native")]
+pub mod diagnosis;
 mod error;
 pub mod estimate;
 #[cfg(feature = "native")]

@@ -5,7 +5,7 @@
 pub mod card;
 pub mod checkpoints;
 mod pretrain;
-mod record;
+pub(crate) mod record;
 mod tensorboard;
 
 use std::path::{Path, PathBuf};
@@ -28,7 +28,9 @@ pub use crate::host::wait_for;
 use crate::step::metrics::MetricsRow;
 
 /// Name of the record of losses and detection in a run's folder.
-const METRICS: &str = "metrics.jsonl";
+pub(crate) const METRICS: &str = "metrics.jsonl";
+/// Name of the record of times.
+pub(crate) const TIMINGS: &str = "timings.jsonl";
 
 /// Keeps a run in its folder, which must be locked ([`crate::RunFolder`]).
 pub struct FolderSink<'a> {
@@ -77,7 +79,7 @@ impl Sink for FolderSink<'_> {
     fn open(&mut self, step: u64, expected: u64) -> Result<u64> {
         let folder = self.folder;
         let metrics = Record::open(&folder.join(METRICS), step)?;
-        let timings = Record::open(&folder.join("timings.jsonl"), step)?;
+        let timings = Record::open(&folder.join(TIMINGS), step)?;
         let board = TensorBoard::create(&folder.join("tensorboard"), step)?;
         checkpoints::remove_leftovers(folder)?;
         self.config.save_in(folder)?;
