@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::curves::{Panel, Series};
 use crate::panel::{HEIGHT, WIDTH, draw, escaped};
-use crate::scale::exact;
+use crate::scale::{exact, place_of};
 use crate::style::{self, rules};
 
 /// Around the pictures of a bare SVG.
@@ -117,7 +117,7 @@ fn cells(series: &Series) -> Option<[String; 6]> {
     let last = values.last()?;
     let lowest = values.iter().reduce(|best, value| if value.1 < best.1 { value } else { best })?;
     let highest = values.iter().reduce(|best, value| if value.1 > best.1 { value } else { best })?;
-    let [last, lowest, highest] = [last, lowest, highest].map(|(x, y)| [exact(*y), exact(*x)]);
+    let [last, lowest, highest] = [last, lowest, highest].map(|(x, y)| [exact(*y), place_of(*x)]);
     let ([a, b], [c, d], [e, f]) = (last, lowest, highest);
     Some([a, b, c, d, e, f])
 }

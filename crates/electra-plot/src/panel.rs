@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::curves::{Panel, Vertical};
-use crate::scale::{Log, Scale, exact};
+use crate::scale::{Log, Scale, exact, place_of};
 use crate::style;
 
 pub(crate) const WIDTH: f64 = 460.0;
@@ -65,7 +65,7 @@ pub(crate) fn draw(panel: &Panel) -> String {
             put(format_args!("<g class=\"raw\"><path {} d=\"{}\"/></g>", style::colour(number), curve(&series.points)));
         }
         let line = style::line(number);
-        let title = format!("{}: {} at {}", series.name, exact(last_y), exact(last_x));
+        let title = format!("{}: {} at {}", series.name, exact(last_y), place_of(last_x));
         let shown = series.smoothed.as_deref().unwrap_or(&series.points);
         put(format_args!("<path {line} d=\"{}\"><title>{}</title></path>", curve(shown), escaped(&title)));
         let values: Vec<(f64, f64)> = shown.iter().filter_map(|(x, y)| Some((*x, (*y)?))).collect();

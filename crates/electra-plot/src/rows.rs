@@ -26,6 +26,8 @@ pub struct Run {
     pub name: String,
     /// metrics.jsonl's and timings.jsonl's, in their order.
     rows: Vec<Row>,
+    /// Padding included, where the times say so.
+    tokens_per_step: Option<f64>,
 }
 
 impl Run {
@@ -49,8 +51,9 @@ impl Run {
                 })?);
             }
         }
-        let mut run = Self { name, rows };
-        run.add_speed();
+        let tokens_per_step = tokens_per_step(&rows);
+        let mut run = Self { name, rows, tokens_per_step };
+        run.take_speed_by_row();
         Ok(run)
     }
 
@@ -76,11 +79,9 @@ impl Run {
         self.rows.iter().flat_map(|row| row.numbers.keys().map(String::as_str)).collect()
     }
 
-    /// Tokens of a step, padding included, as its two speeds say.
+    /// Tokens of a step, padding included.
     pub(crate) fn tokens_per_step(&self) -> Option<f64> {
-        let of = |row: &Row| Some(row.numbers.get("tokens_per_second")? / row.numbers.get("steps_per_second")?);
-        let tokens = self.rows.iter().rev().filter(|row| row.split == TIMING).find_map(of)?;
-        tokens.is_finite().then(|| tokens.round())
+        self.tokens_per_step
     }
 
     /// Hours of training by step. Seconds begin anew where a run was resumed.
@@ -98,8 +99,8 @@ impl Run {
     }
 
     /// Turns the mean speed since the process began, which timings.jsonl has, into that since the row before.
-    fn add_speed(&mut self) {
-        let Some(tokens_per_step) = self.tokens_per_step() else { return };
+    fn take_speed_by_row(&mut self) {
+        let Some(tokens_per_step) = self.tokens_per_step else { return };
         let mut before = (0, 0.0);
         for row in self.rows.iter_mut().filter(|row| row.split == TIMING) {
             let (Some(&seconds), Some(&mean)) = (row.numbers.get("seconds"), row.numbers.get("tokens_per_second"))
@@ -112,6 +113,13 @@ impl Run {
             before = (row.step, seconds);
         }
     }
+}
+
+/// What the two speeds of timings.jsonl say of a step.
+fn tokens_per_step(rows: &[Row]) -> Option<f64> {
+    let of = |row: &Row| Some(row.numbers.get("tokens_per_second")? / row.numbers.get("steps_per_second")?);
+    let tokens = rows.iter().filter(|row| row.split == TIMING).find_map(of)?;
+    tokens.is_finite().then(|| tokens.round())
 }
 
 fn row(line: &str) -> std::result::Result<Row, String> {
@@ -154,5 +162,6 @@ mod tests {
         assert_eq!(run.hours(), [(10, 1.0 / 3600.0), (20, 3.0 / 3600.0), (30, 3.5 / 3600.0)]);
         let speed: Vec<f64> = run.column(TIMING, "tokens_per_second").iter().filter_map(|(_, speed)| *speed).collect();
         assert_eq!(speed, [640.0, 320.0, 1280.0]);
+        assert_eq!(run.tokens_per_step(), Some(64.0), "whatever the speed");
     }
 }

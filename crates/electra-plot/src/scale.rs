@@ -120,7 +120,7 @@ fn round_step(at_least: f64) -> f64 {
 fn with_step(value: f64, step: f64, largest: f64) -> String {
     let (unit, name) = match largest {
         _ if value == 0.0 => return "0".to_owned(),
-        l if l >= 1e15 || l < 1e-3 => return scientific(value, step),
+        l if !(1e-3..1e15).contains(&l) => return scientific(value, step),
         l if l >= 1e12 => (1e12, "T"),
         l if l >= 1e9 => (1e9, "G"),
         l if l >= 1e6 => (1e6, "M"),
@@ -176,6 +176,11 @@ pub(crate) fn exact(value: f64) -> String {
     rounded(value, 4)
 }
 
+/// Where a value of a table stands: a step to its last digit, all else to three.
+pub(crate) fn place_of(value: f64) -> String {
+    if value.fract() == 0.0 && value.abs() < 1e6 { format!("{value}") } else { rounded(value, 3) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,6 +229,7 @@ mod tests {
     #[test]
     fn values_of_a_table_have_four_digits() {
         let found = [0.93456, 26.1234, 15_000.0, 1.5e-5, 0.0, 3.4567e17, 12_345_678.0, 0.5].map(exact);
+        assert_eq!([7341.0, 123_456.0, 0.123_456, 2.345e7].map(place_of), ["7341", "123456", "0.123", "23.4M"]);
         assert_eq!(found, ["0.9346", "26.12", "15k", "1.5e-5", "0", "3.457e17", "12.35M", "0.5"]);
     }
 }

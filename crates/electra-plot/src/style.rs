@@ -56,7 +56,7 @@ h1{font-size:1.4rem;margin:0 0 .25rem}.runs{display:flex;flex-wrap:wrap;gap:.25r
 main{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,480px),1fr));gap:2rem 2.5rem}\
 figure{margin:0;min-width:0}figure>svg{width:100%;height:auto;display:block}\
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:12px;font-variant-numeric:tabular-nums}\
-th,td{text-align:right;padding:.15rem .5rem;border-bottom:1px solid #e6e6e6;white-space:nowrap}th:first-child{text-align:left}\
+th,td{text-align:right;padding:.15rem .4rem;border-bottom:1px solid #e6e6e6;white-space:nowrap}th:first-child{text-align:left}\
 thead th{font-weight:500;color:#666}tbody th{font-weight:400}\
 @media(prefers-color-scheme:dark){body{color:#ddd;background:#17181b}th,td{border-color:#333}thead th{color:#999}}";
 

@@ -44,6 +44,8 @@ const SUSPICIOUS_STYLE: Style = AnsiColor::Yellow.on_default().bold();
 const WRONG_STYLE: Style = AnsiColor::Red.on_default().bold();
 /// Columns of the severity's name and the blank behind it.
 const INDENT: usize = 12;
+/// Columns of a line: help texts are as wide.
+const WIDTH: usize = 100;
 
 pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     let diagnosis = examine(&args.run)?;
@@ -78,7 +80,11 @@ fn print(args: &Args, diagnosis: &Diagnosis, terminal: &Terminal) -> anyhow::Res
         print_finding(finding, terminal)?;
     }
     for missing in &diagnosis.not_seen {
-        terminal.result(format_args!("{FAINT_STYLE}{:<INDENT$}{missing}{FAINT_STYLE:#}", "not seen"))?;
+        terminal.result(format_args!(
+            "{FAINT_STYLE}{:<INDENT$}{}{FAINT_STYLE:#}",
+            "not seen",
+            wrapped(missing, INDENT)
+        ))?;
     }
     if let Some(beside) = &diagnosis.beside {
         print_beside(beside, terminal)?;
@@ -95,16 +101,44 @@ fn print_finding(finding: &Finding, terminal: &Terminal) -> anyhow::Result<()> {
         Severity::Fine => FINE_STYLE,
     };
     let name = finding.severity.name();
-    terminal.result(format_args!("{style}{name:<INDENT$}{style:#}{}", finding.what))?;
-    terminal.result(format_args!("{:INDENT$}{FAINT_STYLE}{}{FAINT_STYLE:#}", "", finding.evidence))?;
+    terminal.result(format_args!("{style}{name:<INDENT$}{style:#}{}", wrapped(&finding.what, INDENT)))?;
+    terminal.result(format_args!(
+        "{:INDENT$}{FAINT_STYLE}{}{FAINT_STYLE:#}",
+        "",
+        wrapped(&finding.evidence, INDENT)
+    ))?;
     if let Some(remedy) = &finding.remedy {
-        terminal.result(format_args!("{:INDENT$}-> {remedy}", ""))?;
+        terminal.result(format_args!("{:INDENT$}-> {}", "", wrapped(remedy, INDENT + 3)))?;
     }
     Ok(())
 }
 
+/// `text` in lines that end by [`WIDTH`], those behind the first indented.
+fn wrapped(text: &str, indent: usize) -> String {
+    let (mut lines, mut width) = (String::new(), indent);
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if width > indent && width + 1 + length > WIDTH {
+            lines.push_str(&format!("\n{:indent$}", ""));
+            width = indent;
+        } else if width > indent {
+            lines.push(' ');
+            width += 1;
+        }
+        lines.push_str(word);
+        width += length;
+    }
+    lines
+}
+
 fn print_beside(beside: &Beside, terminal: &Terminal) -> anyhow::Result<()> {
-    terminal.result(format_args!("\n{HEADING_STYLE}Beside a healthy run{HEADING_STYLE:#}: {}", beside.about))?;
+    terminal.result(format_args!(
+        "\n{HEADING_STYLE}Beside a healthy run{HEADING_STYLE:#}: {}",
+        wrapped(&beside.about, 0)
+    ))?;
+    if beside.is_of_training {
+        terminal.result("(here are rows of training, for want of held-out ones)")?;
+    }
     let row = |name: &str, who: &str, values: Vec<String>| {
         let values: String = values.iter().map(|value| format!("{value:>10}")).collect();
         terminal.result(format_args!("{name:<24}{who:<8}{values}"))
@@ -117,4 +151,21 @@ fn print_beside(beside: &Beside, terminal: &Terminal) -> anyhow::Result<()> {
         row("", "healthy", beside.rows.iter().map(|row| shown(row.healthy[number])).collect())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_are_wrapped_between_words_and_long_words_are_left_whole() {
+        assert_eq!(wrapped("a b", 4), "a b");
+        let text = ["word"; 30].join(" ");
+        let lines: Vec<String> = wrapped(&text, 12).lines().map(str::to_owned).collect();
+        assert!(
+            lines.len() == 2 && lines[0].len() <= WIDTH - 12 && lines[1].starts_with("            word"),
+            "{lines:?}"
+        );
+        assert_eq!(wrapped(&"x".repeat(200), 12), "x".repeat(200));
+    }
 }

@@ -1,7 +1,11 @@
 //! Does the discriminator learn? Its accuracy is no sign: saying "original" of every token is right in 85 % of them.
 
+use electra_model::Sharing;
+
 use super::record::{Record, late, mean, steps_of};
 use super::{Finding, number};
+use crate::config::PositionInitializer;
+use crate::step::metrics::MetricsRow;
 
 /// Areas of chance are .5; a few rows of a small batch stray so far.
 const CHANCE: f64 = 0.55;
@@ -12,15 +16,10 @@ const FINDS_SAMPLES: f64 = 0.8;
 /// … and swapped words as badly as this has learnt the generator's habits, not the language.
 const MISSES_SWAPS: f64 = 0.6;
 
-const LEARN_AT_ALL: &str = "\
-    give it something that it can find, and time: position_initializer = \"neighbours\" with initializer_range = 0.1 (a first layer that looks at the \
-    neighbours); a weaker generator (model.generator_size = 0.125), model.sharing = \"gdes\" or \"none\" where a fast generator pulls the shared \
-    tables along; half the learning rate with a longer warm-up, or more steps where they are few";
-
 pub(super) fn check(record: &Record) -> Vec<Finding> {
     let rows = record.judged();
     let late = late(&rows);
-    let of = |value: fn(&crate::MetricsRow) -> Option<f64>| mean(late.iter().map(|row| value(row)));
+    let of = |value: fn(&MetricsRow) -> Option<f64>| mean(late.iter().map(|row| value(row)));
     let Some(auc) = of(|row| row.discriminator_auc) else { return Vec::new() };
     let (accuracy, rate, recall) =
         (of(|row| row.discriminator_accuracy), of(|row| row.replaced_rate), of(|row| row.discriminator_recall));
@@ -49,7 +48,7 @@ pub(super) fn check(record: &Record) -> Vec<Finding> {
         "the discriminator tells replaced tokens from others no better than chance"
     };
     if auc < CHANCE && step >= patience {
-        return vec![Finding::wrong(what, evidence, LEARN_AT_ALL)];
+        return vec![Finding::wrong(what, evidence, &remedy(record))];
     }
     if auc < CHANCE {
         let what = format!("too early to judge the discriminator: until step {patience} or so one like this may stand at chance");
@@ -85,4 +84,20 @@ pub(super) fn check(record: &Record) -> Vec<Finding> {
         findings.push(Finding::fine("the discriminator learns", evidence));
     }
     findings
+}
+
+/// What has helped, without what the run has already (docs/LOG.md, 2026-11-25).
+fn remedy(record: &Record) -> String {
+    let model = &record.config.model;
+    let mut remedies = Vec::new();
+    if model.position_initializer != PositionInitializer::Neighbours {
+        let neighbours = "position_initializer = \"neighbours\" with initializer_range = 0.1, a first layer that looks at the tokens beside each";
+        remedies.push(neighbours.to_owned());
+    }
+    if matches!(model.sharing, Sharing::Embeddings | Sharing::All) {
+        remedies.push("model.sharing = \"gdes\" or \"none\", where a fast generator pulls the shared tables along".to_owned());
+    }
+    remedies.push(format!("a weaker generator (model.generator_size is {})", model.generator_size));
+    remedies.push(format!("half the learning rate (it is {:e}) with a longer warm-up", record.config.train.learning_rate));
+    format!("in a new run, one at a time: {}", remedies.join("; "))
 }

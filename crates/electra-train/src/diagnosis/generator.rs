@@ -2,6 +2,7 @@
 
 use super::record::{Record, late, mean, steps_of};
 use super::{Finding, number};
+use crate::step::metrics::MetricsRow;
 
 /// Updates after which a masked model is past mere frequencies, unless the warm-up takes longer.
 const PATIENCE: u64 = 1000;
@@ -12,6 +13,9 @@ const STILL: f64 = 0.01;
 /// … which matters while the model is right so seldom, and the rate is not yet so low.
 const MUCH_TO_LEARN: f64 = 0.25;
 const HIGH_RATE: f64 = 0.5;
+/// An area above chance that rose by so much is no noise.
+const CHANCE: f64 = 0.55;
+const RISEN: f64 = 0.002;
 
 pub(super) fn check(record: &Record) -> Vec<Finding> {
     let rows = record.modelled();
@@ -55,12 +59,21 @@ pub(super) fn check(record: &Record) -> Vec<Finding> {
         && earlier - loss < STILL * earlier
         && accuracy < MUCH_TO_LEARN
         && rate > HIGH_RATE * record.config.train.learning_rate
+        && !discriminator_improves(record)
     {
         let since = rows[half].0.step;
-        let remedy = "a generator this small may have no more to give: widen it (model.generator_size), give it more heads, or let it be if the \
-                      discriminator's AUC still rises";
+        let remedy = "a network this small may have no more to give: widen it (model.generator_size for a generator), or raise the learning rate";
         let evidence = format!("{evidence}; {} nats around step {since}", number(earlier));
         return vec![Finding::suspicious(format!("{name} stands on a plateau"), evidence, remedy)];
     }
     vec![Finding::fine(format!("{name} learns"), evidence)]
+}
+
+/// Whether the area still rose over the second half of the run: a weak generator is a fine one while its discriminator learns.
+fn discriminator_improves(record: &Record) -> bool {
+    let rows = record.judged();
+    let (half, late) = (rows.len() / 2, late(&rows));
+    let area = |rows: &[&MetricsRow]| mean(rows.iter().map(|row| row.discriminator_auc));
+    let earlier = area(&rows[half..rows.len().min(half + late.len())]);
+    matches!((earlier, area(late)), (Some(earlier), Some(now)) if now > CHANCE && now > earlier + RISEN)
 }

@@ -2,19 +2,24 @@
 
 use super::record::{Record, late, median, steps_of};
 use super::{Finding, number, percent};
+use crate::step::metrics::MetricsRow;
 
 /// Norms fall or stay as a run goes on; one that grew so much since its quietest quarter runs away.
 const GROWN: f64 = 10.0;
+/// Rows from which on quarters can be compared.
+const ENOUGH_ROWS: usize = 12;
 /// Below this an update is weight decay and nothing else.
 const VANISHED: f64 = 1e-6;
 /// Healthy runs are clipped throughout (the discriminator's weight of 50 sees to that) by a factor of 5 to 10.
 const FAR_BEYOND: f64 = 50.0;
 
 pub(super) fn check(record: &Record) -> Vec<Finding> {
-    let warmup = record.config.train.warmup_steps;
-    let rows: Vec<&crate::MetricsRow> =
-        record.train.iter().filter(|row| row.gradient_norm.is_some() && row.step >= warmup.min(record.step())).collect();
-    let norms = |rows: &[&crate::MetricsRow]| median(rows.iter().map(|row| row.gradient_norm));
+    // What begins with another stage or ends with the warm-up is another gradient.
+    let stage = if record.step() > record.generator_steps() { record.generator_steps() } else { 0 };
+    let settled = (stage + record.config.train.warmup_steps).min(record.step());
+    let rows: Vec<&MetricsRow> =
+        record.train.iter().filter(|row| row.gradient_norm.is_some() && row.step >= settled).collect();
+    let norms = |rows: &[&MetricsRow]| median(rows.iter().map(|row| row.gradient_norm));
     let late = late(&rows);
     let Some(now) = norms(late) else { return Vec::new() };
     let clip = record.config.train.clip_norm;
@@ -31,7 +36,7 @@ pub(super) fn check(record: &Record) -> Vec<Finding> {
         return vec![Finding::wrong("the gradient has vanished", evidence, remedy)];
     }
     let quietest = rows.chunks(rows.len().div_ceil(4).max(3)).filter_map(norms).fold(f64::INFINITY, f64::min);
-    if now > GROWN * quietest {
+    if rows.len() >= ENOUGH_ROWS && now > GROWN * quietest {
         let evidence = format!("{evidence}; {} in its quietest quarter", number(quietest));
         let remedy = "the run is about to diverge: go back to an earlier checkpoint as --init-from of a run with a lower train.learning_rate";
         return vec![Finding::wrong("the gradient's norm runs away", evidence, remedy)];

@@ -12,6 +12,9 @@ const CURVES: &str = include_str!("healthy.json");
 /// Rows of the run that are shown.
 const SHOWN: usize = 6;
 
+/// Held-out rows that show a curve.
+const ENOUGH_ROWS: usize = 3;
+
 /// A healthy run's held-out rows.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,6 +34,8 @@ struct Curve {
 pub struct Beside {
     /// What the healthy run is.
     pub about: String,
+    /// Whether this run's rows are those of training, for want of held-out ones; the healthy run's are held out.
+    pub is_of_training: bool,
     /// Metrics that both have, as rows name them.
     pub metrics: Vec<String>,
     /// After as many tokens each.
@@ -68,7 +73,8 @@ pub(super) fn beside(record: &Record) -> Option<Beside> {
     let of_kind = curves().into_iter().filter(|curve| curve.objective == kind);
     let curve = of_kind.min_by(|a, b| distance(a).total_cmp(&distance(b)))?;
 
-    let source = if record.validation.is_empty() { &record.train } else { &record.validation };
+    let is_of_training = record.validation.len() < ENOUGH_ROWS && record.train.len() > record.validation.len();
+    let source = if is_of_training { &record.train } else { &record.validation };
     let metrics: Vec<String> =
         curve.columns.iter().filter(|metric| source.iter().any(|row| value(row, metric).is_some())).cloned().collect();
     let rows: Vec<BesideRow> = spread(source)
@@ -84,7 +90,7 @@ pub(super) fn beside(record: &Record) -> Option<Beside> {
         })
         .collect();
     let is_comparable = rows.iter().any(|row| row.healthy.iter().any(Option::is_some));
-    is_comparable.then_some(Beside { about: curve.about, metrics, rows })
+    is_comparable.then_some(Beside { about: curve.about, is_of_training, metrics, rows })
 }
 
 /// Some of `rows`, the last among them, closer together at the start, where curves are steep.

@@ -33,13 +33,13 @@ pub(super) fn check(record: &Record) -> Vec<Finding> {
         };
         let training = |step: u64| record.train.iter().rev().find(|row| row.step <= step).and_then(loss);
         let (Some(then), Some(now)) = (training(best_step), training(last_step)) else { continue };
-        let evidence = format!(
-            "{name} on held-out text {} at step {best_step}, {} at step {last_step}; on training text {} and {}",
-            number(best),
-            number(last),
-            number(then),
-            number(now)
-        );
+        let (best_text, last_text) = (number(best), number(last));
+        let evidence = if best_step == last_step {
+            format!("{name} on held-out text at its lowest, {last_text} at step {last_step}; {} on training text", number(now))
+        } else {
+            let (then, now) = (number(then), number(now));
+            format!("{name} on held-out text {best_text} at step {best_step}, {last_text} at step {last_step}; on training text {then} and {now}")
+        };
         if last > (1.0 + RISEN) * best && now < then {
             let remedy = "stop at the step with the lowest held-out loss; more text, dropout (model.hidden_dropout_prob) or a smaller network";
             let what = "the run learns its training text by heart: held-out loss rises while training loss falls";

@@ -19,7 +19,10 @@ pub(super) fn check(record: &Record) -> Vec<Finding> {
         Finding::fine("the run came to its last step", format!("step {step} of {steps}"))
     }];
     if let Some(newest) = record.damaged.first() {
-        let what = format!("{} of the checkpoints damaged", if record.damaged.len() == 1 { "one is".to_owned() } else { format!("{} are", record.damaged.len()) });
+        let what = match record.damaged.len() {
+            1 => "the newest checkpoint is damaged".to_owned(),
+            several => format!("the newest {several} checkpoints are damaged"),
+        };
         let remedy = "\"electra pretrain --resume\" passes it over for an older one; look at the disk";
         findings.push(Finding::suspicious(what, newest.clone(), remedy));
     }

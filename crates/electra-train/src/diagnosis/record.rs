@@ -20,6 +20,9 @@ const PATIENCE_WITH_NEIGHBOURS: u64 = 1000;
 /// … without, the search for where to look takes some thousands (docs/LOG.md, 2026-11-25).
 const PATIENCE: u64 = 10_000;
 
+/// Rows of a word table beyond its tokenizer's entries, where it is padded to a multiple of 64 or 128.
+const MOST_SPARE_ROWS: usize = 128;
+
 /// What the folders of exported networks are called.
 pub(super) const EXPORTS: &str = "the exported networks";
 
@@ -106,7 +109,8 @@ impl Record {
                     return;
                 }
                 Err(error @ Error::Damaged { .. }) => self.damaged.push(error.to_string()),
-                Err(error) => self.not_seen.push(format!("the checkpoint: {error}")),
+                // Older ones are of the same release, or on the same disk.
+                Err(error) => return self.not_seen.push(format!("the checkpoint: {error}")),
             }
         }
         if all.is_empty() {
@@ -165,17 +169,15 @@ impl Record {
 
     fn read_text(&mut self, folder: &Path) {
         let data = &self.config.data.dir;
-        let is_another = |text: &Text| {
-            let corpus = self.state.as_ref().and_then(|state| state.corpus.as_ref());
-            let own = corpus.and_then(|corpus| corpus.tokens_sha256.as_ref());
-            own.is_some_and(|own| text.tokens_sha256.as_ref().is_some_and(|other| other != own))
+        // A path that is not there any more may lead to another dataset, seen from here. A word table has a few rows more than its tokenizer, at most.
+        let is_another = |text: &Text| match &self.state {
+            Some(state) => state.data_fingerprint != text.fingerprint,
+            None => self.config.model.vocab_size > text.vocab_size + MOST_SPARE_ROWS,
         };
         match Text::read(data) {
             Ok(text) if is_another(&text) => {
-                self.not_seen.push(format!(
-                    "the text: the dataset in {} is no longer the one that the run read",
-                    data.display()
-                ));
+                self.not_seen
+                    .push(format!("the text: the dataset in {} is not the one that the run read", data.display()));
             }
             Ok(text) => self.text = Some(text),
             Err(error) => {
@@ -214,7 +216,7 @@ impl Record {
     }
 
     /// Last step of a generator that is trained first and then frozen; 0 for all other objectives.
-    fn generator_steps(&self) -> u64 {
+    pub(super) fn generator_steps(&self) -> u64 {
         if self.config.objective.name == "two_stage" { self.config.objective.two_stage.generator_steps } else { 0 }
     }
 
@@ -289,5 +291,33 @@ pub(super) fn steps_of<'a>(mut rows: impl DoubleEndedIterator<Item = &'a Metrics
     match rows.next_back() {
         Some(last) => format!("steps {first} to {}", last.step),
         None => format!("step {first}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_that_is_no_run_is_an_error_that_says_what_is_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let message = |path: &Path| crate::diagnosis::examine(path).unwrap_err().to_string();
+        assert!(message(&folder.path().join("absent")).contains("there is no such folder"));
+        assert!(message(folder.path()).contains("no run.toml in there"));
+        crate::RunConfig::default().save_in(folder.path()).unwrap();
+        assert!(message(folder.path()).contains("no row yet"));
+        fs::write(folder.path().join("metrics.jsonl"), "{\"step\":1}\nhalf a ro").unwrap();
+        assert!(message(folder.path()).contains("line 1 is not a row"));
+    }
+
+    #[test]
+    fn the_last_quarter_is_at_least_three_rows_if_there_are_so_many() {
+        assert_eq!(late(&[1, 2]), [1, 2]);
+        assert_eq!(late(&[1, 2, 3, 4, 5]), [3, 4, 5]);
+        assert_eq!(late(&(0..40).collect::<Vec<_>>()).len(), 10);
+        assert_eq!(median([Some(3.0), None, Some(1.0), Some(2.0)].into_iter()), Some(2.0));
+        assert_eq!((mean([None].into_iter()), median([].into_iter())), (None, None));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::record::{Record, late, mean, steps_of};
 use super::{Finding, number};
+use crate::step::metrics::MetricsRow;
 
 /// Of the masked tokens, so few replaced are none …
 const NONE_LEFT: f64 = 0.1;
@@ -13,7 +14,7 @@ const BY_CHANCE: f64 = 0.05;
 pub(super) fn check(record: &Record) -> Vec<Finding> {
     let rows = record.judged();
     let late = late(&rows);
-    let of = |value: fn(&crate::MetricsRow) -> Option<f64>| mean(late.iter().map(|row| value(row)));
+    let of = |value: fn(&MetricsRow) -> Option<f64>| mean(late.iter().map(|row| value(row)));
     let Some(rate) = of(|row| row.replaced_rate) else { return Vec::new() };
     let masked = record.config.data.masking_probability;
     let (sampled, likeliest) = (of(|row| row.sampled_accuracy), of(|row| row.generator_accuracy));

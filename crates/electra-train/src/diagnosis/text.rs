@@ -5,6 +5,7 @@ use std::path::Path;
 
 use electra_data::{Dataset, Manifest, Split, UnknownTokens, dataset_tokenizer};
 
+use crate::data::fingerprint;
 use crate::error::{Error, Result};
 
 /// Lines below this length stand in any two texts ("he said.", a chapter's number).
@@ -19,7 +20,8 @@ const QUOTED: usize = 70;
 /// What is asked of a text.
 #[derive(Default)]
 pub(super) struct Text {
-    pub tokens_sha256: Option<String>,
+    /// Tells its tokens from any others.
+    pub fingerprint: String,
     pub train_tokens: u64,
     pub held_out_tokens: u64,
     pub text_bytes: u64,
@@ -87,7 +89,7 @@ impl Text {
         let share = |count: u64| count as f64 / looked_through.max(1) as f64;
         let ids: Vec<u32> = longest.iter().map(|&id| id as u32).collect();
         Ok(Self {
-            tokens_sha256: manifest.tokens_sha256.clone(),
+            fingerprint: fingerprint(&manifest),
             train_tokens: manifest.train.tokens,
             held_out_tokens: manifest.validation.tokens,
             text_bytes: manifest.text_bytes,
@@ -135,7 +137,7 @@ mod tests {
             .tokenizer;
         let source = TextSource::memory("a test's", documents);
         let options = BuildOptions { validation_fraction: 0.1, allow_unknown: true, ..BuildOptions::default() };
-        build(&source, &tokenizer, &folder.path().join("data"), &options, &mut |_| ControlFlow::Continue(())).unwrap();
+        build(&source, &tokenizer, folder.path().join("data"), &options, &mut |_| ControlFlow::Continue(())).unwrap();
         Text::read(&folder.path().join("data")).unwrap()
     }
 
