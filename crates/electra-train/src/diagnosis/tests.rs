@@ -155,9 +155,24 @@ fn a_discriminator_at_the_majority_class_is_judged_by_its_own_replaced_rate() {
         "accuracy 0.871",
         "scores 0.871",
         "word pairs 0.760",
-        "neighbours",
+        "model.sharing",
     ];
     expect(plant, "discriminator", Wrong, &parts);
+    // What the run has already is no remedy.
+    let without_neighbours = |record: &mut Record| {
+        plant(record);
+        record.config.model.position_initializer = PositionInitializer::Normal;
+        record.config.model.sharing = Sharing::None;
+        record.train.iter_mut().chain(&mut record.validation).for_each(|row| row.step *= 4);
+        record.config.train.steps = 4 * STEPS;
+        record.state = None;
+    };
+    expect(
+        without_neighbours,
+        "discriminator",
+        Wrong,
+        &["one at a time: position_initializer = \"neighbours\"", "; a weaker"],
+    );
     // As early in a run that looks for its neighbours, it is what each run begins with.
     let early = |record: &mut Record| {
         plant(record);
