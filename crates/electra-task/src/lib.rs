@@ -7,8 +7,13 @@
 
 mod error;
 mod example;
+pub mod metric;
+mod prediction;
+pub mod report;
 mod scores;
+pub mod squad;
 
 pub use error::{Result, TaskError};
 pub use example::{Answer, Example, Input, Kind, Target};
+pub use prediction::Prediction;
 pub use scores::Scores;
