@@ -109,7 +109,11 @@ fn a_damaged_checkpoint_gives_way_to_the_one_before() {
                 // It goes on from step 8, and writes step 12 anew.
                 expect_warning(finished.resume(), &["checkpoint passed over", "step_000012", "Resuming after step 8"]);
                 assert_eq!(fs::read(copy.join("metrics.jsonl")).unwrap(), rows, "{name} {damage:?}");
-                assert!(electra_train::run::folder::checkpoints::load(&newest).is_ok(), "{name} {damage:?}");
+                assert!(
+                    electra_train::run::folder::checkpoints::load::<electra_train::pretraining::WindowSums>(&newest)
+                        .is_ok(),
+                    "{name} {damage:?}"
+                );
             });
             finished.copy();
         }
@@ -185,7 +189,12 @@ fn a_save_beside_damaged_checkpoints_of_higher_numbers_keeps_what_it_wrote() {
     fs::remove_dir_all(copy.join("step_000012")).unwrap();
     let resumed = ["pretrain", "--resume", "--out", copy.to_str().unwrap(), "--set", "train.keep=1"];
     expect_warning(run(resumed), &["step_000013", "step_000010", "Resuming after step 8"]);
-    assert!(electra_train::run::folder::checkpoints::load(&copy.join("step_000012")).is_ok());
+    assert!(
+        electra_train::run::folder::checkpoints::load::<electra_train::pretraining::WindowSums>(
+            &copy.join("step_000012")
+        )
+        .is_ok()
+    );
     assert!(copy.join("step_000013").is_dir(), "what is newer and damaged stays, as evidence");
     assert!(!copy.join("step_000008").exists() && !copy.join("step_000004").exists(), "one is kept");
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use electra_train::pretraining::WindowSums;
 use electra_train::run::folder::checkpoints;
 
 use crate::support::program::{electra, run};
@@ -72,7 +73,8 @@ fn a_signal_saves_and_ends_with_exit_code_three() {
         assert_eq!(code, Some(3), "{signal}: {stderr}");
         assert!(stderr.contains("electra pretrain --resume --out"), "{stderr}");
         let folder = small.path(signal);
-        let saved = checkpoints::latest_whole(&folder).unwrap().found.expect("a whole checkpoint").1.state.step;
+        let saved =
+            checkpoints::latest_whole::<WindowSums>(&folder).unwrap().found.expect("a whole checkpoint").1.state.step;
         assert_eq!(metrics(&folder).last().unwrap()["step"], saved, "saved after the last row");
         for network in ["discriminator", "generator"] {
             assert!(folder.join(network).join("model.safetensors").is_file());

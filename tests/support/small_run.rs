@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
-use electra_train::run::folder::{Outcome, RunOptions, pretrain};
+use electra_train::pretraining::{Outcome, RunOptions, pretrain};
 use electra_train::{RunConfig, RunFolder, TrainEvent, data};
 use tempfile::TempDir;
 

@@ -9,7 +9,7 @@ use electra_kernels::Precision;
 use electra_kernels::device::{DeviceChoice, OpenDevice, reopen};
 use electra_train::config::MicroBatch;
 use electra_train::step::trainer::TrainStep;
-use electra_train::{Error, Plan, RunConfig, TrainEvent, config};
+use electra_train::{Error, Plan, RunConfig, StepMetrics, TrainEvent, config};
 
 use crate::support::adapter::{gpu, gpu_with_f16, limit_memory, lose, open_alone};
 use crate::support::program;
@@ -117,7 +117,7 @@ fn gradients_beyond_half_precision_never_reach_the_weights() {
 }
 
 /// Two steps of `preset` on random tokens.
-fn two_steps(preset: &str, sets: &[&str], device: &Device) -> [TrainStep; 2] {
+fn two_steps(preset: &str, sets: &[&str], device: &Device) -> [TrainStep<StepMetrics>; 2] {
     let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
     let mut config = config::resolve(Some(preset), None, &sets).unwrap();
     config.train.micro_batch = MicroBatch::Size(config.train.batch_size);
@@ -137,7 +137,7 @@ fn two_steps(preset: &str, sets: &[&str], device: &Device) -> [TrainStep; 2] {
     [0, 1].map(|step| trainer.step(&batch, step, 1e-4).unwrap())
 }
 
-fn assert_alike(found: &TrainStep, expected: &TrainStep) {
+fn assert_alike(found: &TrainStep<StepMetrics>, expected: &TrainStep<StepMetrics>) {
     let close = |what: &str, found: f64, expected: f64| {
         assert!((found - expected).abs() <= 1e-4 * expected.abs(), "{what}: {found}, on the CPU {expected}");
     };

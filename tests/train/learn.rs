@@ -9,6 +9,7 @@ use electra_model::objective::{self, Given, ObjectiveConfig};
 use electra_model::pretraining::{DISCRIMINATOR, GENERATOR};
 use electra_model::{DeviceBatch, NoiseKey, Objective, Parameters, StepContext, Totals};
 use electra_train::config::{MicroBatch, ModelConfig, TrainConfig};
+use electra_train::pretraining::learner::ObjectiveLearner;
 use electra_train::step::trainer::{Trainer, gradients_of};
 use electra_train::{Plan, RunConfig};
 
@@ -51,11 +52,11 @@ fn batch(lengths: &[usize]) -> Batch {
     batch
 }
 
-fn trainer(networks: &ModelConfig, micro_batch: usize) -> Trainer {
+fn trainer(networks: &ModelConfig, micro_batch: usize) -> Trainer<ObjectiveLearner> {
     trainer_of("rtd", networks, micro_batch)
 }
 
-fn trainer_of(name: &str, networks: &ModelConfig, micro_batch: usize) -> Trainer {
+fn trainer_of(name: &str, networks: &ModelConfig, micro_batch: usize) -> Trainer<ObjectiveLearner> {
     let objective = ObjectiveConfig { name: name.to_owned(), ..ObjectiveConfig::default() };
     let train = TrainConfig { micro_batch: MicroBatch::Size(micro_batch), ..TrainConfig::default() };
     let config = RunConfig { seed: 5, model: networks.clone(), train, objective, ..RunConfig::default() };

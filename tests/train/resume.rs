@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
-use electra_train::run::folder::Outcome;
+use electra_train::pretraining::Outcome;
 use electra_train::run::folder::checkpoints;
 use electra_train::{RunConfig, TrainEvent};
 

@@ -5,9 +5,10 @@ use std::time::SystemTime;
 
 use burn::tensor::Device;
 use electra_kernels::launches;
+use electra_train::pretraining::Pretraining;
 use electra_train::run::folder::checkpoints::{self, Checkpoints};
 use electra_train::run::folder::wait_for;
-use electra_train::run::{Advance, MemorySink, Run};
+use electra_train::run::{Advance, Checkpoint, MemorySink, Run};
 use electra_train::{Plan, RunConfig, data, host, lr_at};
 
 use crate::support::adapter::gpu;
@@ -18,18 +19,21 @@ fn memory() -> MemorySink {
 }
 
 /// The run of `config` in `sink`, from its start or from the checkpoint that is in there.
-fn in_memory(config: &RunConfig, sink: MemorySink) -> Run<MemorySink> {
+fn in_memory(config: &RunConfig, sink: MemorySink) -> Run<Pretraining, MemorySink> {
     let mut config = config.clone();
     let data = data::open(&mut config).unwrap();
     let plan = Plan::new(&config, data.special, &Device::flex()).unwrap();
     match sink.checkpoint.clone() {
-        Some(saved) => Run::resume(plan, data, saved, Path::new("memory"), sink).unwrap(),
-        None => Run::begin(plan, data, sink).unwrap(),
+        Some(saved) => {
+            let resumed = Pretraining::resume(plan, data, saved, Path::new("memory")).unwrap();
+            Run::resume(resumed, sink).unwrap()
+        }
+        None => Run::begin(Pretraining::begin(plan, data), sink).unwrap(),
     }
 }
 
 /// Advances `run` until `steps` are done, and ends it.
-fn until(steps: u64, mut run: Run<MemorySink>) -> MemorySink {
+fn until(steps: u64, mut run: Run<Pretraining, MemorySink>) -> MemorySink {
     while run.step() < steps {
         wait_for(run.advance()).unwrap();
     }
@@ -113,7 +117,7 @@ fn the_step_of_a_plans_trainer_is_the_runs() {
     ]);
     let folder = small.path("run");
     run_in_this_process(&config, &folder, Device::flex(), false, &mut |_, _| {});
-    let saved = checkpoints::load(&checkpoints::path_of(&folder, 1)).unwrap();
+    let saved: Checkpoint = checkpoints::load(&checkpoints::path_of(&folder, 1)).unwrap();
     let step = |config: &RunConfig| {
         let mut config = config.clone();
         let data = data::open(&mut config).unwrap();
@@ -154,7 +158,7 @@ fn the_step_of_a_plans_trainer_launches_what_the_runs_does() {
         let mut trainer = plan.trainer();
         let (submitted, expected) = launches::record(|| trainer.submit(&data.train.batch(0), 0, 1e-4));
         submitted.unwrap();
-        let mut run = Run::begin(plan, data, memory()).unwrap();
+        let mut run = Run::begin(Pretraining::begin(plan, data), memory()).unwrap();
         let (advanced, found) = launches::record(|| wait_for(run.advance()));
         assert_eq!(advanced.unwrap(), Advance::Stepped);
         assert!(!expected.is_empty(), "nothing was launched");

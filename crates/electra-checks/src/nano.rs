@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use electra_data::{Tokenizer, TrainOptions};
+use electra_train::pretraining::Pretraining;
 use electra_train::run::{Advance, Checkpoint, MemorySink, Run};
 use electra_train::{MetricsRow, Plan, RunConfig, config, data};
 use serde_json::Value;
@@ -48,7 +49,7 @@ pub async fn nano(device: &Device, pauses: bool, clock: fn() -> f64) -> Outcome 
     let tokenizer = Tokenizer::train_on_text(&text, &options).expect("a vocabulary").tokenizer;
     let data = data::in_memory(&mut config, &tokenizer, "made up", &text).expect("enough text");
     let plan = Plan::new(&config, data.special, device).expect("networks that can be built");
-    let begun = Run::begin(plan.clone(), data.clone(), MemorySink::new(clock)).expect("a run");
+    let begun = Run::begin(Pretraining::begin(plan.clone(), data.clone()), MemorySink::new(clock)).expect("a run");
     if !pauses {
         return Outcome { rows: until(STEPS, begun).await.rows, checkpoint_bytes: 0 };
     }
@@ -59,7 +60,8 @@ pub async fn nano(device: &Device, pauses: bool, clock: fn() -> f64) -> Outcome 
     let saved = Checkpoint::read(read).expect("its own files");
     let mut sink = MemorySink::new(clock);
     sink.rows = paused.rows;
-    let resumed = Run::resume(plan, data, saved, Path::new("memory"), sink).expect("its own checkpoint");
+    let resumed = Pretraining::resume(plan, data, saved, Path::new("memory")).expect("its own checkpoint");
+    let resumed = Run::resume(resumed, sink).expect("a run");
     let checkpoint_bytes = files.values().map(Vec::len).sum();
     Outcome { rows: until(STEPS, resumed).await.rows, checkpoint_bytes }
 }
@@ -68,7 +70,7 @@ fn configuration() -> RunConfig {
     config::resolve(Some("nano"), None, &SETTINGS.map(str::to_owned)).expect("good settings")
 }
 
-async fn until(steps: u64, mut run: Run<MemorySink>) -> MemorySink {
+async fn until(steps: u64, mut run: Run<Pretraining, MemorySink>) -> MemorySink {
     while run.step() < steps && run.advance().await.expect("a step that goes well") == Advance::Stepped {}
     run.finish().await.expect("a run that can be saved").sink
 }

@@ -13,6 +13,7 @@ mod device_failure;
 mod exit;
 mod host_memory;
 mod model_folder;
+mod preparation;
 mod signals;
 mod terminal;
 mod training_display;

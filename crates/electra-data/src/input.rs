@@ -6,35 +6,37 @@
 //! hand: a line longer than [`MAX_LINE_BYTES`] is passed on in pieces, cut at white space.
 
 mod archive;
-mod encoding;
 mod find;
 mod json;
 mod json_record;
-mod json_values;
 mod kind;
 mod layers;
 mod lines;
 mod names;
 mod parquet;
+mod parquet_rows;
 mod report;
 mod spool;
-mod stream;
 mod table;
+mod unpacked;
 mod zip;
 
 use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Result, io_error, shown};
+use crate::record::Stream;
 
 use archive::read_stream;
 pub use lines::MAX_LINE_BYTES;
 use lines::pass_line;
+pub use parquet_rows::ParquetRows;
 use report::Reading;
 pub use report::{InputReport, LeftOut, Skipped};
-use stream::Stream;
+pub use unpacked::{Unpacked, unpack};
 
 /// How a file's text is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -238,10 +240,24 @@ fn read_file(
 fn open(path: &Path, bytes_read: &Arc<AtomicU64>) -> Result<Stream<'static>> {
     let bytes = bytes_read.clone();
     Ok(if is_stdin(path) {
-        Stream::counting(std::io::stdin(), bytes)
+        Stream::new(Counting { inner: io::stdin(), bytes })
     } else {
-        Stream::counting(File::open(path).map_err(io_error("read", path))?, bytes)
+        Stream::new(Counting { inner: File::open(path).map_err(io_error("read", path))?, bytes })
     })
+}
+
+/// Counts bytes that pass.
+struct Counting<R> {
+    inner: R,
+    bytes: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counting<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.bytes.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
 }
 
 #[cfg(test)]

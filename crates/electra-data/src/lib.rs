@@ -47,6 +47,7 @@ mod pipeline;
 #[cfg(feature = "native")]
 mod prefetch;
 pub mod random;
+pub mod record;
 #[cfg(feature = "native")]
 pub mod rust_docs;
 #[cfg(feature = "native")]

@@ -9,6 +9,7 @@ pub mod batch;
 pub mod config;
 pub mod encoder;
 pub mod head;
+mod initializer;
 pub mod masking;
 pub mod neighbours;
 pub mod network;

@@ -18,7 +18,8 @@ use electra_kernels::noise::NoiseKey;
 
 use crate::{
     config::ElectraConfig,
-    parameters::{Initializer, Layout, truncated_normal},
+    initializer::truncated_normal,
+    parameters::{Initializer, Layout},
 };
 
 /// The score that a head gives its neighbour at first, if words and types weigh as much as positions. Others' are mostly near

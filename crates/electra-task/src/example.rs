@@ -13,7 +13,7 @@ pub enum Kind {
     },
     /// A number.
     Regression {
-        /// What the network predicts is the number divided by this: 5 in STS-B, else 1.
+        /// What the network predicts is the number divided by this: 5 in STS-B, the largest magnitude in a user's table.
         scale: f64,
     },
     /// Any of these labels.
@@ -44,7 +44,7 @@ impl Kind {
 }
 
 /// What the network reads.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Input {
     /// `[CLS] text [SEP]`
     Text(String),

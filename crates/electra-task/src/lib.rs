@@ -5,15 +5,24 @@
 
 #![warn(missing_docs)]
 
+pub mod baseline;
+pub mod batch;
+pub mod encode;
 mod error;
 mod example;
+mod files;
 pub mod metric;
 mod prediction;
 pub mod report;
+mod score;
 mod scores;
 pub mod squad;
+pub mod table;
+pub mod task;
 
 pub use error::{Result, TaskError};
 pub use example::{Answer, Example, Input, Kind, Target};
+pub use files::Files;
 pub use prediction::Prediction;
+pub use score::score;
 pub use scores::Scores;

@@ -1,11 +1,10 @@
-//! Pre-training around the networks: configuration, optimizer, metrics, checkpoints, import and export.
+//! Training around the networks: configuration, optimizer, metrics, checkpoints, import and export.
 //!
 //! Nothing here prints: training emits [`TrainEvent`]s, and whoever runs it shows them. Files, clocks and
 //! TensorBoard stand behind the feature `native`, so that a page can train with the rest.
 
 #![warn(missing_docs)]
 
-mod baseline;
 pub mod config;
 pub mod data;
 #[cfg(feature = "native")]
@@ -18,12 +17,10 @@ pub mod file;
 pub mod host;
 #[cfg(feature = "native")]
 pub mod inference;
-mod plan;
-mod recording;
+pub mod pretraining;
 pub mod run;
 pub mod step;
 
-pub use baseline::FrequencyDetector;
 pub use config::{MicroBatch, RunConfig, RunConfigError};
 pub use error::{During, Error, Result};
 #[cfg(feature = "native")]
@@ -34,10 +31,9 @@ pub use exchange::model_card::ModelCard;
 pub use file::lock::RunFolder;
 pub use file::tensor_file::TensorFile;
 pub use host::HostTensor;
-pub use plan::{Plan, objective_of};
-pub use recording::{RecordedStep, Recording};
+pub use pretraining::metrics::{MetricsRow, StepMetrics};
+pub use pretraining::{FrequencyDetector, Plan, RecordedStep, Recording, objective_of};
 pub use run::event::{EventSink, TrainEvent};
-pub use step::metrics::{MetricsRow, StepMetrics};
 pub use step::optimizer::{Adam, AdamConfig, StepReport};
 pub use step::schedule::{LayerwiseExponent, layerwise_multiplier, lr_at};
 

@@ -7,6 +7,7 @@ use burn::tensor::Device;
 use electra_data::Tokenizer;
 use electra_model::ElectraConfig;
 use electra_train::config::TrainConfig;
+use electra_train::pretraining::Pretraining;
 use electra_train::run::{Checkpoint, MemorySink, Run};
 use electra_train::{MicroBatch, Plan, RecordedStep, Recording, RunConfig, data};
 use serde_json::Value;
@@ -36,13 +37,14 @@ pub async fn ten_steps(folder: &Folder, device: &Device) {
     let memory = || MemorySink::new(|| 0.0);
 
     // A run that is paused before its first step, and resumed with the stored networks in place of fresh ones.
-    let fresh = Run::begin(plan(), data.clone(), memory()).expect("a run");
+    let fresh = Run::begin(Pretraining::begin(plan(), data.clone()), memory()).expect("a run");
     let mut start = fresh.finish().await.expect("a device that works").sink.checkpoint.expect("saved at its end");
     for parameter in &mut start.parameters {
         parameter.values = folder.stored(&parameter.name).values.clone();
     }
     let place = Path::new("golden");
-    let mut run = Run::resume(plan(), data.clone(), start, place, memory()).expect("its own checkpoint");
+    let resumed = Pretraining::resume(plan(), data.clone(), start, place).expect("its own checkpoint");
+    let mut run = Run::resume(resumed, memory()).expect("a run");
     for (i, expected) in expected.iter().enumerate() {
         run.advance().await.expect("a step that goes well");
         let row = run.sink().rows.last().expect("a row each step");

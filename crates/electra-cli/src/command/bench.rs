@@ -9,11 +9,13 @@ use electra_kernels::device::DeviceChoice;
 use electra_kernels::{Precision, benchmark, launches, with_reference_only};
 use electra_train::config;
 use electra_train::estimate::ledger;
+use electra_train::pretraining::learner::ObjectiveLearner;
 use electra_train::step::part_clock::{PartClock, PartSeconds};
 use electra_train::step::trainer::Trainer;
 use electra_train::{During, Plan};
 use serde_json::json;
 
+use crate::preparation;
 use crate::terminal::Terminal;
 use crate::verification::open_checked;
 
@@ -100,7 +102,7 @@ struct Step {
     #[arg(long)]
     recompute: bool,
     /// What matrix products on a graphics adapter read
-    #[arg(long, value_name = "f32|f16", value_parser = super::pretrain::parse_precision)]
+    #[arg(long, value_name = "f32|f16", value_parser = preparation::parse_precision)]
     precision: Option<Precision>,
     /// Leave out the step of Burn's primitives, which is timed in turns with ours
     #[arg(long)]
@@ -195,9 +197,9 @@ fn step(args: Step, terminal: &Terminal) -> anyhow::Result<()> {
     sets.extend(args.precision.map(|precision| format!("train.precision=\"{precision}\"")));
     let mut config = config::resolve(Some(&args.preset), None, &sets)?;
     let opened = open_checked(args.device, terminal)?;
-    super::pretrain::check_precision(&config, &opened)?;
-    super::pretrain::settle_micro_batch(&mut config, &opened);
-    super::pretrain::check_arrays(&config, &opened)?;
+    preparation::check_precision(&config, &opened)?;
+    preparation::settle_micro_batch(&mut config, &opened);
+    preparation::check_arrays(&config, &opened)?;
     let train = &config.train;
     let special = SpecialTokens { pad: 0, unknown: 1, cls: 2, sep: 3, mask: 4 };
     if config.model.vocab_size < 6 {
@@ -330,7 +332,7 @@ fn short_name(name: &str) -> &str {
 
 /// A trainer whose steps are timed.
 struct Timed {
-    trainer: Trainer,
+    trainer: Trainer<ObjectiveLearner>,
     device: Device,
     reference_only: bool,
     steps: u64,
@@ -340,7 +342,7 @@ struct Timed {
 }
 
 impl Timed {
-    fn new(trainer: Trainer, device: &Device, reference_only: bool) -> Self {
+    fn new(trainer: Trainer<ObjectiveLearner>, device: &Device, reference_only: bool) -> Self {
         Self { trainer, device: device.clone(), reference_only, steps: 0, seconds: Vec::new(), dispatches: 0 }
     }
 

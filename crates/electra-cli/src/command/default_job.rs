@@ -17,14 +17,14 @@ use electra_kernels::device::DeviceChoice;
 use electra_train::config::{self, MicroBatch, RUN_CONFIG, RunConfig};
 use electra_train::data;
 use electra_train::estimate::seconds_per_step;
-use electra_train::run::JudgedToken;
-use electra_train::run::folder::Outcome;
+use electra_train::pretraining::{JudgedToken, Outcome};
 use electra_train::{Plan, RunFolder};
 
 use super::detect::{LEGEND, marked_token};
 use super::input_args::{ReadingArgs, tell_found, tell_left_out_characters, tell_read};
-use super::pretrain::{Start, check_memory, open_device, settle_micro_batch, train};
+use super::pretrain::{Start, train};
 use crate::exit::End;
+use crate::preparation::{check_memory, open_device, settle_micro_batch};
 use crate::terminal::{FAINT_STYLE, HEADING_STYLE, Terminal, Unit};
 
 const PRESET: &str = "first";

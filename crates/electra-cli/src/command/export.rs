@@ -8,7 +8,7 @@ use electra_train::Architecture;
 use electra_train::config::{RUN_CONFIG, RunConfig};
 use electra_train::exchange::export::{NetworkFolders, Replace, export_networks};
 use electra_train::exchange::model_card::ModelCard;
-use electra_train::run::folder::card::card_of_checkpoint;
+use electra_train::pretraining::card::card_of_checkpoint;
 use electra_train::run::folder::checkpoints;
 use electra_train::{data, host, objective_of};
 

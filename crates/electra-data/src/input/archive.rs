@@ -3,15 +3,15 @@
 
 use std::path::Path;
 
-use super::kind::{self, HEAD_BYTES, Kind, Layout, Unreadable, kind_of};
+use super::kind::{self, HEAD_BYTES, Kind, Unreadable, kind_of};
 use super::layers::{Compression, decompress};
 use super::lines::{Text, read_prose};
-use super::names::{self, NameKind};
+use super::names;
 use super::report::{Reading, left_out_summary};
-use super::stream::Stream;
 use super::zip::{ZipArchive, ZipFailure};
-use super::{Format, InputOptions, LineSink, encoding, json, table};
+use super::{Format, InputOptions, LineSink, json, table};
 use crate::error::{DataError, Result};
+use crate::record::{Layout, NameKind, Stream, decode, delimiter_of, encoding_of, has_extension, name_kind};
 
 /// Archives within archives, compression included.
 const MAX_DEPTH: usize = 8;
@@ -53,7 +53,7 @@ pub(super) fn reader_of(
     head: &[u8],
     options: &InputOptions,
 ) -> std::result::Result<Reader, &'static Unreadable> {
-    let named = names::kind_of(name).filter(|_| options.format.is_none());
+    let named = name_kind(name).filter(|_| options.format.is_none());
     let layout = match kind {
         Kind::Parquet => return Ok(Reader::Parquet),
         Kind::Tar => return Ok(Reader::Tar),
@@ -75,7 +75,7 @@ pub(super) fn reader_of(
         Some(Format::Tsv) => Reader::Text(Layout::Table { delimiter: b'\t' }),
         Some(Format::Csv) if matches!(layout, Layout::Table { .. }) => Reader::Text(layout),
         Some(Format::Csv) => {
-            let delimiter = table::delimiter_of(&String::from_utf8_lossy(first_line()));
+            let delimiter = delimiter_of(&String::from_utf8_lossy(first_line()));
             Reader::Text(Layout::Table { delimiter })
         }
         Some(Format::Jsonl) => match layout {
@@ -94,7 +94,7 @@ pub(super) fn reason_to_leave_out(
     in_archive: bool,
     options: &InputOptions,
 ) -> Option<String> {
-    let named = names::kind_of(name);
+    let named = name_kind(name);
     if kind == Kind::Empty {
         return named.is_none().then(|| "empty".into());
     }
@@ -117,7 +117,7 @@ pub(super) fn reason_to_leave_out(
             left_out.then(|| format!("JSON without the key {key:?}"))
         }
         Reader::Text(Layout::Prose) => {
-            let is_plain_member = in_archive && !names::has_extension(name);
+            let is_plain_member = in_archive && !has_extension(name);
             let taken = options.format == Some(Format::Text) || named.is_some() || is_plain_member;
             (!taken).then(|| "no text by its name, which --format text takes whatever it is".into())
         }
@@ -192,11 +192,11 @@ fn read_text(
 ) -> Result<()> {
     let name = place.name.as_str();
     let head = stream.peek(HEAD_BYTES).map_err(|error| reading.error(name, error))?;
-    let (encoding, mark) = encoding::encoding_of(head);
+    let (encoding, mark) = encoding_of(head);
     std::io::BufRead::consume(&mut stream, mark);
-    let mut stream = encoding::decode(stream, encoding);
+    let mut stream = decode(stream, encoding);
     let text = Text { stream: &mut stream, name, encoding };
-    let is_named_text = names::kind_of(place.own_name()) == Some(NameKind::Text);
+    let is_named_text = name_kind(place.own_name()) == Some(NameKind::Text);
     if reading.options.format.is_none() && is_named_text && layout != Layout::Prose {
         let (what, format) = match layout {
             Layout::Table { .. } => ("a table", "csv"),

@@ -13,9 +13,9 @@ use super::archive::{reader_of, reason_to_leave_out, uncompressed, unreadable_er
 use super::kind::{HEAD_BYTES, Kind, Unreadable, kind_of, remedy_of};
 use super::names;
 use super::report::{InputReport, LeftOut, Reading, left_out_summary};
-use super::stream::Stream;
 use super::{InputFile, InputOptions, is_stdin};
 use crate::error::{DataError, Result, io_error, shown};
+use crate::record::{Layout, Stream};
 
 /// The files that `paths` name, those of folders and globs in sorted order.
 pub(super) fn find(paths: &[impl AsRef<Path>], options: &InputOptions) -> Result<(Vec<InputFile>, InputReport)> {
@@ -237,7 +237,7 @@ fn look_at(path: &Path, options: &InputOptions) -> Result<(Kind, Vec<u8>)> {
     match head {
         Ok(head) => Ok((kind_of(&head, head.len() < HEAD_BYTES, &name), head)),
         Err(error) => match reading.error(&name, error) {
-            DataError::Archive { .. } => Ok((Kind::Text(super::kind::Layout::Prose), Vec::new())),
+            DataError::Archive { .. } => Ok((Kind::Text(Layout::Prose), Vec::new())),
             cause => Err(cause),
         },
     }

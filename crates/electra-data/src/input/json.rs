@@ -7,46 +7,11 @@ use std::collections::BTreeMap;
 use serde::de::{Deserialize, DeserializeSeed, IgnoredAny};
 
 use super::LineSink;
-use super::json_record::{Found, Key, parse};
-use super::json_values::{Failure, JsonValues, is_start};
-use super::kind::Layout;
+use super::json_record::{Found, Key};
 use super::lines::{Line, LineReader, Text, pass_document};
 use super::report::{Bad, Reading};
-use super::stream::Stream;
 use crate::error::{DataError, Result};
-
-/// A record must be held whole to be parsed.
-const MAX_RECORD_BYTES: usize = 64 << 20;
-/// Lines of a file's start that are tried as records.
-const LINES_TRIED: usize = 5;
-
-/// How a text is laid out that starts with `text` (all of it if `whole`), if it is JSON.
-pub(super) fn layout_of(text: &str, whole: bool, named_json: bool) -> Option<Layout> {
-    let start = text.trim_start();
-    if start.starts_with('[') && (named_json || is_start(start)) {
-        return Some(Layout::JsonValues);
-    }
-    if named_json || start.starts_with('{') {
-        let mut lines: Vec<&str> = start.split('\n').collect();
-        if !whole && lines.len() > 1 {
-            lines.pop();
-        }
-        let lines = lines.into_iter().map(str::trim).filter(|line| !line.is_empty()).take(LINES_TRIED);
-        let is_record =
-            |line: &str| line.starts_with('{') && parse(line, |parser| IgnoredAny::deserialize(parser)).is_ok();
-        if lines.clone().any(is_record) {
-            return Some(Layout::JsonLines);
-        }
-        // An object over several lines, several in one line, or one so long that its end is not in sight.
-        if start.starts_with('{') && is_start(start) {
-            let mut stream = Stream::new(start.as_bytes());
-            let is_finished = JsonValues::new(&mut stream, MAX_RECORD_BYTES).next().is_ok();
-            let over_lines = is_finished || start.contains('\n');
-            return Some(if over_lines { Layout::JsonValues } else { Layout::JsonLines });
-        }
-    }
-    named_json.then_some(Layout::JsonLines)
-}
+use crate::record::{JsonFailure, JsonValues, Layout, MAX_RECORD_BYTES, parse_json};
 
 /// Whether the first record that `text` starts with holds text under `key`; `None` if its end is not in sight.
 pub(super) fn has_text(text: &str, whole: bool, layout: Layout, key: &str) -> Option<bool> {
@@ -54,13 +19,12 @@ pub(super) fn has_text(text: &str, whole: bool, layout: Layout, key: &str) -> Op
     let found = match layout {
         Layout::JsonLines => {
             let (line, _) = text.trim_start().split_once('\n').or(whole.then_some((text, "")))?;
-            parse(line.trim(), |parser| key.seed().deserialize(parser)).ok()?
+            parse_json(line.trim(), |parser| key.seed().deserialize(parser)).ok()?
         }
         _ => {
-            let mut stream = Stream::new(text.as_bytes());
-            let mut values = JsonValues::new(&mut stream, MAX_RECORD_BYTES);
+            let mut values = JsonValues::new(text.as_bytes(), MAX_RECORD_BYTES);
             values.next().ok().flatten()?;
-            parse(std::str::from_utf8(values.value()).ok()?, |parser| key.seed().deserialize(parser)).ok()?
+            parse_json(std::str::from_utf8(values.value()).ok()?, |parser| key.seed().deserialize(parser)).ok()?
         }
     };
     Some(!matches!(found, Found::Missing))
@@ -101,12 +65,12 @@ pub(super) fn read_values(text: Text<'_, '_>, reading: &Reading<'_>, sink: &mut 
                     records.pass(&value, number, sink)?;
                 }
             }
-            Err(Failure::Io(error)) => return Err(reading.error(text.name, error)),
-            Err(Failure::TooLong(line)) => records.bad(Bad::Record, line, TOO_LONG, SPLIT)?,
-            Err(Failure::Cut(line)) => {
+            Err(JsonFailure::Io(error)) => return Err(reading.error(text.name, error)),
+            Err(JsonFailure::TooLong(line)) => records.bad(Bad::Record, line, TOO_LONG, SPLIT)?,
+            Err(JsonFailure::Cut(line)) => {
                 records.bad(Bad::Record, line, "the file ends within this record or array", CUT)?;
             }
-            Err(Failure::Unexpected(line, byte)) => {
+            Err(JsonFailure::Unexpected(line, byte)) => {
                 let reason = format!("not JSON: {:?} between records", char::from(byte));
                 records.bad(Bad::Record, line, &reason, "records are objects, one after the other or in an array")?;
             }
@@ -142,7 +106,7 @@ impl Records<'_, '_> {
 
     fn pass(&self, record: &str, line: u64, sink: &mut dyn LineSink) -> Result<()> {
         let key = self.key.whole;
-        match parse(record, |parser| self.key.seed().deserialize(parser)) {
+        match parse_json(record, |parser| self.key.seed().deserialize(parser)) {
             Ok(Found::Text(text)) => pass_document(&text, sink),
             Ok(Found::Null) => {
                 self.reading.count(Bad::Null, || format!("{}: line {line}", self.name));
@@ -153,7 +117,7 @@ impl Records<'_, '_> {
                 self.bad(Bad::NotText, line, &reason, OTHER_KEY)
             }
             Ok(Found::Missing) => {
-                let keys = parse(record, |parser| BTreeMap::<String, IgnoredAny>::deserialize(parser));
+                let keys = parse_json(record, |parser| BTreeMap::<String, IgnoredAny>::deserialize(parser));
                 let reason = match keys {
                     Ok(keys) => {
                         let keys: Vec<String> = keys.into_keys().collect();

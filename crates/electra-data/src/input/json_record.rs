@@ -1,88 +1,9 @@
 //! One JSON record: its text, found at a key or below several, parsed with serde_json, which builds nothing of what is not
-//! asked for. What Python's json writes beyond JSON is mended in records that serde_json refuses, and read then.
+//! asked for.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::de::StrRead;
-
-/// Parses one record; one that is JSON only as Python writes it is mended and parsed again.
-pub(super) fn parse<V>(
-    text: &str,
-    read: impl for<'t> Fn(&mut serde_json::Deserializer<StrRead<'t>>) -> serde_json::Result<V>,
-) -> serde_json::Result<V> {
-    let whole = |text: &str| {
-        let mut parser = serde_json::Deserializer::from_str(text);
-        let value = read(&mut parser)?;
-        parser.end().map(|()| value)
-    };
-    whole(text).or_else(|failure| match mend(text) {
-        Cow::Owned(mended) => whole(&mended).map_err(|_| failure),
-        Cow::Borrowed(_) => Err(failure),
-    })
-}
-
-/// What Python's json and other common writers write, as JSON: NaN and infinities become null, halves of surrogate pairs
-/// U+FFFD, and control characters within strings are escaped.
-fn mend(text: &str) -> Cow<'_, str> {
-    let bytes = text.as_bytes();
-    let mut mended = String::with_capacity(text.len());
-    let mut copied = 0;
-    let mut replace = |from: usize, to: usize, by: &str| {
-        mended.push_str(&text[copied..from]);
-        mended.push_str(by);
-        copied = to;
-    };
-    let (mut at, mut in_string) = (0, false);
-    while at < bytes.len() {
-        let rest = &bytes[at..];
-        at += match (in_string, rest[0]) {
-            (_, b'"') => {
-                in_string = !in_string;
-                1
-            }
-            (true, b'\\') => match escaped_unit(rest) {
-                Some(0xd800..=0xdbff)
-                    if escaped_unit(&rest[6..]).is_some_and(|low| (0xdc00..=0xdfff).contains(&low)) =>
-                {
-                    12
-                }
-                Some(0xd800..=0xdfff) => {
-                    replace(at, at + 6, "\\ufffd");
-                    6
-                }
-                _ => 2,
-            },
-            (true, control @ 0..0x20) => {
-                replace(at, at + 1, &format!("\\u{control:04x}"));
-                1
-            }
-            (false, b'N' | b'I' | b'-') => {
-                let names: [&[u8]; 4] = [b"NaN", b"Infinity", b"-Infinity", b"-NaN"];
-                match names.iter().find(|name| rest.starts_with(name)) {
-                    Some(name) => {
-                        replace(at, at + name.len(), "null");
-                        name.len()
-                    }
-                    None => 1,
-                }
-            }
-            _ => 1,
-        };
-    }
-    if copied == 0 {
-        return Cow::Borrowed(text);
-    }
-    mended.push_str(&text[copied..]);
-    Cow::Owned(mended)
-}
-
-/// The number of an escape such as `\ud83d` that `bytes` start with.
-fn escaped_unit(bytes: &[u8]) -> Option<u32> {
-    let digits = bytes.strip_prefix(b"\\u")?.get(..4)?;
-    u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
-}
 
 /// Where in a record the text stands.
 pub(super) struct Key<'k> {
@@ -253,10 +174,11 @@ impl Visitor<'_> for WhichKey<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::parse_json;
 
     fn text_of(record: &str, key: &str) -> Option<String> {
         let key = Key::new(key);
-        match parse(record, |parser| key.seed().deserialize(parser)) {
+        match parse_json(record, |parser| key.seed().deserialize(parser)) {
             Ok(Found::Text(text)) => Some(text),
             _ => None,
         }
@@ -298,7 +220,7 @@ mod tests {
             assert_eq!(text_of(record, "text").as_deref(), Some(text), "{record}");
         }
         for broken in [r#"{"text": "cut"#, r#"{"text": NaNa}"#, r#"{"text": 'one'}"#, r#"{"text": "one"},"#] {
-            assert!(parse(broken, |parser| Key::new("text").seed().deserialize(parser)).is_err(), "{broken}");
+            assert!(parse_json(broken, |parser| Key::new("text").seed().deserialize(parser)).is_err(), "{broken}");
         }
     }
 }

@@ -5,10 +5,9 @@
 
 use std::borrow::Cow;
 
-use super::encoding::{Encoding, encoding_of, is_utf8_start};
 use super::layers::Compression;
-use super::names::{self, NameKind};
-use super::{json, table};
+use super::table;
+use crate::record::{Encoding, Layout, NameKind, Stream, decode, encoding_of, is_utf8_start, json_layout, name_kind};
 
 /// Bytes of a file's start that are looked at.
 pub(super) const HEAD_BYTES: usize = 1 << 16;
@@ -23,19 +22,6 @@ pub(super) enum Kind {
     Parquet,
     Text(Layout),
     Unreadable(&'static Unreadable),
-}
-
-/// How a text is laid out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Layout {
-    Prose,
-    /// One JSON value a line.
-    JsonLines,
-    /// JSON values one after the other, or in an array, over any lines.
-    JsonValues,
-    Table {
-        delimiter: u8,
-    },
 }
 
 /// Something that is no text, and what to do about it.
@@ -220,14 +206,14 @@ fn decoded_start(bytes: &[u8], encoding: Encoding) -> Cow<'_, str> {
     }
     let mut decoded = Vec::new();
     // Reading from memory does not fail.
-    let _ = std::io::Read::read_to_end(&mut super::encoding::decode(super::Stream::new(bytes), encoding), &mut decoded);
+    let _ = std::io::Read::read_to_end(&mut decode(Stream::new(bytes), encoding), &mut decoded);
     Cow::Owned(String::from_utf8_lossy(&decoded).into_owned())
 }
 
 /// The layout of a text, of which `text` is the start.
 fn layout_of(text: &str, whole: bool, name: &str) -> Kind {
-    let named = names::kind_of(name);
-    if let Some(layout) = json::layout_of(text, whole, named == Some(NameKind::Json)) {
+    let named = name_kind(name);
+    if let Some(layout) = json_layout(text, whole, named == Some(NameKind::Json)) {
         return Kind::Text(layout);
     }
     let opening = without_comments(text.trim_start());

@@ -6,8 +6,8 @@
 use std::io::{self, BufRead, Read};
 
 use super::report::Reading;
-use super::stream::Stream;
 use crate::error::DataError;
+use crate::record::Stream;
 
 /// Bytes that tell a compression, and a zstd frame's window.
 const HEADER_BYTES: usize = 18;

@@ -5,11 +5,10 @@ use std::io::BufRead;
 
 use memchr::{memchr2, memchr2_iter};
 
-use super::encoding::Encoding;
 use super::report::{Bad, Reading};
-use super::stream::Stream;
 use super::{LineSink, OnError};
 use crate::error::{DataError, Result};
+use crate::record::{Encoding, Stream};
 
 /// Longer lines are cut into several, at white space where there is any.
 pub const MAX_LINE_BYTES: usize = 1 << 20;

@@ -1,44 +1,4 @@
-//! What a file's name says of it: evidence for its layout, and whether a folder's file is about the corpus and not of it.
-
-use std::path::Path;
-
-/// What an extension stands for, compression aside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NameKind {
-    Text,
-    Json,
-    Csv,
-    Tsv,
-    Parquet,
-    Archive,
-}
-
-const EXTENSIONS: &[(NameKind, &[&str])] = &[
-    (NameKind::Text, &["txt", "text", "md", "markdown"]),
-    (NameKind::Json, &["jsonl", "ndjson", "json", "jsonlines"]),
-    (NameKind::Csv, &["csv"]),
-    (NameKind::Tsv, &["tsv", "tab"]),
-    (NameKind::Parquet, &["parquet", "pq"]),
-    (NameKind::Archive, &["tar", "zip", "tgz", "txz", "tbz", "tbz2", "tzst"]),
-];
-const COMPRESSION: &[&str] = &["gz", "gzip", "zst", "zstd", "xz", "bz2", "lzma", "lz"];
-
-/// The extension that tells the layout: the last, or the one before a compression's.
-fn extension(name: &str) -> Option<String> {
-    let of = |path: &Path| path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
-    let path = Path::new(name);
-    let last = of(path)?;
-    if COMPRESSION.contains(&last.as_str()) { of(Path::new(path.file_stem()?)) } else { Some(last) }
-}
-
-pub(super) fn kind_of(name: &str) -> Option<NameKind> {
-    let extension = extension(name)?;
-    EXTENSIONS.iter().find(|(_, extensions)| extensions.contains(&extension.as_str())).map(|&(kind, _)| kind)
-}
-
-pub(super) fn has_extension(name: &str) -> bool {
-    extension(name).is_some()
-}
+//! Whether a folder's file is about the corpus and not of it, by its name.
 
 /// Files that lie beside a corpus: name in lower case, and what they are.
 const ABOUT: &[(&str, &str)] = &[
@@ -93,25 +53,6 @@ pub(super) fn reason_to_leave_out(name: &str, siblings: &dyn Fn(&str) -> bool) -
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn extensions_tell_layouts_under_any_compression() {
-        for (name, kind) in [
-            ("a/b.jsonl.gz", Some(NameKind::Json)),
-            ("b.PARQUET", Some(NameKind::Parquet)),
-            ("b.txt.xz", Some(NameKind::Text)),
-            ("c4.json.bz2", Some(NameKind::Json)),
-            ("t.tsv.lzma", Some(NameKind::Tsv)),
-            ("a.tar.zst", Some(NameKind::Archive)),
-            ("-", None),
-            ("b.gz", None),
-            ("b.bin", None),
-            ("wiki_00", None),
-        ] {
-            assert_eq!(kind_of(name), kind, "{name}");
-        }
-        assert!(!has_extension("AA/wiki_00") && !has_extension("wiki_00.gz") && has_extension("a.py"));
-    }
 
     #[test]
     fn what_lies_beside_a_corpus_is_no_part_of_it() {

@@ -6,6 +6,7 @@ use std::path::Path;
 use parquet::basic::Compression;
 use parquet::column::reader::{ColumnReader, get_typed_column_reader};
 use parquet::data_type::{ByteArray, ByteArrayType};
+use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::types::ColumnDescPtr;
 
@@ -43,18 +44,7 @@ pub(super) fn read(path: &Path, reading: &Reading<'_>, sink: &mut dyn LineSink) 
     let mut row: u64 = 0;
     let mut reported = 0;
     for group in 0..reader.num_row_groups() {
-        let compression = reader.metadata().row_group(group).column(index).compression();
-        if !cfg!(feature = "rare-codecs")
-            && matches!(compression, Compression::BROTLI(_) | Compression::LZ4 | Compression::LZ4_RAW)
-        {
-            let reason =
-                format!("its text is compressed with {compression}, which this build of Electra does not read");
-            return Err(error(
-                "footer",
-                reason,
-                "build it with --features rare-codecs, or write the file with Zstandard",
-            ));
-        }
+        readable_codec(path, reader.metadata().row_group(group).column(index))?;
         let damaged = |row: u64, failure: parquet::errors::ParquetError| {
             error(&format!("row {row}"), failure.to_string(), "the file is damaged; fetch it again")
         };
@@ -124,6 +114,21 @@ fn pass_value(bytes: &[u8], path: &Path, row: u64, reading: &Reading<'_>, sink: 
         OnError::Replace => pass_lines(&String::from_utf8_lossy(bytes), sink),
         _ => Ok(()),
     }
+}
+
+/// Refuses a column's piece that is compressed in a way which this build cannot undo.
+pub(super) fn readable_codec(path: &Path, column: &ColumnChunkMetaData) -> Result<()> {
+    let compression = column.compression();
+    let is_rare = matches!(compression, Compression::BROTLI(_) | Compression::LZ4 | Compression::LZ4_RAW);
+    if cfg!(feature = "rare-codecs") || !is_rare {
+        return Ok(());
+    }
+    Err(DataError::Input {
+        path: shown(path),
+        place: "footer".into(),
+        reason: format!("its text is compressed with {compression}, which this build of Electra does not read"),
+        remedy: "build it with --features rare-codecs, or write the file with Zstandard".into(),
+    })
 }
 
 /// The column of this path, or the only one below it: a list's elements lie two levels deeper than its name.

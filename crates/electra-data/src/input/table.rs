@@ -1,16 +1,10 @@
 //! Tables of separated columns (CSV, TSV): one record a document, from one text column; every other column is left alone.
 
-use std::io::{self, BufRead};
-
-use csv_core::ReadRecordResult;
-
-use super::kind::Layout;
 use super::lines::{Line, Text, pass_document};
-use super::names::NameKind;
 use super::report::{Bad, Reading};
-use super::stream::Stream;
 use super::{InputOptions, LineSink};
 use crate::error::{DataError, Result};
+use crate::record::{CsvRecords, Layout, NameKind, delimiter_of};
 
 /// Columns that hold text where none has the name asked for, the likeliest first.
 const TEXT_COLUMNS: &[&str] = &[
@@ -28,9 +22,6 @@ const TEXT_COLUMNS: &[&str] = &[
     "abstract",
     "context",
 ];
-const DELIMITERS: &[u8] = b",\t;|";
-/// A record must be held whole; a longer one is a quote that never closes.
-const MAX_RECORD_BYTES: usize = 64 << 20;
 /// Records of a file's start that must agree before a text file is taken for a table.
 const RECORDS_COMPARED: usize = 20;
 
@@ -51,8 +42,7 @@ pub(super) fn layout_of(text: &str, whole: bool, named: Option<NameKind>) -> Opt
     if names.len() < 2 || !names.iter().all(is_name) || !names_text {
         return None;
     }
-    let mut stream = Stream::new(text.as_bytes());
-    let mut records = Records::new(&mut stream, delimiter);
+    let mut records = CsvRecords::new(text.as_bytes(), delimiter, delimiter != b'\t');
     let mut widths = Vec::new();
     while widths.len() < RECORDS_COMPARED && records.next().is_ok_and(|line| line.is_some()) {
         widths.push(records.width());
@@ -64,85 +54,10 @@ pub(super) fn layout_of(text: &str, whole: bool, named: Option<NameKind>) -> Opt
     agree.then_some(Layout::Table { delimiter })
 }
 
-/// What separates columns in a first line: the likeliest character that is in it most often outside quotes.
-pub(super) fn delimiter_of(header: &str) -> u8 {
-    let mut in_quotes = false;
-    let mut counts = [0; DELIMITERS.len()];
-    for byte in header.bytes() {
-        if byte == b'"' {
-            in_quotes = !in_quotes;
-        } else if let Some(at) = DELIMITERS.iter().position(|&delimiter| delimiter == byte && !in_quotes) {
-            counts[at] += 1;
-        }
-    }
-    let most = *counts.iter().max().unwrap_or(&0);
-    counts.iter().position(|&count| count == most).map_or(b',', |at| DELIMITERS[at])
-}
-
-/// Cuts a stream into records and their fields.
-struct Records<'t, 's> {
-    stream: &'t mut Stream<'s>,
-    parser: csv_core::Reader,
-    fields: Vec<u8>,
-    /// Where each field ends among the fields' bytes.
-    ends: Vec<usize>,
-    /// Fields of the record at hand.
-    width: usize,
-}
-
-impl<'t, 's> Records<'t, 's> {
-    /// Tabs separate without quoting, as data sets of sentences are written: quotes there are part of the text.
-    fn new(stream: &'t mut Stream<'s>, delimiter: u8) -> Self {
-        let parser = csv_core::ReaderBuilder::new().delimiter(delimiter).quoting(delimiter != b'\t').build();
-        Self { stream, parser, fields: vec![0; 1 << 12], ends: vec![0; 16], width: 0 }
-    }
-
-    fn width(&self) -> usize {
-        self.width
-    }
-
-    fn field(&self, index: usize) -> &[u8] {
-        let start = if index == 0 { 0 } else { self.ends[index - 1] };
-        &self.fields[start..self.ends[index]]
-    }
-
-    /// Finds the next record and returns the number of its line; `None` at the end.
-    fn next(&mut self) -> io::Result<Option<u64>> {
-        let line = self.parser.line();
-        let (mut bytes, mut ends) = (0, 0);
-        loop {
-            let input = self.stream.fill_buf()?;
-            let (result, taken, written, ended) =
-                self.parser.read_record(input, &mut self.fields[bytes..], &mut self.ends[ends..]);
-            self.stream.consume(taken);
-            bytes += written;
-            ends += ended;
-            match result {
-                ReadRecordResult::InputEmpty => {}
-                ReadRecordResult::OutputFull if bytes >= MAX_RECORD_BYTES => {
-                    return Err(io::Error::new(
-                        io::ErrorKind::InvalidData,
-                        format!(
-                            "the record at line {line} is longer than 64 MiB: a quote that opens and never closes? \
-                             (--format text reads plain text)"
-                        ),
-                    ));
-                }
-                ReadRecordResult::OutputFull => self.fields.resize(2 * self.fields.len(), 0),
-                ReadRecordResult::OutputEndsFull => self.ends.resize(2 * self.ends.len(), 0),
-                ReadRecordResult::Record => {
-                    self.width = ends;
-                    return Ok(Some(line));
-                }
-                ReadRecordResult::End => return Ok(None),
-            }
-        }
-    }
-}
-
 pub(super) fn read(text: Text<'_, '_>, delimiter: u8, reading: &Reading<'_>, sink: &mut dyn LineSink) -> Result<()> {
     let (name, encoding) = (text.name, text.encoding);
-    let mut records = Records::new(text.stream, delimiter);
+    // Tabs separate without quoting, as data sets of sentences are written: quotes there are part of the text.
+    let mut records = CsvRecords::new(text.stream, delimiter, delimiter != b'\t');
     let mut column: Option<(usize, usize)> = None;
     while let Some(number) = records.next().map_err(|failure| reading.error(name, failure))? {
         let (index, width) = match column {
@@ -249,7 +164,5 @@ mod tests {
         assert_eq!(layout("Yes, text\nand more, of it, too\n"), None);
         assert_eq!(layout("red, green\nblue, yellow\n"), None);
         assert_eq!(layout("Text, he said, is a body.\nAnd so on, and on.\n"), None);
-        assert_eq!(delimiter_of("\"a;b\",c;d;e"), b';');
-        assert_eq!(delimiter_of("text"), b',');
     }
 }

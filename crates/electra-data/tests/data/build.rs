@@ -2,31 +2,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use electra_data::{
-    BuildOptions, DataError, Dataset, HeldOutBy, Manifest, MaskingConfig, OutFolder, Split, TextSource, Tokenizer,
-    build, dataset_tokenizer, inspect,
+    BuildOptions, DataError, HeldOutBy, Manifest, MaskingConfig, OutFolder, Split, TextSource, build, dataset_tokenizer,
 };
 use proptest::prelude::*;
 
-use crate::support::{quiet, tokenizer};
-
-/// Lines of ids of each document.
-fn documents_of(dataset: &Dataset) -> Vec<Vec<Vec<i32>>> {
-    let corpus = dataset.corpus();
-    let mut documents = Vec::new();
-    corpus.for_each_document(&mut |document| {
-        let lines = document.line_offsets.windows(2).map(|bounds| {
-            let mut line = Vec::new();
-            corpus.append_tokens(document.base + bounds[0], (bounds[1] - bounds[0]) as usize, &mut line);
-            line
-        });
-        documents.push(lines.collect());
-    });
-    documents
-}
-
-fn open(folder: &Path, split: Split, tokenizer: &Tokenizer) -> Dataset {
-    Dataset::open(folder, split, tokenizer.sha256()).expect("a whole dataset")
-}
+use crate::support::{documents_of, numbered_documents, open, quiet, tokenizer};
 
 fn files_of(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = std::fs::read_dir(folder).expect("a folder");
@@ -37,10 +17,6 @@ fn files_of(folder: &Path) -> BTreeMap<String, Vec<u8>> {
             (path.file_name().expect("a name").to_string_lossy().into_owned(), std::fs::read(&path).expect("read"))
         })
         .collect()
-}
-
-fn numbered_documents(documents: usize, lines: usize) -> Vec<Vec<String>> {
-    (0..documents).map(|document| (0..lines).map(|line| format!("d{document}l{line} the meals")).collect()).collect()
 }
 
 proptest! {
@@ -364,62 +340,4 @@ fn the_digest_of_tokens_is_their_own_whatever_files_jobs_and_shards() {
         assert_eq!(corpus.tokens_sha256.as_deref(), Some(&*expected), "{number}");
         assert_eq!(corpus.tokens, built[0].tokens);
     }
-}
-
-#[test]
-fn inspect_counts_and_decodes() {
-    let tokenizer = tokenizer(true);
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let out = folder.path().join("data");
-    build(
-        &TextSource::memory("test", numbered_documents(250, 3)),
-        &tokenizer,
-        &out,
-        &BuildOptions::default(),
-        &mut quiet,
-    )
-    .expect("built");
-    let seen = inspect(&out, 64, MaskingConfig::default(), 0, 1_000_003).expect("inspected");
-    let train = &seen.splits[0];
-    assert_eq!((train.split, train.documents), ("train", seen.manifest.train.documents));
-    assert_eq!(train.line_tokens.counts.iter().sum::<u64>(), train.lines);
-    assert_eq!(train.unknown_share, 0.0);
-    assert_eq!(seen.example[0].token, "[CLS]");
-    assert!(seen.example.iter().any(|token| token.chosen) && seen.text.contains("the meals"));
-    serde_json::to_string(&seen).expect("JSON");
-}
-
-#[test]
-fn another_tokenizer_is_refused() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let out = folder.path().join("data");
-    build(
-        &TextSource::memory("test", numbered_documents(3, 9)),
-        &tokenizer(true),
-        &out,
-        &BuildOptions::default(),
-        &mut quiet,
-    )
-    .expect("built");
-    let message = Dataset::open(&out, Split::Train, tokenizer(false).sha256()).err().expect("refused").to_string();
-    assert!(message.contains("another tokenizer") && message.contains("rebuild"), "{message}");
-}
-
-#[test]
-fn large_vocabularies_are_stored_wide() {
-    let mut vocab = String::from("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n");
-    (0..70_000).for_each(|word| vocab.push_str(&format!("w{word}\n")));
-    let tokenizer = Tokenizer::from_vocab_bytes(vocab.as_bytes(), true).expect("a vocabulary");
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let out = folder.path().join("data");
-    let source = TextSource::memory("test", vec![vec!["w69999 w1".into(), "w65536".into()]]);
-    build(&source, &tokenizer, &out, &BuildOptions::default(), &mut quiet).expect("built");
-    let mut lines =
-        [Split::Train, Split::Validation].map(|split| documents_of(&open(&out, split, &tokenizer)).concat()).concat();
-    lines.sort();
-    assert_eq!(lines, [vec![65_541], vec![70_004, 6]]);
-    // The shard is a plain safetensors file.
-    let bytes = std::fs::read(out.join("train-00000.safetensors")).expect("read");
-    let tensors = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
-    assert_eq!(tensors.tensor("tokens").expect("tokens").dtype(), safetensors::Dtype::U32);
 }

@@ -1,7 +1,8 @@
 //! Tests of the whole crate, one binary.
 
-// The dataset folder: what is built, and what is refused.
+// The dataset folder: what is built, and what is refused; opened again.
 mod build;
+mod datasets;
 // Packing, masking and batches.
 mod examples;
 // Every file that is read, truncated and damaged.

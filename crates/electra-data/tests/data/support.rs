@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use electra_data::{Progress, SpecialTokens, Tokenizer};
+use electra_data::{Dataset, Progress, SpecialTokens, Split, Tokenizer};
 
 /// Ids as [`tokenizer`] numbers them.
 pub(crate) const SPECIAL: SpecialTokens = SpecialTokens { pad: 0, unknown: 1, cls: 2, sep: 3, mask: 4 };
@@ -42,4 +42,27 @@ pub(crate) fn tokenizer(lowercase: bool) -> Tokenizer {
 
 pub(crate) fn quiet(_: &Progress) -> ControlFlow<()> {
     ControlFlow::Continue(())
+}
+
+/// Lines of ids of each document.
+pub(crate) fn documents_of(dataset: &Dataset) -> Vec<Vec<Vec<i32>>> {
+    let corpus = dataset.corpus();
+    let mut documents = Vec::new();
+    corpus.for_each_document(&mut |document| {
+        let lines = document.line_offsets.windows(2).map(|bounds| {
+            let mut line = Vec::new();
+            corpus.append_tokens(document.base + bounds[0], (bounds[1] - bounds[0]) as usize, &mut line);
+            line
+        });
+        documents.push(lines.collect());
+    });
+    documents
+}
+
+pub(crate) fn open(folder: &Path, split: Split, tokenizer: &Tokenizer) -> Dataset {
+    Dataset::open(folder, split, tokenizer.sha256()).expect("a whole dataset")
+}
+
+pub(crate) fn numbered_documents(documents: usize, lines: usize) -> Vec<Vec<String>> {
+    (0..documents).map(|document| (0..lines).map(|line| format!("d{document}l{line} the meals")).collect()).collect()
 }

@@ -63,7 +63,7 @@ pub(crate) fn fingerprint(manifest: &Manifest) -> String {
 
 /// Gives the word table more rows than the tokenizer has entries: those of the network in `init_from`, else `asked`.
 ///
-/// Tables are padded to a multiple of 8 or 64 for some hardware. Rows without a token are closed ([`crate::run::folder::pretrain`]).
+/// Tables are padded to a multiple of 8 or 64 for some hardware. Rows without a token are closed ([`crate::pretraining::pretrain`]).
 ///
 /// # Errors
 /// The network in `init_from` cannot be read.

@@ -13,7 +13,7 @@ pub(crate) use self::dataset::{fingerprint, keep_tokenizer};
 #[cfg(feature = "native")]
 pub use self::dataset::{open, pad_word_table, tokenizer_of};
 pub use self::in_memory::in_memory;
-use crate::baseline::FrequencyDetector;
+use crate::pretraining::FrequencyDetector;
 
 /// The validation split's examples are the same for every run of a dataset, whatever the run's seed.
 const VALIDATION_SEED: u64 = 0;

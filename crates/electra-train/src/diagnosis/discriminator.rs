@@ -5,7 +5,7 @@ use electra_model::Sharing;
 use super::record::{Record, late, mean, steps_of};
 use super::{Finding, number};
 use crate::config::PositionInitializer;
-use crate::step::metrics::MetricsRow;
+use crate::pretraining::metrics::MetricsRow;
 
 /// Areas of chance are .5; a few rows of a small batch stray so far.
 const CHANCE: f64 = 0.55;

@@ -2,7 +2,7 @@
 
 use super::record::{Record, late, mean, steps_of};
 use super::{Finding, number};
-use crate::step::metrics::MetricsRow;
+use crate::pretraining::metrics::MetricsRow;
 
 /// Updates after which a masked model is past mere frequencies, unless the warm-up takes longer.
 const PATIENCE: u64 = 1000;

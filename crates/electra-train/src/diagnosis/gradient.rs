@@ -2,7 +2,7 @@
 
 use super::record::{Record, late, median, steps_of};
 use super::{Finding, number, percent};
-use crate::step::metrics::MetricsRow;
+use crate::pretraining::metrics::MetricsRow;
 
 /// Norms fall or stay as a run goes on; one that grew so much since its quietest quarter runs away.
 const GROWN: f64 = 10.0;

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::record::Record;
-use crate::step::metrics::MetricsRow;
+use crate::pretraining::metrics::MetricsRow;
 
 const CURVES: &str = include_str!("healthy.json");
 /// Rows of the run that are shown.

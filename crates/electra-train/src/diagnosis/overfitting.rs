@@ -2,7 +2,7 @@
 
 use super::record::Record;
 use super::{Finding, number};
-use crate::step::metrics::MetricsRow;
+use crate::pretraining::metrics::MetricsRow;
 
 /// A rise of the held-out loss above its lowest, of its value, that is no noise …
 const RISEN: f64 = 0.02;

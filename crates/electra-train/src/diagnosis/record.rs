@@ -12,7 +12,7 @@ use crate::file::lock;
 use crate::file::tensor_file::TensorFile;
 use crate::run::folder::{METRICS, TIMINGS, checkpoints, record::rows};
 use crate::run::{TimingsRow, TrainState};
-use crate::step::metrics::MetricsRow;
+use crate::pretraining::metrics::MetricsRow;
 
 /// Updates after which a discriminator has begun to learn, if it ever will: with `position_initializer = "neighbours"` it has an AUC of .78
 /// after 500 …

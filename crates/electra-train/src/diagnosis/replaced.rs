@@ -2,7 +2,7 @@
 
 use super::record::{Record, late, mean, steps_of};
 use super::{Finding, number};
-use crate::step::metrics::MetricsRow;
+use crate::pretraining::metrics::MetricsRow;
 
 /// Of the masked tokens, so few replaced are none …
 const NONE_LEFT: f64 = 0.1;

@@ -9,7 +9,7 @@ use super::text::Text;
 use super::{Diagnosis, Finding, Severity};
 use crate::config::{PositionInitializer, resolve};
 use crate::run::{TimingsRow, TrainState};
-use crate::step::metrics::MetricsRow;
+use crate::pretraining::metrics::MetricsRow;
 use crate::step::schedule::lr_at;
 
 const STEPS: u64 = 4000;

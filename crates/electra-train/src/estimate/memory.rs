@@ -5,7 +5,7 @@
 //! a lower bound (one example at a time), and nothing of it makes a list whose length is one of the sizes.
 
 use crate::config::{RunConfig, RunConfigError};
-use crate::estimate::flops;
+use crate::estimate::footprint;
 
 /// Batches that are in memory at a time: made ahead by two threads, waiting, and worked on.
 const BATCHES: f64 = 8.0;
@@ -29,11 +29,11 @@ impl Least {
     /// For a run of `config`. `on_host`: whether it is trained on the CPU, rather than on an adapter with memory of its own.
     pub fn of(config: &RunConfig, on_host: bool) -> Self {
         let plans = config.trained_networks();
-        let (trained, masked) = flops::encoders_and_logits(&plans, config.data.masking_probability);
-        let parameter_count = flops::parameter_count(config);
+        let (trained, masked) = footprint::encoders_and_logits(&plans, config.data.masking_probability);
+        let parameter_count = footprint::parameter_count(config);
         let layers: f64 = trained.iter().map(|network| network.num_hidden_layers as f64).sum();
         let seq = config.train.sequence_length;
-        let step = flops::training_memory(&trained, parameter_count, 1, seq, masked);
+        let step = footprint::training_memory(&trained, parameter_count, 1, seq, masked);
         // A checkpoint takes weights and moments of an adapter through the host.
         let parameters_bytes = if on_host { step.parameters_bytes } else { 12.0 * parameter_count };
         let masking = config.masking();

@@ -2,7 +2,7 @@
 
 use electra_model::ElectraConfig;
 
-use super::flops;
+use super::footprint;
 use crate::config::{RunConfig, TrainConfig};
 
 /// The largest micro-batch whose step should fit in `memory_bytes`, by the estimate of [`memory_estimate`],
@@ -25,15 +25,15 @@ pub fn resolve_micro_batch(config: &RunConfig, memory_bytes: f64, width: usize, 
 
 /// Memory of a step with `micro_batch` examples per forward pass. `on_kernels`: where every kernel of a graphics adapter
 /// runs ([`electra_kernels::all_enabled`] of the device).
-pub fn memory_estimate(config: &RunConfig, micro_batch: usize, on_kernels: bool) -> flops::MemoryEstimate {
+pub fn memory_estimate(config: &RunConfig, micro_batch: usize, on_kernels: bool) -> footprint::MemoryEstimate {
     let plans = config.trained_networks();
-    let (trained, masked) = flops::encoders_and_logits(&plans, config.data.masking_probability);
-    let parameters = flops::parameter_count(config);
+    let (trained, masked) = footprint::encoders_and_logits(&plans, config.data.masking_probability);
+    let parameters = footprint::parameter_count(config);
     let TrainConfig { sequence_length, recompute, .. } = config.train;
     if on_kernels {
-        return flops::kernels_memory(&trained, parameters, micro_batch, sequence_length, masked, recompute);
+        return footprint::kernels_memory(&trained, parameters, micro_batch, sequence_length, masked, recompute);
     }
-    flops::training_memory(&trained, parameters, micro_batch, sequence_length, masked)
+    footprint::training_memory(&trained, parameters, micro_batch, sequence_length, masked)
 }
 
 /// Bytes of the largest array that a micro-batch makes, where kernels of ours run: adapters bound what one may bind. Word

@@ -6,7 +6,7 @@ use electra_kernels::side_by_side;
 
 use crate::data::TrainingData;
 use crate::error::{During, Result};
-use crate::plan::Plan;
+use crate::pretraining::Plan;
 
 /// Seconds that are spent on timed steps, after one that is not timed: it compiles shaders and touches fresh memory.
 const BUDGET_SECONDS: f64 = 2.0;

@@ -17,7 +17,8 @@ use crate::config::Change;
 use crate::error::{Error, Result};
 use crate::file::tensor_file::{TensorFile, encode};
 use crate::host::HostTensor;
-use crate::step::metrics::WindowSums;
+use crate::pretraining::metrics::WindowSums;
+use crate::run::work::Memory;
 
 /// Version of the files; those of another version are not read. 2: the state names the configuration key by key.
 const FORMAT_VERSION: u32 = 2;
@@ -39,7 +40,7 @@ struct StateFile {
 /// step, so that no more is needed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TrainState {
+pub struct TrainState<M = WindowSums> {
     /// Steps done; the next batch has this number.
     pub step: u64,
     /// [`crate::RunConfig::settings`] of the run.
@@ -70,11 +71,14 @@ pub struct TrainState {
     pub loss_scale: Option<[f64; 2]>,
     /// Rows of metrics.jsonl that the checkpoint vouches for.
     pub rows: u64,
-    /// Metrics since the last row.
-    pub window: WindowSums,
+    /// The step whose weights were judged best so far, where they are compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best_step: Option<u64>,
+    /// Metrics since the last row, and what else the run's work must remember.
+    pub window: M,
 }
 
-impl TrainState {
+impl<M: Memory> TrainState<M> {
     /// The state in `bytes`, the content of a checkpoint's state.json at `path`.
     ///
     /// # Errors
@@ -98,9 +102,9 @@ fn other_version(path: &Path, problem: String) -> Error {
 
 /// One checkpoint in memory. Tensors come back sorted by name.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Checkpoint {
+pub struct Checkpoint<M = WindowSums> {
     /// All that is no tensor.
-    pub state: TrainState,
+    pub state: TrainState<M>,
     /// Weights.
     pub parameters: Vec<HostTensor>,
     /// `m.NAME` and `v.NAME` for each parameter.
@@ -109,10 +113,10 @@ pub struct Checkpoint {
     pub window_scores: Vec<HostTensor>,
 }
 
-impl Checkpoint {
-    /// Names of its files, as [`Checkpoint::write`] hands them out.
-    pub const FILES: [&str; 4] = [PARAMETERS, OPTIMIZER, METRICS, STATE];
+/// Names of a checkpoint's files, as [`Checkpoint::write`] hands them out.
+pub const CHECKPOINT_FILES: [&str; 4] = [PARAMETERS, OPTIMIZER, METRICS, STATE];
 
+impl<M: Memory> Checkpoint<M> {
     /// Hands `write` the name and the bytes of each file, of one at a time: a checkpoint of a large network is several GB.
     ///
     /// # Errors

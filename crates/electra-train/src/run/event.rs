@@ -4,11 +4,11 @@
 
 use std::path::PathBuf;
 
-use crate::step::metrics::MetricsRow;
+use crate::pretraining::metrics::MetricsRow;
 
 /// Something that happened in a run.
 #[derive(Debug, Clone, PartialEq)]
-pub enum TrainEvent {
+pub enum TrainEvent<R = MetricsRow> {
     /// Training is about to begin.
     Started {
         /// Objective, networks and their sizes, in words.
@@ -58,7 +58,7 @@ pub enum TrainEvent {
     /// A row of training metrics was written.
     Metrics {
         /// As it was written.
-        row: Box<MetricsRow>,
+        row: Box<R>,
         /// Since the run was begun or resumed.
         steps_per_second: f64,
         /// Padding included.
@@ -69,7 +69,7 @@ pub enum TrainEvent {
     /// A row of validation metrics was written.
     Validation {
         /// As it was written.
-        row: Box<MetricsRow>,
+        row: Box<R>,
     },
     /// A checkpoint was written.
     CheckpointSaved {
@@ -109,4 +109,4 @@ pub enum TrainEvent {
 }
 
 /// Takes events. Called on the trainer's thread: it must not block.
-pub type EventSink<'a> = dyn FnMut(&TrainEvent) + 'a;
+pub type EventSink<'a, R = MetricsRow> = dyn FnMut(&TrainEvent<R>) + 'a;

@@ -1,13 +1,6 @@
 //! Where a run stands, and how fast it gets there.
 
-use std::path::Path;
-
-use electra_data::CorpusRecord;
-
-use super::checkpoint::Checkpoint;
-use crate::config::Change;
-use crate::error::Result;
-use crate::step::metrics::MetricWindow;
+use super::checkpoint::TrainState;
 
 /// Counters of a run in progress.
 #[derive(Default)]
@@ -20,28 +13,19 @@ pub(crate) struct Progress {
     pub(crate) nonfinite_in_a_row: u64,
     /// Rows of metrics.
     pub(crate) rows: u64,
-    /// What was set otherwise when the run was resumed.
-    pub(crate) changes: Vec<Change>,
-    /// The text, as a checkpoint has it.
-    pub(crate) corpus: Option<CorpusRecord>,
-    pub(crate) window: MetricWindow,
 }
 
 impl Progress {
-    /// As it was when `saved` was taken, which is called `place` where something is wrong with it.
-    pub(crate) fn restore(saved: Checkpoint, place: &Path) -> Result<Self> {
-        let state = saved.state;
-        Ok(Self {
-            window: MetricWindow::restore(state.window, &saved.window_scores, place)?,
+    /// As it was when `state` was saved.
+    pub(super) fn of<M>(state: &TrainState<M>) -> Self {
+        Self {
             step: state.step,
             tokens_seen: state.tokens_seen,
             flops: state.flops,
             nonfinite_steps: state.nonfinite_steps,
             nonfinite_in_a_row: state.nonfinite_in_a_row,
             rows: state.rows,
-            changes: state.changes,
-            corpus: state.corpus,
-        })
+        }
     }
 }
 

@@ -7,15 +7,15 @@ use serde_json::Value;
 
 use super::checkpoint::Checkpoint;
 use super::event::TrainEvent;
+use super::work::Work;
 use crate::error::Result;
-use crate::step::metrics::MetricsRow;
 
 /// Takes a run's rows, checkpoints and events: a folder ([`super::folder::FolderSink`]), memory
 /// ([`super::MemorySink`]), a browser's storage.
 ///
 /// Calls come in one order: [`Sink::open`] first; then, at a step that is due for several things, the row of the step, the
 /// row of its validation, its checkpoint. A checkpoint vouches for all rows before it.
-pub trait Sink {
+pub trait Sink<W: Work> {
     /// Makes ready for a run that goes on after `step` steps (0: from the start), and says how many rows there are. Rows of
     /// later steps are dropped, since they will be written again. `rows`: as many as the checkpoint vouches for.
     ///
@@ -29,19 +29,25 @@ pub trait Sink {
     ///
     /// # Errors
     /// It cannot be written.
-    fn row(&mut self, row: &MetricsRow, timings: &TimingsRow) -> Result<()>;
+    fn row(&mut self, row: &W::Row, timings: &TimingsRow) -> Result<()>;
 
     /// Takes a row of held-out text.
     ///
     /// # Errors
     /// It cannot be written.
-    fn validation(&mut self, row: &MetricsRow) -> Result<()>;
+    fn validation(&mut self, row: &W::Row) -> Result<()>;
 
     /// Takes a checkpoint, so that it and all rows before it last.
     ///
     /// # Errors
     /// It cannot be written; the one before it lasts then.
-    fn save(&mut self, checkpoint: Checkpoint) -> impl Future<Output = Result<()>>;
+    fn save(&mut self, checkpoint: Checkpoint<W::Memory>) -> impl Future<Output = Result<()>>;
+
+    /// A checkpoint that was taken and must still be there: that of the step which the newest one calls its best.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn load(&self, step: u64) -> impl Future<Output = Result<Checkpoint<W::Memory>>>;
 
     /// Takes what one step's kernels cost, and says where it is.
     ///
@@ -56,7 +62,7 @@ pub trait Sink {
     fn broken_batch(&mut self, step: u64, batch: &Value) -> Result<String>;
 
     /// Tells whoever watches.
-    fn event(&mut self, event: &TrainEvent);
+    fn event(&mut self, event: &TrainEvent<W::Row>);
 
     /// Seconds since some moment before the first call.
     fn seconds(&self) -> f64;

@@ -16,15 +16,17 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::file;
-use crate::run::checkpoint::{Checkpoint, STATE, TrainState};
+use crate::pretraining::metrics::WindowSums;
+use crate::run::checkpoint::{CHECKPOINT_FILES, Checkpoint, STATE, TrainState};
+use crate::run::work::Memory;
 
 const CHECKSUMS: &str = "SHA256SUMS";
 
 /// The newest whole checkpoint of a run, and those newer ones that are damaged.
 #[derive(Debug)]
-pub struct Latest {
+pub struct Latest<M = WindowSums> {
     /// `None` where the run has no checkpoint at all.
-    pub found: Option<(PathBuf, Checkpoint)>,
+    pub found: Option<(PathBuf, Checkpoint<M>)>,
     /// Why each newer checkpoint was passed over; each names its folder.
     pub damaged: Vec<Error>,
 }
@@ -58,12 +60,12 @@ impl Checkpoints {
         Self { run: run.to_owned(), keep: keep.max(1), known: BTreeMap::new() }
     }
 
-    /// Writes `checkpoint` and removes older ones beyond the `keep` newest whole ones, itself among them. What has a
-    /// higher number is left alone: it is damaged (or the run would go on from it), and shows how.
+    /// Writes `checkpoint` and removes older ones beyond the `keep` newest whole ones, itself among them, and beyond the one that
+    /// it calls its best. What has a higher number is left alone: it is damaged (or the run would go on from it), and shows how.
     ///
     /// # Errors
     /// Something cannot be written: nothing that was there before is lost then.
-    pub fn save(&mut self, checkpoint: &Checkpoint) -> Result<Saved> {
+    pub fn save<M: Memory>(&mut self, checkpoint: &Checkpoint<M>) -> Result<Saved> {
         let step = checkpoint.state.step;
         let path = path_of(&self.run, step);
         let temporary = file::temporary_beside(&path);
@@ -74,13 +76,13 @@ impl Checkpoints {
         written?;
         file::sync_folder(&self.run)?;
         self.known.insert(step, true);
-        Ok(Saved { path, not_removed: self.remove_older(step).err() })
+        Ok(Saved { path, not_removed: self.remove_older(step, checkpoint.state.best_step).err() })
     }
 
-    fn remove_older(&mut self, step: u64) -> Result<()> {
+    fn remove_older(&mut self, step: u64, best: Option<u64>) -> Result<()> {
         let mut whole = 0;
         for (number, path) in list(&self.run)?.into_iter().rev().filter(|(number, _)| *number <= step) {
-            if whole >= self.keep {
+            if whole >= self.keep && best != Some(number) {
                 remove(&path)?;
                 self.known.remove(&number);
             } else if *self.known.entry(number).or_insert_with(|| is_whole(&path)) {
@@ -91,7 +93,7 @@ impl Checkpoints {
     }
 }
 
-fn write_folder(folder: &Path, checkpoint: &Checkpoint) -> Result<()> {
+fn write_folder<M: Memory>(folder: &Path, checkpoint: &Checkpoint<M>) -> Result<()> {
     file::create_folder(folder)?;
     let mut sums = String::new();
     checkpoint.write(|name, bytes| {
@@ -209,7 +211,7 @@ fn entries(run: &Path) -> Result<Vec<PathBuf>> {
 /// # Errors
 /// The folder or a checkpoint cannot be read now, a checkpoint is of another version, or all that are there are damaged.
 /// Nothing is changed. A damaged one that is newer than a whole one is no error: it is reported and passed over.
-pub fn latest_whole(run: &Path) -> Result<Latest> {
+pub fn latest_whole<M: Memory>(run: &Path) -> Result<Latest<M>> {
     let mut damaged = Vec::new();
     for (_, path) in list(run)?.into_iter().rev() {
         match load(&path) {
@@ -242,7 +244,7 @@ fn unreadable(path: &Path, source: std::io::Error) -> Error {
     }
 }
 
-/// The checksum that `folder`'s list has for each of [`Checkpoint::FILES`].
+/// The checksum that `folder`'s list has for each of [`CHECKPOINT_FILES`].
 fn checksums(folder: &Path) -> Result<BTreeMap<&'static str, String>> {
     let path = folder.join(CHECKSUMS);
     // On Windows opening a folder is refused as a permission.
@@ -254,7 +256,7 @@ fn checksums(folder: &Path) -> Result<BTreeMap<&'static str, String>> {
         let listed = listed.ok_or_else(|| damaged(&path, format!("{name} is not listed")))?;
         Ok((name, listed.to_owned()))
     };
-    Checkpoint::FILES.into_iter().map(sum_of).collect()
+    CHECKPOINT_FILES.into_iter().map(sum_of).collect()
 }
 
 /// Whether every file fits its checksum, read piece by piece: a checkpoint of a large network is several GB.
@@ -277,7 +279,7 @@ fn is_whole(folder: &Path) -> bool {
 /// # Errors
 /// [`Error::Damaged`]: a file is missing or its checksum does not fit. [`Error::OtherVersion`]: another release wrote it.
 /// [`Error::Io`]: the system does not give it.
-pub fn load(folder: &Path) -> Result<Checkpoint> {
+pub fn load<M: Memory>(folder: &Path) -> Result<Checkpoint<M>> {
     // A link to a disk that is away is no damage.
     fs::metadata(folder).map_err(|source| Error::io(folder, "read", source))?;
     let sums = checksums(folder)?;

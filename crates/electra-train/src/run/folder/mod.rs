@@ -1,10 +1,7 @@
-//! A run's folder: run.toml, tokenizer/ (a copy, so that the run can be used without its dataset), metrics.jsonl (nothing
-//! that differs between two equal runs), timings.jsonl, tensorboard/, step_NNNNNN/ (checkpoints) and, at the end,
-//! discriminator/ and generator/ in Hugging Face's layout.
+//! A run's folder: its configuration, metrics.jsonl (nothing that differs between two equal runs), timings.jsonl,
+//! tensorboard/ and step_NNNNNN/ (checkpoints).
 
-pub mod card;
 pub mod checkpoints;
-mod pretrain;
 pub(crate) mod record;
 mod tensorboard;
 
@@ -14,34 +11,32 @@ use std::time::Instant;
 use serde_json::Value;
 
 use self::checkpoints::Checkpoints;
-pub use self::pretrain::{Outcome, RunOptions, pretrain};
 use self::record::Record;
 use self::tensorboard::TensorBoard;
 use super::checkpoint::Checkpoint;
 use super::event::{EventSink, TrainEvent};
 use super::sink::{Sink, TimingsRow};
-use crate::config::RunConfig;
-use crate::data::{TrainingData, keep_tokenizer};
+use super::work::{Row, Work};
 use crate::error::Result;
 use crate::file;
 pub use crate::host::wait_for;
-use crate::step::metrics::MetricsRow;
 
 /// Name of the record of losses and detection in a run's folder.
 pub(crate) const METRICS: &str = "metrics.jsonl";
 /// Name of the record of times.
 pub(crate) const TIMINGS: &str = "timings.jsonl";
 
+/// Puts what a run's folder must have beside rows and checkpoints into it.
+type Furnish<'a> = Box<dyn Fn(&Path) -> Result<()> + 'a>;
+
 /// Keeps a run in its folder, which must be locked ([`crate::RunFolder`]).
-pub struct FolderSink<'a> {
+pub struct FolderSink<'a, R> {
     folder: &'a Path,
-    config: &'a RunConfig,
-    /// The dataset's tokenizer: its folder, and what tells it from others.
-    tokenizer: (PathBuf, String),
+    furnish: Furnish<'a>,
     checkpoints: Checkpoints,
     open: Option<Files>,
     began: Instant,
-    events: &'a mut EventSink<'a>,
+    events: &'a mut EventSink<'a, R>,
 }
 
 /// Files that rows are appended to.
@@ -51,23 +46,27 @@ struct Files {
     board: TensorBoard,
 }
 
-impl<'a> FolderSink<'a> {
-    /// Writes nothing yet.
-    pub fn new(folder: &'a Path, config: &'a RunConfig, data: &TrainingData, events: &'a mut EventSink<'a>) -> Self {
+impl<'a, R> FolderSink<'a, R> {
+    /// Writes nothing yet. Of the run's checkpoints the `keep` newest stay; `furnish` is called when it begins or goes on.
+    pub fn new(
+        folder: &'a Path,
+        keep: usize,
+        furnish: impl Fn(&Path) -> Result<()> + 'a,
+        events: &'a mut EventSink<'a, R>,
+    ) -> Self {
         Self {
             folder,
-            config,
-            tokenizer: (data.tokenizer.clone(), data.tokenizer_sha256.clone()),
-            checkpoints: Checkpoints::new(folder, config.train.keep),
+            furnish: Box::new(furnish),
+            checkpoints: Checkpoints::new(folder, keep),
             open: None,
             began: Instant::now(),
             events,
         }
     }
 
-    /// The folder of the run's own copy of the tokenizer.
-    pub(crate) fn tokenizer(&self) -> PathBuf {
-        self.folder.join(electra_data::TOKENIZER_FOLDER)
+    /// Tells whoever watches, before there is a run.
+    pub(crate) fn tell(&mut self, event: &TrainEvent<R>) {
+        (self.events)(event);
     }
 
     fn files(&mut self) -> &mut Files {
@@ -75,15 +74,14 @@ impl<'a> FolderSink<'a> {
     }
 }
 
-impl Sink for FolderSink<'_> {
+impl<R: Row, W: Work<Row = R>> Sink<W> for FolderSink<'_, R> {
     fn open(&mut self, step: u64, expected: u64) -> Result<u64> {
         let folder = self.folder;
         let metrics = Record::open(&folder.join(METRICS), step)?;
         let timings = Record::open(&folder.join(TIMINGS), step)?;
         let board = TensorBoard::create(&folder.join("tensorboard"), step)?;
         checkpoints::remove_leftovers(folder)?;
-        self.config.save_in(folder)?;
-        keep_tokenizer(&self.tokenizer.0, &self.tokenizer.1, folder)?;
+        (self.furnish)(folder)?;
         let rows = metrics.rows();
         self.open = Some(Files { metrics, timings, board });
         if rows < expected {
@@ -92,32 +90,36 @@ impl Sink for FolderSink<'_> {
                  on without the lost ones",
                 folder.join(METRICS).display(),
             );
-            self.event(&TrainEvent::Warning { message });
+            self.tell(&TrainEvent::Warning { message });
         }
         Ok(rows)
     }
 
-    fn row(&mut self, row: &MetricsRow, timings: &TimingsRow) -> Result<()> {
+    fn row(&mut self, row: &R, timings: &TimingsRow) -> Result<()> {
         let files = self.files();
         files.metrics.append(row)?;
         files.board.row(row)?;
         files.timings.append(timings)
     }
 
-    fn validation(&mut self, row: &MetricsRow) -> Result<()> {
+    fn validation(&mut self, row: &R) -> Result<()> {
         let files = self.files();
         files.metrics.append(row)?;
         files.board.row(row)
     }
 
-    async fn save(&mut self, checkpoint: Checkpoint) -> Result<()> {
+    async fn save(&mut self, checkpoint: Checkpoint<W::Memory>) -> Result<()> {
         self.files().metrics.sync()?;
         let saved = self.checkpoints.save(&checkpoint)?;
-        self.event(&TrainEvent::CheckpointSaved { step: checkpoint.state.step, path: saved.path });
+        self.tell(&TrainEvent::CheckpointSaved { step: checkpoint.state.step, path: saved.path });
         if let Some(error) = saved.not_removed {
-            self.event(&TrainEvent::Warning { message: format!("an older checkpoint stays: {error}") });
+            self.tell(&TrainEvent::Warning { message: format!("an older checkpoint stays: {error}") });
         }
         Ok(())
+    }
+
+    async fn load(&self, step: u64) -> Result<Checkpoint<W::Memory>> {
+        checkpoints::load(&checkpoints::path_of(self.folder, step))
     }
 
     fn profile(&mut self, profile: &Value) -> Result<String> {
@@ -132,8 +134,8 @@ impl Sink for FolderSink<'_> {
         Ok(path.display().to_string())
     }
 
-    fn event(&mut self, event: &TrainEvent) {
-        (self.events)(event);
+    fn event(&mut self, event: &TrainEvent<R>) {
+        self.tell(event);
     }
 
     fn seconds(&self) -> f64 {

@@ -12,7 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, Result};
 use crate::file;
-use crate::step::metrics::MetricsRow;
+use crate::run::work::Row;
 
 /// Writes one event file.
 #[derive(Debug)]
@@ -64,13 +64,13 @@ impl TensorBoard {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub(super) fn row(&mut self, row: &MetricsRow) -> Result<()> {
+    pub(super) fn row(&mut self, row: &impl Row) -> Result<()> {
         let serde_json::Value::Object(fields) = serde_json::to_value(row).expect("rows are plain data") else {
             unreachable!("a row is an object")
         };
         for (name, value) in fields.iter().filter(|(name, _)| *name != "step") {
             if let Some(value) = value.as_f64() {
-                self.scalar(row.step, &format!("{}/{name}", row.split), value)?;
+                self.scalar(row.step(), &format!("{}/{name}", row.split()), value)?;
             }
         }
         Ok(())

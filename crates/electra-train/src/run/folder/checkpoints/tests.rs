@@ -36,8 +36,8 @@ fn a_checkpoint_returns_as_it_was() {
     let run = tempfile::tempdir().unwrap();
     let path = save(run.path(), &checkpoint(500), 3).unwrap();
     assert!(path.ends_with("step_000500"));
-    assert_eq!(load(&path).unwrap(), checkpoint(500));
-    let latest = latest_whole(run.path()).unwrap();
+    assert_eq!(load::<WindowSums>(&path).unwrap(), checkpoint(500));
+    let latest = latest_whole::<WindowSums>(run.path()).unwrap();
     assert_eq!(latest.found.unwrap().1, checkpoint(500));
     // The same step again, as after a resume, replaces it.
     save(run.path(), &checkpoint(500), 3).unwrap();
@@ -62,11 +62,11 @@ fn a_save_keeps_itself_and_leaves_newer_damaged_ones_alone() {
         }
         for step in [10, 20, 30, 40] {
             let path = save(run.path(), &checkpoint(step), keep).unwrap();
-            assert_eq!(load(&path).unwrap(), checkpoint(step));
+            assert_eq!(load::<WindowSums>(&path).unwrap(), checkpoint(step));
         }
         let whole = &[20, 30, 40][3 - keep..];
         assert_eq!(steps(run.path()), [whole, &[100, 101, 102]].concat(), "keep {keep}");
-        assert_eq!(latest_whole(run.path()).unwrap().damaged.len(), 3);
+        assert_eq!(latest_whole::<WindowSums>(run.path()).unwrap().damaged.len(), 3);
     }
 }
 
@@ -87,7 +87,7 @@ fn where_none_is_whole_nothing_is_done() {
     for step in [1, 2] {
         damage(&save(run.path(), &checkpoint(step), 9).unwrap());
     }
-    let message = latest_whole(run.path()).unwrap_err().to_string();
+    let message = latest_whole::<WindowSums>(run.path()).unwrap_err().to_string();
     for part in ["no whole checkpoint among the 2", "step_000002", "state.json", "nothing was changed"] {
         assert!(message.contains(part), "no {part:?} in {message}");
     }
@@ -100,14 +100,14 @@ fn what_cannot_be_read_now_is_not_passed_over() {
     save(run.path(), &checkpoint(1), 9).unwrap();
     // Permissions do not stop root: a disk that is away does.
     std::os::unix::fs::symlink("/nowhere/step_000002", run.path().join("step_000002")).unwrap();
-    let error = latest_whole(run.path()).unwrap_err();
+    let error = latest_whole::<WindowSums>(run.path()).unwrap_err();
     assert!(matches!(error, Error::Io { .. }) && error.to_string().contains("step_000002"), "{error}");
     fs::remove_file(run.path().join("step_000002")).unwrap();
     // A link that leads in a circle is no damaged file either.
     let newest = save(run.path(), &checkpoint(2), 9).unwrap();
     fs::remove_file(newest.join(OPTIMIZER)).unwrap();
     std::os::unix::fs::symlink(OPTIMIZER, newest.join(OPTIMIZER)).unwrap();
-    let error = latest_whole(run.path()).unwrap_err();
+    let error = latest_whole::<WindowSums>(run.path()).unwrap_err();
     assert!(matches!(error, Error::Io { .. }) && error.to_string().contains(OPTIMIZER), "{error}");
 }
 
@@ -127,15 +127,15 @@ fn any_damage_to_any_file_passes_the_checkpoint_over() {
         }
         for bytes in damaged {
             fs::write(&path, bytes).unwrap();
-            let latest = latest_whole(run.path()).unwrap();
+            let latest = latest_whole::<WindowSums>(run.path()).unwrap();
             assert_eq!(latest.found.unwrap().1.state.step, 1, "{name}");
             assert!(latest.damaged[0].to_string().contains("step_000002"), "{}", latest.damaged[0]);
         }
         fs::remove_file(&path).unwrap();
-        assert_eq!(latest_whole(run.path()).unwrap().found.unwrap().1.state.step, 1, "{name} missing");
+        assert_eq!(latest_whole::<WindowSums>(run.path()).unwrap().found.unwrap().1.state.step, 1, "{name} missing");
         fs::write(&path, whole).unwrap();
     }
-    assert_eq!(latest_whole(run.path()).unwrap().found.unwrap().1.state.step, 2);
+    assert_eq!(latest_whole::<WindowSums>(run.path()).unwrap().found.unwrap().1.state.step, 2);
 }
 
 /// Replaces part of state.json, and its checksum.
@@ -158,7 +158,7 @@ fn a_checkpoint_of_another_version_is_an_error_even_where_an_older_one_would_do(
         let run = tempfile::tempdir().unwrap();
         save(run.path(), &checkpoint(1), 9).unwrap();
         rewrite_state(&save(run.path(), &checkpoint(2), 9).unwrap(), from, to);
-        let error = latest_whole(run.path()).unwrap_err();
+        let error = latest_whole::<WindowSums>(run.path()).unwrap_err();
         assert!(matches!(error, Error::OtherVersion { .. }) && error.to_string().contains(part), "{error}");
     }
 }
@@ -176,8 +176,8 @@ fn a_replacement_that_was_cut_short_is_undone() {
     write_folder(&hidden(".step_000003.tmp-old-17"), &checkpoint(3)).unwrap();
     put_back(run.path()).unwrap();
     remove_leftovers(run.path()).unwrap();
-    assert_eq!(load(&path_of(run.path(), 2)).unwrap(), checkpoint(2));
-    assert_eq!(load(&path_of(run.path(), 3)).unwrap(), checkpoint(3));
+    assert_eq!(load::<WindowSums>(&path_of(run.path(), 2)).unwrap(), checkpoint(2));
+    assert_eq!(load::<WindowSums>(&path_of(run.path(), 3)).unwrap(), checkpoint(3));
     assert_eq!(entries(run.path()).unwrap().len(), 2);
 }
 
@@ -189,11 +189,11 @@ fn leftovers_of_killed_runs_are_removed_and_nothing_else() {
     fs::write(run.path().join(".step_000003.tmp-17/parameters.safetensors"), "half").unwrap();
     fs::write(run.path().join(".metrics.jsonl.tmp-17-3"), "half").unwrap();
     fs::create_dir(run.path().join(".mine")).unwrap();
-    assert_eq!(latest_whole(run.path()).unwrap().found.unwrap().1.state.step, 2);
+    assert_eq!(latest_whole::<WindowSums>(run.path()).unwrap().found.unwrap().1.state.step, 2);
     remove_leftovers(run.path()).unwrap();
     let mut names: Vec<_> = entries(run.path()).unwrap();
     names.sort();
     assert_eq!(names, [run.path().join(".mine"), run.path().join("step_000002")]);
     let empty = tempfile::tempdir().unwrap();
-    assert!(latest_whole(empty.path()).unwrap().found.is_none());
+    assert!(latest_whole::<WindowSums>(empty.path()).unwrap().found.is_none());
 }

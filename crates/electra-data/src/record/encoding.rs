@@ -6,14 +6,14 @@ use super::stream::Stream;
 
 /// How characters are written as bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encoding {
+pub(crate) enum Encoding {
     Utf8,
     Utf16 { big_endian: bool },
     Utf32 { big_endian: bool },
 }
 
 impl Encoding {
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Utf8 => "UTF-8",
             Self::Utf16 { .. } => "UTF-16",
@@ -45,7 +45,7 @@ const UTF32: [Encoding; 2] = [Encoding::Utf32 { big_endian: false }, Encoding::U
 
 /// The encoding of the text that starts with `head`, and the bytes of its byte order mark. Without a mark, and where no
 /// wider encoding explains the zero bytes, it is UTF-8 as far as can be told.
-pub(super) fn encoding_of(head: &[u8]) -> (Encoding, usize) {
+pub(crate) fn encoding_of(head: &[u8]) -> (Encoding, usize) {
     if head.starts_with(b"\xef\xbb\xbf") {
         return (Encoding::Utf8, 3);
     }
@@ -79,7 +79,7 @@ pub(super) fn encoding_of(head: &[u8]) -> (Encoding, usize) {
 }
 
 /// Whether bytes are UTF-8, a character cut off at their end aside.
-pub(super) fn is_utf8_start(bytes: &[u8]) -> bool {
+pub(crate) fn is_utf8_start(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).map_or_else(|error| error.error_len().is_none(), |_| true)
 }
 
@@ -104,7 +104,7 @@ fn likeness(bytes: &[u8], encoding: Encoding) -> Option<usize> {
 
 /// Decodes a stream that stands behind the byte order mark. What is not valid becomes the byte FF, which no UTF-8 text
 /// has: whoever takes the text finds it, line and all, as any other bad byte.
-pub(super) fn decode(stream: Stream<'_>, encoding: Encoding) -> Stream<'_> {
+pub(crate) fn decode(stream: Stream<'_>, encoding: Encoding) -> Stream<'_> {
     match encoding {
         Encoding::Utf8 => stream,
         _ => Stream::new(Decoder { stream, encoding, decoded: Vec::new(), taken: 0 }),

@@ -14,9 +14,11 @@ use crate::config::{MicroBatch, PositionInitializer, RUN_CONFIG, RunConfig};
 use crate::error::{Error, Result};
 use crate::estimate::ledger;
 use crate::host::{self, HostTensor};
-use crate::recording::{RecordedStep, Recording};
 use crate::step::optimizer::{Adam, AdamConfig, LossScale};
 use crate::step::trainer::{StepSettings, Trainer};
+
+use super::learner::ObjectiveLearner;
+use super::recording::{RecordedStep, Recording};
 
 /// Objective, parameters, optimizer and how a step is computed.
 #[derive(Debug, Clone)]
@@ -26,6 +28,8 @@ pub struct Plan {
     layout: Layout,
     adam: AdamConfig,
     settings: StepSettings,
+    special: SpecialTokens,
+    recorded: Arc<[RecordedStep]>,
     device_name: String,
 }
 
@@ -61,14 +65,10 @@ impl Plan {
             panic!("micro_batch must be resolved before there is a plan");
         };
         let settings = StepSettings {
-            special,
             seed: config.seed,
             micro_batch: micro_batch.max(1),
-            recompute: config.train.recompute,
-            masking_probability: config.data.masking_probability,
             precision: config.train.precision,
             device: device.clone(),
-            recorded: Arc::from(steps),
         };
         let layout = layout_of(config, objective_for(&networks, &config.objective)?.as_ref());
         Ok(Self {
@@ -77,6 +77,8 @@ impl Plan {
             layout,
             adam: AdamConfig::from(&config.train),
             settings,
+            special,
+            recorded: Arc::from(steps),
             device_name: String::new(),
         })
     }
@@ -119,12 +121,23 @@ impl Plan {
 
     /// The step that follows after so many, where it was recorded.
     pub(crate) fn recorded_step(&self, step: u64) -> Option<&RecordedStep> {
-        self.settings.recorded.get(step as usize)
+        self.recorded.get(step as usize)
     }
 
     /// Operations of a step of `phase` on the plan's device.
     pub(crate) fn step_flops(&self, objective: &dyn Objective, phase: &str) -> f64 {
         ledger::flops_of_phase(&self.config, objective, phase, ledger::Place::of(self.device()))
+    }
+
+    fn learner(&self) -> ObjectiveLearner {
+        ObjectiveLearner {
+            objective: self.objective(),
+            frequencies: None,
+            special: self.special,
+            masking_probability: self.config.data.masking_probability,
+            recompute: self.config.train.recompute,
+            recorded: self.recorded.clone(),
+        }
     }
 
     fn objective(&self) -> Box<dyn Objective> {
@@ -138,10 +151,10 @@ impl Plan {
     }
 
     /// A trainer at step 0.
-    pub fn trainer(&self) -> Trainer {
+    pub fn trainer(&self) -> Trainer<ObjectiveLearner> {
         let parameters = Parameters::initialize(&self.layout, self.settings.seed, self.device());
         let adam = Adam::new(self.adam, &parameters).with_loss_scale(LossScale::of(self.settings.precision));
-        Trainer::new(self.objective(), parameters, adam, self.settings.clone())
+        Trainer::new(self.learner(), parameters, adam, self.settings.clone())
     }
 
     /// A trainer with the weights and moments of a checkpoint, which is called `place` where something is wrong with it.
@@ -155,11 +168,11 @@ impl Plan {
         updates: u64,
         loss_scale: Option<LossScale>,
         place: &Path,
-    ) -> Result<Trainer> {
+    ) -> Result<Trainer<ObjectiveLearner>> {
         let parameters = host::parameters_from_host(&self.layout, parameters, place, self.device())?;
         let adam = Adam::from_host(self.adam, &self.layout, moments, updates, place, self.device())?;
         let adam = adam.with_loss_scale(loss_scale);
-        Ok(Trainer::new(self.objective(), parameters, adam, self.settings.clone()))
+        Ok(Trainer::new(self.learner(), parameters, adam, self.settings.clone()))
     }
 }
 

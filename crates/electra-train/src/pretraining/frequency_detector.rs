@@ -100,7 +100,7 @@ fn pair_key(previous: u32, token: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::step::metrics::roc_auc;
+    use crate::step::roc_auc::roc_auc;
 
     #[test]
     fn probabilities_sum_to_one() {

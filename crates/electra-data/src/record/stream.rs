@@ -1,13 +1,11 @@
 //! Bytes on their way from a file to what reads a format: buffered, and to be looked at before they are taken.
 
 use std::io::{self, BufRead, Read};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 const BUFFER_BYTES: usize = 1 << 16;
 
 /// A buffered reader that can show any number of the bytes to come.
-pub(super) struct Stream<'a> {
+pub(crate) struct Stream<'a> {
     inner: Box<dyn Read + 'a>,
     buffer: Vec<u8>,
     start: usize,
@@ -15,17 +13,12 @@ pub(super) struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    pub(super) fn new(inner: impl Read + 'a) -> Self {
+    pub(crate) fn new(inner: impl Read + 'a) -> Self {
         Self { inner: Box::new(inner), buffer: vec![0; BUFFER_BYTES], start: 0, end: 0 }
     }
 
-    /// Adds what is read of `inner` to `bytes`.
-    pub(super) fn counting(inner: impl Read + 'a, bytes: Arc<AtomicU64>) -> Self {
-        Self::new(Counting { inner, bytes })
-    }
-
     /// The next `count` bytes, fewer at the end. They are still there for the next read.
-    pub(super) fn peek(&mut self, count: usize) -> io::Result<&[u8]> {
+    pub(crate) fn peek(&mut self, count: usize) -> io::Result<&[u8]> {
         if self.buffer.len() - self.start < count {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
@@ -70,19 +63,5 @@ impl BufRead for Stream<'_> {
 
     fn consume(&mut self, count: usize) {
         self.start = (self.start + count).min(self.end);
-    }
-}
-
-/// Counts bytes that pass.
-struct Counting<R> {
-    inner: R,
-    bytes: Arc<AtomicU64>,
-}
-
-impl<R: Read> Read for Counting<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.bytes.fetch_add(count as u64, Ordering::Relaxed);
-        Ok(count)
     }
 }

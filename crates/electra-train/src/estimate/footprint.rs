@@ -1,83 +1,13 @@
-//! What a run costs before it starts: floating-point operations, parameters, memory.
-//!
-//! FLOPs follow the counting rules of google-research/electra's `flops_computation.py`, so that our numbers
-//! stand beside the paper's: an operation on an element counts one, a multiply-add two, the backward pass as
-//! much as the forward pass, an embedding look-up as the product it replaces.
+//! What training holds in memory: parameters, and the values that a step keeps.
 
-use electra_model::objective::{HeadWork, NetworkPlan, Positions, PretrainedHead};
+use electra_model::objective::{HeadWork, NetworkPlan, Positions};
 use electra_model::{ElectraConfig, ParameterSpec, Sharing, objective};
 
 use crate::config::RunConfig;
 
-/// Share of positions whose logits the reference counts: 20 of 128.
-pub const REFERENCE_MASKED_FRACTION: f64 = 0.15625;
-
-/// Operations per token of one forward pass through the encoder, embeddings included.
-pub fn encoder_flops_per_token(config: &ElectraConfig, sequence_length: usize) -> f64 {
-    let [hidden, embedding, vocab, seq] =
-        [config.hidden_size, config.embedding_size, config.vocab_size, sequence_length].map(|size| size as f64);
-    let (heads, inner) = (config.num_attention_heads as f64, config.intermediate_size as f64);
-    let layer = 3.0 * (2.0 * hidden * hidden + hidden) // query, key, value
-        + 4.0 * hidden * seq + 10.0 * seq * heads // scores, softmax, dropout, weighted sum
-        + 2.0 * hidden * hidden + hidden + 5.0 * hidden + 5.0 // output, dropout, residual, layer norm
-        + 4.0 * hidden * inner + 9.0 * inner + 11.0 * hidden; // feed-forward, GELU, layer norm
-    let projection = if embedding == hidden { 0.0 } else { 2.0 * hidden * embedding + hidden };
-    let input = 2.0 * embedding * vocab + 2.0 * embedding * (seq + 2.0) + 11.0 * embedding + projection;
-    layer * config.num_hidden_layers as f64 + input
-}
-
-/// Operations per token of the generator's head, of whose positions `masked_fraction` get logits.
-pub fn mlm_head_flops_per_token(config: &ElectraConfig, masked_fraction: f64) -> f64 {
-    let [hidden, embedding, vocab] =
-        [config.hidden_size, config.embedding_size, config.vocab_size].map(|size| size as f64);
-    masked_fraction * (2.0 * embedding * vocab + 2.0 * embedding * hidden + 14.0 * embedding + 7.0 * vocab)
-}
-
-/// Operations per token of the discriminator's head.
-pub fn rtd_head_flops_per_token(config: &ElectraConfig) -> f64 {
-    let hidden = config.hidden_size as f64;
-    2.0 * hidden * hidden + 11.0 * hidden
-}
-
-/// Operations of one training step (forward and backward) of `networks` over `batch_size * sequence_length` positions.
-pub fn training_step_flops<'a>(
-    networks: impl IntoIterator<Item = (PretrainedHead, &'a ElectraConfig)>,
-    batch_size: usize,
-    sequence_length: usize,
-    masked_fraction: f64,
-) -> f64 {
-    let per_token = |(head, config): (PretrainedHead, &ElectraConfig)| {
-        let head = match head {
-            PretrainedHead::MaskedLanguageModeling | PretrainedHead::CausalLanguageModeling => {
-                mlm_head_flops_per_token(config, masked_fraction)
-            }
-            PretrainedHead::ReplacedTokenDetection => rtd_head_flops_per_token(config),
-        };
-        encoder_flops_per_token(config, sequence_length) + head
-    };
-    2.0 * networks.into_iter().map(per_token).sum::<f64>() * (batch_size * sequence_length) as f64
-}
-
-/// Operations of one training step of a network as an objective plans it: one pass where it is not trained, two where it is.
-pub fn network_step_flops(plan: &NetworkPlan, batch_size: usize, sequence_length: usize) -> f64 {
-    let work = &plan.work;
-    let streams = work.encoders as f64 + if work.has_query_stream { REFERENCE_MASKED_FRACTION } else { 0.0 };
-    let head = |head: &HeadWork| match head {
-        HeadWork::Binary(_) => rtd_head_flops_per_token(&plan.config),
-        HeadWork::Vocabulary { positions: Positions::All, .. } => mlm_head_flops_per_token(&plan.config, 1.0),
-        HeadWork::Vocabulary { .. } => mlm_head_flops_per_token(&plan.config, REFERENCE_MASKED_FRACTION),
-    };
-    // The reference's rule counts a head once.
-    let learns = |head: &&HeadWork| !matches!(head, HeadWork::Vocabulary { is_repeated: true, .. });
-    let heads: f64 = work.heads.iter().filter(learns).map(head).sum();
-    let passes = if work.is_trained { 2.0 } else { 1.0 };
-    let per_token = streams * encoder_flops_per_token(&plan.config, sequence_length) + heads;
-    passes * per_token * (batch_size * sequence_length) as f64
-}
-
 /// Trainable values of a run, shared ones once: what its layout counts, without making a list as long as there are layers, of
 /// which one may ask for more than any memory holds. Every layer adds the same.
-pub fn parameter_count(config: &RunConfig) -> f64 {
+pub(super) fn parameter_count(config: &RunConfig) -> f64 {
     let networks = config.model.networks();
     let count = |discriminator: usize, generator: usize| {
         let mut few = networks.clone();
@@ -126,7 +56,7 @@ impl MemoryEstimate {
 ///
 /// Counted per layer and token as in Korthikanti et al. 2022 (section 4.1), every operation keeping its input:
 /// their 34 bytes per unit of hidden size and 5 per score in f16 are 17 and 2.5 values.
-pub fn training_memory(
+pub(super) fn training_memory(
     networks: &[&ElectraConfig],
     parameter_count: f64,
     micro_batch: usize,
@@ -159,7 +89,7 @@ const PAGES: f64 = 1.1;
 /// they keep is known array by array (`electra_kernels`' encoder layer). `networks`: the first has the head with logits.
 ///
 /// Above what was measured, by less than 20 %: the test below.
-pub fn kernels_memory(
+pub(super) fn kernels_memory(
     networks: &[&ElectraConfig],
     parameter_count: f64,
     micro_batch: usize,

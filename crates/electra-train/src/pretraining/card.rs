@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use super::METRICS;
+use super::metrics::MetricsRow;
 use crate::config::{Change, RunConfig};
 use crate::exchange::export::run_id;
 use crate::exchange::model_card::ModelCard;
 use crate::run::checkpoint::TrainState;
-use crate::step::metrics::MetricsRow;
+use crate::run::folder::METRICS;
 
 /// The model card of a saved checkpoint, with its validation row where metrics.jsonl has one.
 pub fn card_of_checkpoint(run: &Path, config: &RunConfig, state: &TrainState) -> ModelCard {

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::checkpoint::Checkpoint;
 use crate::config::{Change, Difference, RunConfig};
 use crate::data::TrainingData;
 use crate::error::{Error, Result};
+use crate::run::Checkpoint;
 use crate::step::schedule::lr_at;
 
 /// Makes `saved` one of `config`, whose changes are written into it and returned in words.

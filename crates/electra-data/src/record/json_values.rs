@@ -3,11 +3,9 @@
 
 use std::io::{self, BufRead};
 
-use super::stream::Stream;
-
-/// Cuts a stream into the values of its array, or into its values one after the other.
-pub(super) struct JsonValues<'t, 's> {
-    stream: &'t mut Stream<'s>,
+/// Cuts text into the values of its array, or into its values one after the other.
+pub struct JsonValues<R> {
+    stream: R,
     max_bytes: usize,
     value: Vec<u8>,
     /// Of the next byte, 1-based.
@@ -17,8 +15,11 @@ pub(super) struct JsonValues<'t, 's> {
 }
 
 /// Why there is no next value, with the line of its start.
-pub(super) enum Failure {
+#[derive(Debug)]
+pub enum JsonFailure {
+    /// Reading failed.
     Io(io::Error),
+    /// The value is longer than it may be; it is passed over.
     TooLong(u64),
     /// The text ends within a value or an array.
     Cut(u64),
@@ -26,28 +27,33 @@ pub(super) enum Failure {
     Unexpected(u64, u8),
 }
 
-impl<'t, 's> JsonValues<'t, 's> {
-    pub(super) fn new(stream: &'t mut Stream<'s>, max_bytes: usize) -> Self {
+impl<R: BufRead> JsonValues<R> {
+    /// The values of `stream`, of at most `max_bytes` each.
+    pub fn new(stream: R, max_bytes: usize) -> Self {
         Self { stream, max_bytes, value: Vec::new(), line: 1, taken: 0, in_array: false }
     }
 
     /// The bytes of the value found last.
-    pub(super) fn value(&self) -> &[u8] {
+    pub fn value(&self) -> &[u8] {
         &self.value
     }
 
     /// Where the value found last begins.
-    pub(super) fn offset(&self) -> u64 {
+    pub fn offset(&self) -> u64 {
         self.taken - self.value.len() as u64
     }
 
-    /// Finds the next value and returns the line of its start; `None` at the end.
-    pub(super) fn next(&mut self) -> Result<Option<u64>, Failure> {
+    /// Finds the next value and returns the line of its start, from 1; `None` at the end.
+    ///
+    /// # Errors
+    /// What is no value; the next call goes on behind it.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> Result<Option<u64>, JsonFailure> {
         self.value.clear();
         loop {
             let Some(byte) = self.peek()? else {
                 let was_in_array = std::mem::take(&mut self.in_array);
-                return if was_in_array { Err(Failure::Cut(self.line)) } else { Ok(None) };
+                return if was_in_array { Err(JsonFailure::Cut(self.line)) } else { Ok(None) };
             };
             match byte {
                 b' ' | b'\t' | b'\r' | b'\n' => self.skip(byte),
@@ -69,14 +75,14 @@ impl<'t, 's> JsonValues<'t, 's> {
                     while self.peek()?.is_some_and(|byte| byte != b'\n') {
                         self.skip(b' ');
                     }
-                    return Err(Failure::Unexpected(line, byte));
+                    return Err(JsonFailure::Unexpected(line, byte));
                 }
             }
         }
     }
 
-    fn peek(&mut self) -> Result<Option<u8>, Failure> {
-        Ok(self.stream.fill_buf().map_err(Failure::Io)?.first().copied())
+    fn peek(&mut self) -> Result<Option<u8>, JsonFailure> {
+        Ok(self.stream.fill_buf().map_err(JsonFailure::Io)?.first().copied())
     }
 
     fn skip(&mut self, byte: u8) {
@@ -86,14 +92,14 @@ impl<'t, 's> JsonValues<'t, 's> {
     }
 
     /// Takes a value up to its end: brackets that close, a string's quote, or what ends a number or a word.
-    fn take_value(&mut self, line: u64) -> Result<(), Failure> {
+    fn take_value(&mut self, line: u64) -> Result<(), JsonFailure> {
         let (mut depth, mut in_string, mut escaped) = (0u64, false, false);
         let is_word = !matches!(self.peek()?, Some(b'{' | b'[' | b'"'));
         loop {
-            let available = self.stream.fill_buf().map_err(Failure::Io)?;
+            let available = self.stream.fill_buf().map_err(JsonFailure::Io)?;
             if available.is_empty() {
                 // A word may end with the text.
-                return if is_word { Ok(()) } else { Err(Failure::Cut(line)) };
+                return if is_word { Ok(()) } else { Err(JsonFailure::Cut(line)) };
             }
             let mut end = None;
             for (at, &byte) in available.iter().enumerate() {
@@ -128,14 +134,14 @@ impl<'t, 's> JsonValues<'t, 's> {
             self.stream.consume(bytes);
             self.taken += bytes as u64;
             if end.is_some() {
-                return if self.value.len() > self.max_bytes { Err(Failure::TooLong(line)) } else { Ok(()) };
+                return if self.value.len() > self.max_bytes { Err(JsonFailure::TooLong(line)) } else { Ok(()) };
             }
         }
     }
 }
 
 /// Whether `text` can be the start of JSON values and holds a whole string at least. Words such as NaN count as values.
-pub(super) fn is_start(text: &str) -> bool {
+pub(crate) fn is_start(text: &str) -> bool {
     #[derive(PartialEq)]
     enum Expect {
         Value,
@@ -209,9 +215,8 @@ pub(super) fn is_start(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn values(text: &str) -> (Vec<(u64, String)>, Option<Failure>) {
-        let mut stream = Stream::new(text.as_bytes());
-        let mut values = JsonValues::new(&mut stream, 100);
+    fn values(text: &str) -> (Vec<(u64, String)>, Option<JsonFailure>) {
+        let mut values = JsonValues::new(text.as_bytes(), 100);
         let mut found = Vec::new();
         loop {
             match values.next() {
@@ -235,11 +240,11 @@ mod tests {
 
     #[test]
     fn ends_and_strangers_are_found_with_their_line() {
-        assert!(matches!(values("[{\"a\": 1},\n{\"a\": ").1, Some(Failure::Cut(2))));
-        assert!(matches!(values("[{\"a\": 1}\n").1, Some(Failure::Cut(2))));
-        assert!(matches!(values("\n\n{\"a\": 1}\n?").1, Some(Failure::Unexpected(4, b'?'))));
+        assert!(matches!(values("[{\"a\": 1},\n{\"a\": ").1, Some(JsonFailure::Cut(2))));
+        assert!(matches!(values("[{\"a\": 1}\n").1, Some(JsonFailure::Cut(2))));
+        assert!(matches!(values("\n\n{\"a\": 1}\n?").1, Some(JsonFailure::Unexpected(4, b'?'))));
         let long = format!("[\"a\",\n\"{}\"]", "x".repeat(200));
-        assert!(matches!(values(&long).1, Some(Failure::TooLong(2))));
+        assert!(matches!(values(&long).1, Some(JsonFailure::TooLong(2))));
     }
 
     #[test]

@@ -5,23 +5,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
 
-use super::FolderSink;
+use super::Pretraining;
 use super::card::card_of;
-use super::checkpoints;
+use super::metrics::MetricsRow;
+use super::plan::Plan;
+use super::validate::JudgedToken;
 use crate::config::RunConfig;
-use crate::data::TrainingData;
-use crate::error::Result;
+use crate::data::{TrainingData, keep_tokenizer};
+use crate::error::{During, Result};
 use crate::exchange::export::{NetworkFolders, export_networks};
 use crate::exchange::init_from;
 use crate::exchange::model_card::ModelCard;
 use crate::file::lock::RunFolder;
 use crate::host::wait_for;
-use crate::plan::Plan;
 use crate::run::event::{EventSink, TrainEvent};
-use crate::run::sink::Sink;
-use crate::run::validate::JudgedToken;
+use crate::run::folder::{FolderSink, checkpoints};
+use crate::run::work::Work;
 use crate::run::{Advance, Run};
-use crate::step::metrics::MetricsRow;
 
 /// Held-out examples to show at the end.
 const EXAMPLES: usize = 4;
@@ -97,26 +97,31 @@ async fn drive(
         let message = format!("{}: there is no checkpoint to resume from; starting afresh", folder.display());
         events(&TrainEvent::Warning { message });
     }
-    let mut sink = FolderSink::new(folder, config, &data, events);
+    let tokenizer = (data.tokenizer.clone(), data.tokenizer_sha256.clone());
+    let furnish = |folder: &std::path::Path| {
+        config.save_in(folder)?;
+        keep_tokenizer(&tokenizer.0, &tokenizer.1, folder)
+    };
+    let mut sink = FolderSink::new(folder, config.train.keep, furnish, events);
     if let Some(message) = unknown {
-        sink.event(&TrainEvent::Warning { message });
+        sink.tell(&TrainEvent::Warning { message });
     }
     let mut run = match latest.and_then(|latest| Some((latest.found?, latest.damaged))) {
         Some(((path, saved), damaged)) => {
             for damaged in damaged {
-                sink.event(&TrainEvent::Warning { message: format!("checkpoint passed over: {damaged}") });
+                sink.tell(&TrainEvent::Warning { message: format!("checkpoint passed over: {damaged}") });
             }
-            Run::resume(plan, data, saved, &path, sink)?
+            Run::resume(Pretraining::resume(plan, data, saved, &path)?, sink)?
         }
         None => {
             let mut trainer = plan.trainer();
             if let Some(source) = &options.init_from {
                 let fresh = &trainer.parameters;
-                let warn = &mut |message| sink.event(&TrainEvent::Warning { message });
+                let warn = &mut |message| sink.tell(&TrainEvent::Warning { message });
                 trainer.parameters =
                     init_from::parameters(source, config, &data.tokenizer, fresh, &options.device, warn)?;
             }
-            Run::begin_with(plan, trainer, data, sink)?
+            Run::begin(Pretraining::begin_with(plan, trainer, data), sink)?
         }
     };
     if run.step() == 0 && options.init_from.is_some() {
@@ -135,11 +140,15 @@ async fn drive(
         tokenizer: Some(tokenizer_description),
         ..card_of(folder, config, &ended.state, ended.last_validation.as_ref())
     };
-    let (trainer, tokenizer) = (&ended.trainer, ended.sink.tokenizer());
+    let (trainer, tokenizer) = (ended.work.trainer(), folder.join(electra_data::TOKENIZER_FOLDER));
     let folders = NetworkFolders::begin(folder)?;
-    let exported = export_networks(folders, trainer.objective(), &trainer.parameters, &tokenizer, &card, None)?;
-    let examples = if interrupted { Vec::new() } else { ended.examples(EXAMPLES).await? };
+    let exported = export_networks(folders, trainer.learner.objective(), &trainer.parameters, &tokenizer, &card, None)?;
+    let examples = if interrupted {
+        Vec::new()
+    } else {
+        ended.work.examples(step, EXAMPLES).await.during("the examples at the end")?
+    };
     let seconds = ended.seconds();
-    ended.sink.event(&TrainEvent::Finished { step, seconds, interrupted });
+    ended.sink.tell(&TrainEvent::Finished { step, seconds, interrupted });
     Ok(Outcome { step, interrupted, validation: ended.last_validation, exported, examples })
 }

@@ -13,9 +13,10 @@ use electra_kernels::read::{self, Reads};
 use electra_model::objective::{Frequencies, Given};
 use electra_model::{DeviceBatch, NoiseKey, Objective, Parameters, StepContext, Totals};
 
-use crate::baseline::FrequencyDetector;
-use crate::step::metrics::{MetricWindow, MetricsRow, StepMetrics, roc_auc};
-use crate::step::trainer::{Asked, judged_tokens};
+use super::frequency_detector::FrequencyDetector;
+use super::learner::{Asked, judged_tokens};
+use super::metrics::{MetricWindow, MetricsRow, StepMetrics};
+use crate::step::roc_auc::roc_auc;
 
 /// What stays the same from validation to validation.
 pub(crate) struct Validation {
