@@ -10,9 +10,9 @@ use crate::config::{PositionInitializer, RUN_CONFIG, RunConfig};
 use crate::error::{Error, Result};
 use crate::file::lock;
 use crate::file::tensor_file::TensorFile;
+use crate::pretraining::metrics::MetricsRow;
 use crate::run::folder::{METRICS, TIMINGS, checkpoints, record::rows};
 use crate::run::{TimingsRow, TrainState};
-use crate::pretraining::metrics::MetricsRow;
 
 /// Updates after which a discriminator has begun to learn, if it ever will: with `position_initializer = "neighbours"` it has an AUC of .78
 /// after 500 …

@@ -8,8 +8,8 @@ use super::record::{Record, Untied};
 use super::text::Text;
 use super::{Diagnosis, Finding, Severity};
 use crate::config::{PositionInitializer, resolve};
-use crate::run::{TimingsRow, TrainState};
 use crate::pretraining::metrics::MetricsRow;
+use crate::run::{TimingsRow, TrainState};
 use crate::step::schedule::lr_at;
 
 const STEPS: u64 = 4000;
