@@ -99,18 +99,15 @@ pub(crate) enum Log {
     Always,
 }
 
-/// The next of 1, 2 and 5 times a power of ten.
-fn round_step(at_least: f64) -> f64 {
-    let power = 10f64.powf(at_least.log10().floor());
-    let mantissa = at_least / power;
-    let round = if mantissa <= 1.0 {
-        1.0
-    } else if mantissa <= 2.0 {
-        2.0
-    } else if mantissa <= 5.0 {
-        5.0
-    } else {
-        10.0
+/// The nearest of 1, 2 and 5 times a power of ten, by ratio.
+fn round_step(wanted: f64) -> f64 {
+    let power = 10f64.powf(wanted.log10().floor());
+    let round = match wanted / power {
+        // Geometric means of neighbours.
+        below if below < 2f64.sqrt() => 1.0,
+        below if below < 10f64.sqrt() => 2.0,
+        below if below < 50f64.sqrt() => 5.0,
+        _ => 10.0,
     };
     // Powers below 1 are not exact; their reciprocals are.
     if power < 1.0 { round / (1.0 / power).round() } else { round * power }
@@ -176,9 +173,9 @@ pub(crate) fn exact(value: f64) -> String {
     rounded(value, 4)
 }
 
-/// Where a value of a table stands: a step to its last digit, all else to three.
+/// Where a value of a table stands: a step to its last digit, what is larger or no whole number to three.
 pub(crate) fn place_of(value: f64) -> String {
-    if value.fract() == 0.0 && value.abs() < 1e6 { format!("{value}") } else { rounded(value, 3) }
+    if value.fract() == 0.0 && value.abs() < 1e5 { format!("{value}") } else { rounded(value, 3) }
 }
 
 #[cfg(test)]
@@ -192,7 +189,7 @@ mod tests {
 
     #[test]
     fn linear_ticks_are_round_and_named_alike() {
-        assert_eq!(names(0.0, 15_000.0, Log::Never, 6), ["0", "5k", "10k", "15k"]);
+        assert_eq!(names(0.0, 15_000.0, Log::Never, 6), ["0", "2k", "4k", "6k", "8k", "10k", "12k", "14k"]);
         assert_eq!(names(0.0, 1200.0, Log::Never, 6), ["0", "200", "400", "600", "800", "1000", "1200"]);
         assert_eq!(names(0.481, 0.93, Log::Never, 5), ["0.5", "0.6", "0.7", "0.8", "0.9"]);
         assert_eq!(names(0.1, 0.3, Log::Never, 4), ["0.10", "0.15", "0.20", "0.25", "0.30"]);
@@ -208,7 +205,7 @@ mod tests {
         assert_eq!(names(0.5, 80.0, Log::IfWide, 5), ["0.5", "1", "2", "5", "10", "20", "50"]);
         assert_eq!(names(1e-6, 1e3, Log::Always, 5), ["1e-6", "1e-4", "0.01", "1", "100"]);
         assert_eq!(names(20.0, 90.0, Log::Always, 5), ["20", "30", "40", "50", "60", "80"]);
-        assert_eq!(names(21.0, 22.0, Log::Always, 4), ["21.0", "21.5", "22.0"]);
+        assert_eq!(names(21.0, 22.0, Log::Always, 4), ["21.0", "21.2", "21.4", "21.6", "21.8", "22.0"]);
     }
 
     #[test]
@@ -229,7 +226,7 @@ mod tests {
     #[test]
     fn values_of_a_table_have_four_digits() {
         let found = [0.93456, 26.1234, 15_000.0, 1.5e-5, 0.0, 3.4567e17, 12_345_678.0, 0.5].map(exact);
-        assert_eq!([7341.0, 123_456.0, 0.123_456, 2.345e7].map(place_of), ["7341", "123456", "0.123", "23.4M"]);
+        assert_eq!([7341.0, 204_800.0, 0.123_456, 2.345e7].map(place_of), ["7341", "205k", "0.123", "23.4M"]);
         assert_eq!(found, ["0.9346", "26.12", "15k", "1.5e-5", "0", "3.457e17", "12.35M", "0.5"]);
     }
 }

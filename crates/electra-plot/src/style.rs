@@ -7,7 +7,7 @@ const LIGHT: [&str; 8] = ["#0072b2", "#c44f00", "#00805d", "#a8558a", "#946a00",
 /// … and lightened for a dark page.
 const DARK: [&str; 8] = ["#5aa9f5", "#ff8a3c", "#2fc79a", "#e79ac6", "#e0b13a", "#7fe3ee", "#b8b8b8", "#bd93f9"];
 /// In lengths of line and gap; the first is a whole line.
-const DASHES: [&str; 7] = ["", "8 3", "2 3", "10 3 2 3", "5 2", "10 3 2 3 2 3", "6 2 2 2"];
+const DASHES: [&str; 7] = ["", "8 3", "3 2", "10 3 2 3", "5 2", "10 3 2 3 2 3", "6 2 2 2"];
 /// Pairs of colour and dashes: beyond them two runs would look alike.
 pub const MAX_RUNS: usize = LIGHT.len() * DASHES.len();
 
