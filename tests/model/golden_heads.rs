@@ -62,8 +62,8 @@ impl Head {
             Tensor::<1, Int>::from_data(TensorData::new(values, [len]), device)
         };
         match self.network.architecture {
-            Architecture::SequenceClassification { labels } => {
-                let logits = SequenceClassifier::bind(config, 0.0, parameters, "").forward(&input, None);
+            Architecture::SequenceClassification { labels, style } => {
+                let logits = SequenceClassifier::bind(config, 0.0, style, parameters, "").forward(&input, None);
                 let loss = if labels == 1 {
                     head::regression_loss(logits.clone(), flat(tensors.floats_at("in.labels", None), device))
                 } else {

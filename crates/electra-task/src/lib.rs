@@ -12,6 +12,7 @@ mod error;
 mod example;
 mod files;
 pub mod metric;
+pub mod output;
 mod prediction;
 pub mod report;
 mod score;

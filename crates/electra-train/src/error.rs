@@ -34,6 +34,8 @@ pub enum Error {
     Config(#[from] crate::config::RunConfigError),
     #[error(transparent)]
     Data(#[from] electra_data::DataError),
+    #[error(transparent)]
+    Task(#[from] electra_task::TaskError),
 }
 
 impl Error {

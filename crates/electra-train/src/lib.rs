@@ -14,6 +14,7 @@ pub mod estimate;
 #[cfg(feature = "native")]
 pub mod exchange;
 pub mod file;
+pub mod finetuning;
 pub mod host;
 #[cfg(feature = "native")]
 pub mod inference;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use burn::tensor::Device;
+use electra_model::head::HeadStyle;
 use electra_train::Architecture;
 use electra_train::config::{RUN_CONFIG, RunConfig};
 use electra_train::exchange::export::{NetworkFolders, Replace, export_networks};
@@ -98,7 +99,8 @@ pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
 }
 
 fn parse_class(name: &str) -> Result<Architecture, String> {
-    Architecture::from_class_name(name, 2).ok_or_else(|| "a class such as ElectraForMaskedLM is expected".to_owned())
+    Architecture::from_class_name(name, 2, HeadStyle::Hf, false)
+        .ok_or_else(|| "a class such as ElectraForMaskedLM is expected".to_owned())
 }
 
 fn newest_run() -> anyhow::Result<PathBuf> {

@@ -113,7 +113,7 @@ mod tests {
     }
 
     fn examples() -> Vec<Example> {
-        let label = |number: usize| if number == 7 { 2 } else { usize::from(number % 10 == 0) };
+        let label = |number: usize| if number == 7 { 2 } else { usize::from(number.is_multiple_of(10)) };
         (0..400).map(|number| example(format!("text {number}"), label(number))).collect()
     }
 

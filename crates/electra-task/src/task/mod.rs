@@ -6,6 +6,7 @@ mod data;
 mod glue;
 mod hold_out;
 mod sentences;
+mod squad;
 mod submission;
 mod tagging;
 
@@ -30,6 +31,8 @@ pub const TASKS: &[&Task] = &[
     &glue::QNLI,
     &glue::RTE,
     &glue::WNLI,
+    &squad::SQUAD1,
+    &squad::SQUAD2,
     &tagging::TASK,
     &custom::TASK,
 ];
@@ -84,6 +87,8 @@ pub struct LoadOptions {
     pub word_column: usize,
     /// Column of the tags, from 0; none: the last.
     pub tag_column: Option<usize>,
+    /// Of SQuAD 2.0: the share of questions that are asked again of another paragraph, which does not answer them.
+    pub unanswerable: f64,
 }
 
 impl Default for LoadOptions {
@@ -96,6 +101,7 @@ impl Default for LoadOptions {
             custom: custom::Flags::default(),
             word_column: 0,
             tag_column: None,
+            unanswerable: 0.0,
         }
     }
 }

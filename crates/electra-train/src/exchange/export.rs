@@ -139,6 +139,7 @@ pub fn export_networks(
             architecture,
             config: plan.config,
             classifier_dropout: None,
+            task: None,
             tensors: tensors.during("the export")?,
         };
         folders.add(plan.role, &network, Some(tokenizer), card)?;

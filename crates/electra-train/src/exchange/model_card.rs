@@ -43,7 +43,9 @@ impl ModelCard {
                 ("fine-tuned to classify texts", Some("text-classification"))
             }
             Architecture::TokenClassification { .. } => ("fine-tuned to label tokens", Some("token-classification")),
-            Architecture::QuestionAnswering => ("fine-tuned to answer questions", Some("question-answering")),
+            Architecture::QuestionAnswering | Architecture::JointSpan { .. } => {
+                ("fine-tuned to answer questions", Some("question-answering"))
+            }
         };
         let mut text = String::from("---\n");
         let mut line = |content: String| {
@@ -126,6 +128,7 @@ mod tests {
             architecture: Architecture::MaskedLm,
             config: ElectraConfig::default(),
             classifier_dropout: None,
+            task: None,
             tensors: vec![],
         };
         let card = ModelCard::default().to_markdown(&network);

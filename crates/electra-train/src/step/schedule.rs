@@ -16,7 +16,8 @@ pub fn lr_at(step: u64, peak: f64, warmup_steps: u64, total_steps: u64) -> f64 {
 }
 
 /// Which exponent the layer-wise decay has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum LayerwiseExponent {
     /// `layers + 2 - depth`, as the reference computes it: the last layer already gets `decay^2`.
     #[default]

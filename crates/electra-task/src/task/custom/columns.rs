@@ -145,7 +145,7 @@ pub(super) fn choose(table: &Table, flags: &Flags) -> Result<Columns> {
     let is_text = |column: &usize| free(column) && profiles[*column].filled > 0 && !profiles[*column].is_numbers;
     let by_pair = PAIRS.iter().find_map(|(first, second)| {
         let columns = [column_called(first)?, column_called(second)?];
-        columns.iter().all(|column| is_text(column)).then_some(columns)
+        columns.iter().all(&is_text).then_some(columns)
     });
     let (text, why_text) = match (text_asked, by_pair) {
         (Some(column), _) => (column, "as asked".to_owned()),

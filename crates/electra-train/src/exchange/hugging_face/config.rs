@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use electra_model::ElectraConfig;
+use electra_model::head::HeadStyle;
 use serde_json::{Map, Value, json};
 
-use super::{Architecture, CONFIG, Network};
+use super::task::KEY;
+use super::{Architecture, CONFIG, Network, TaskRecord};
 use crate::error::{Error, Result};
 use crate::file;
 
@@ -29,9 +31,13 @@ pub(super) fn config_text(network: &Network, config: &ElectraConfig) -> String {
     put("hidden_act", json!(config.hidden_act));
     put("hidden_dropout_prob", json!(config.hidden_dropout_prob));
     put("hidden_size", json!(config.hidden_size));
-    // Two labels are the default, which `save_pretrained` leaves out.
-    let labels = network.architecture.labels().filter(|labels| *labels != 2);
-    let label = |index: usize| format!("LABEL_{index}");
+    let names = network.task.as_ref().map_or(&[][..], |task| task.kind.labels());
+    // Two labels without names are the default, which `save_pretrained` leaves out.
+    let labels = network.architecture.labels().filter(|labels| *labels != 2 || !names.is_empty());
+    let label = |index: usize| names.get(index).cloned().unwrap_or_else(|| format!("LABEL_{index}"));
+    if let Some(task) = &network.task {
+        put(KEY, task.to_json());
+    }
     if let Some(labels) = labels {
         put("id2label", Value::Object((0..labels).map(|i| (i.to_string(), json!(label(i)))).collect()));
     }
@@ -47,6 +53,9 @@ pub(super) fn config_text(network: &Network, config: &ElectraConfig) -> String {
     put("num_attention_heads", json!(config.num_attention_heads));
     put("num_hidden_layers", json!(config.num_hidden_layers));
     put("pad_token_id", json!(config.pad_token_id));
+    if let Some(problem) = network.task.as_ref().and_then(TaskRecord::problem_type) {
+        put("problem_type", json!(problem));
+    }
     put("summary_activation", json!("gelu"));
     put("summary_last_dropout", json!(0.1));
     put("summary_type", json!("first"));
@@ -65,12 +74,19 @@ pub(super) fn config_text(network: &Network, config: &ElectraConfig) -> String {
 /// # Errors
 /// The file is missing, damaged, or describes no ELECTRA that can be built.
 pub fn import_config(folder: &Path) -> Result<ElectraConfig> {
-    read_config(&folder.join(CONFIG)).map(|(config, ..)| config)
+    read_config(&folder.join(CONFIG)).map(|parts| parts.config)
 }
 
-pub(super) type ConfigParts = (ElectraConfig, Result<Architecture>, Option<f64>);
+/// What config.json says.
+pub(super) struct ConfigParts {
+    pub(super) config: ElectraConfig,
+    /// A result of its own: who wants the sizes alone does not need one.
+    pub(super) architecture: Result<Architecture>,
+    pub(super) classifier_dropout: Option<f64>,
+    /// All of it.
+    pub(super) fields: Map<String, Value>,
+}
 
-/// The architecture is a result of its own: who wants the sizes alone does not need one.
 pub(super) fn read_config(path: &Path) -> Result<ConfigParts> {
     let invalid = |problem: String, remedy: &str| Error::invalid(path, problem, remedy);
     let bytes = file::read(path)?;
@@ -109,7 +125,12 @@ pub(super) fn read_config(path: &Path) -> Result<ConfigParts> {
     };
     let classes = fields.get("architectures").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let class = classes.first().and_then(Value::as_str);
-    let architecture = class.and_then(|name| Architecture::from_class_name(name, labels)).ok_or_else(|| {
+    let own = |name: &str| fields.get(KEY).and_then(|own| own.get(name));
+    let style = if own("head") == Some(&json!("paper")) { HeadStyle::Paper } else { HeadStyle::Hf };
+    let kind = own("kind").and_then(|kind| kind.get("question_answering"));
+    let unanswerable = kind.and_then(|kind| kind.get("unanswerable")).and_then(Value::as_bool).unwrap_or(false);
+    let known = |name| Architecture::from_class_name(name, labels, style, unanswerable);
+    let architecture = class.and_then(known).ok_or_else(|| {
         let found = class.map_or_else(|| "missing".to_owned(), |name| format!("\"{name}\""));
         invalid(
             format!("architectures is {found}"),
@@ -117,8 +138,8 @@ pub(super) fn read_config(path: &Path) -> Result<ConfigParts> {
              ElectraForTokenClassification and ElectraForQuestionAnswering can be read",
         )
     });
-    let dropout = fields.get("classifier_dropout").and_then(Value::as_f64);
-    Ok((config, architecture, dropout))
+    let classifier_dropout = fields.get("classifier_dropout").and_then(Value::as_f64);
+    Ok(ConfigParts { config, architecture, classifier_dropout, fields })
 }
 
 /// A number without a fraction as an integer.

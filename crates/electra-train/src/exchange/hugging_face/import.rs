@@ -4,8 +4,8 @@ use std::path::Path;
 
 use electra_model::ParameterSpec;
 
-use super::config::read_config;
-use super::{CONFIG, Network};
+use super::config::{ConfigParts, read_config};
+use super::{CONFIG, Network, TaskRecord};
 use crate::error::{Error, Result};
 use crate::exchange::weights::Weights;
 use crate::host::HostTensor;
@@ -17,10 +17,11 @@ use crate::host::HostTensor;
 /// do not belong together; the message names file and remedy.
 pub fn import(folder: &Path) -> Result<Network> {
     let path = folder.join(CONFIG);
-    let (config, architecture, classifier_dropout) = read_config(&path)?;
+    let ConfigParts { config, architecture, classifier_dropout, fields } = read_config(&path)?;
     let architecture = architecture?;
+    let task = TaskRecord::of(&fields, architecture, config.max_position_embeddings);
     let tensors = import_tensors(folder, &architecture.specs(&config), |_| false)?;
-    Ok(Network { architecture, config, classifier_dropout, tensors })
+    Ok(Network { architecture, config, classifier_dropout, task, tensors })
 }
 
 /// Reads the network in `folder`, which must be of `class_name` (`"ElectraForPreTraining"`).

@@ -7,19 +7,21 @@
 
 mod config;
 mod import;
+mod task;
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
 
 use electra_data::{ImportOptions, Tokenizer};
-use electra_model::head::{QuestionAnswering, SequenceClassifier, TokenClassifier};
+use electra_model::head::{HeadStyle, JointSpan, QuestionAnswering, SequenceClassifier, TokenClassifier};
 use electra_model::objective::PretrainedHead;
 use electra_model::{Discriminator, ElectraConfig, Generator, ParameterSpec};
 
 use self::config::config_text;
 pub use self::config::{config_json, import_config};
 pub use self::import::{import, import_as, import_tensors};
+pub use self::task::TaskRecord;
 
 use crate::error::{Error, Result};
 use crate::exchange::model_card::ModelCard;
@@ -49,6 +51,8 @@ pub enum Architecture {
     SequenceClassification {
         /// How many there are to choose from.
         labels: usize,
+        /// Whose head it is; `transformers` has none of the paper's.
+        style: HeadStyle,
     },
     /// A label for each token.
     TokenClassification {
@@ -57,6 +61,11 @@ pub enum Architecture {
     },
     /// Where in a text an answer begins and ends.
     QuestionAnswering,
+    /// The same, the end given the start: the paper's head, which `transformers` does not have.
+    JointSpan {
+        /// Whether it says if there is an answer.
+        unanswerable: bool,
+    },
 }
 
 impl Architecture {
@@ -77,19 +86,22 @@ impl Architecture {
             Self::CausalLm => "ElectraForCausalLM",
             Self::SequenceClassification { .. } => "ElectraForSequenceClassification",
             Self::TokenClassification { .. } => "ElectraForTokenClassification",
-            Self::QuestionAnswering => "ElectraForQuestionAnswering",
+            Self::QuestionAnswering | Self::JointSpan { .. } => "ElectraForQuestionAnswering",
         }
     }
 
-    /// The class called `name`, with so many labels where it has some.
-    pub fn from_class_name(name: &str, labels: usize) -> Option<Self> {
+    /// The class called `name`, with so many labels where it has some, and a head of `style`.
+    pub fn from_class_name(name: &str, labels: usize, style: HeadStyle, unanswerable: bool) -> Option<Self> {
         [
             Self::PreTraining,
             Self::MaskedLm,
             Self::CausalLm,
-            Self::SequenceClassification { labels },
+            Self::SequenceClassification { labels, style },
             Self::TokenClassification { labels },
-            Self::QuestionAnswering,
+            match style {
+                HeadStyle::Hf => Self::QuestionAnswering,
+                HeadStyle::Paper => Self::JointSpan { unanswerable },
+            },
         ]
         .into_iter()
         .find(|architecture| architecture.class_name() == name)
@@ -100,15 +112,16 @@ impl Architecture {
         match self {
             Self::PreTraining => Discriminator::specs(config, ""),
             Self::MaskedLm | Self::CausalLm => Generator::specs(config, ""),
-            Self::SequenceClassification { labels } => SequenceClassifier::specs(config, labels, ""),
+            Self::SequenceClassification { labels, style } => SequenceClassifier::specs(config, labels, style, ""),
             Self::TokenClassification { labels } => TokenClassifier::specs(config, labels, ""),
             Self::QuestionAnswering => QuestionAnswering::specs(config, ""),
+            Self::JointSpan { unanswerable } => JointSpan::specs(config, unanswerable, ""),
         }
     }
 
     fn labels(self) -> Option<usize> {
         match self {
-            Self::SequenceClassification { labels } | Self::TokenClassification { labels } => Some(labels),
+            Self::SequenceClassification { labels, .. } | Self::TokenClassification { labels } => Some(labels),
             _ => None,
         }
     }
@@ -123,6 +136,8 @@ pub struct Network {
     pub config: ElectraConfig,
     /// Dropout before a classifier; the encoder's where `None`.
     pub classifier_dropout: Option<f64>,
+    /// What it was fine-tuned for; `None` for a pre-trained one.
+    pub task: Option<TaskRecord>,
     /// In the order of [`Architecture::specs`], names without a prefix.
     pub tensors: Vec<HostTensor>,
 }

@@ -20,13 +20,13 @@ fn network(architecture: Architecture) -> Network {
         .iter()
         .map(|spec| HostTensor::new(&spec.name, spec.shape.clone(), spec.initial_values(3)))
         .collect();
-    Network { architecture, config, classifier_dropout: None, tensors }
+    Network { architecture, config, classifier_dropout: None, task: None, tensors }
 }
 
 const ALL: [Architecture; 5] = [
     Architecture::PreTraining,
     Architecture::MaskedLm,
-    Architecture::SequenceClassification { labels: 1 },
+    Architecture::SequenceClassification { labels: 1, style: HeadStyle::Hf },
     Architecture::TokenClassification { labels: 7 },
     Architecture::QuestionAnswering,
 ];

@@ -1,0 +1,310 @@
+//! Fine-tuning: what a [`Run`](crate::run::Run) does to learn a task.
+
+mod config;
+#[cfg(feature = "native")]
+mod folder;
+pub mod head;
+pub mod learner;
+mod memory;
+mod plan;
+pub(crate) mod read;
+#[cfg(feature = "native")]
+mod results;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use electra_kernels::DeviceFailure;
+use electra_task::batch::{Epochs, TaskBatch};
+use electra_task::encode::Encoded;
+use electra_task::{Example, Prediction, Scores, score};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+pub use self::config::{FINETUNE_CONFIG, FineTuneConfig};
+#[cfg(feature = "native")]
+pub use self::folder::{FineTuneOptions, FineTuned, finetune};
+pub use self::head::TaskHead;
+use self::learner::TaskLearner;
+pub use self::memory::{FineTuneMemory, FineTuneRow};
+pub use self::plan::FineTunePlan;
+use self::read::Reader;
+#[cfg(feature = "native")]
+pub use self::results::{Results, SeedResult, Spread};
+use crate::error::{Error, Result};
+use crate::host::HostTensor;
+use crate::run::work::{Description, Pace, Row, Work};
+use crate::run::{Checkpoint, Resumed, TrainState};
+use crate::step::optimizer::LossScale;
+use crate::step::trainer::{TrainStep, Trainer};
+
+/// What to do about numbers that are not finite.
+const LOWER_RATE: &str = "lower --learning-rate, in another folder";
+
+/// Steps in a row whose numbers are not finite, that end a fine-tuning.
+const MAX_NONFINITE_IN_A_ROW: u64 = 10;
+
+/// A set that a network is compared on.
+#[derive(Debug, Clone)]
+pub struct DevSet {
+    /// Such as `dev`.
+    pub name: String,
+    /// As the task's files have them.
+    pub examples: Vec<Example>,
+    /// What the network reads.
+    pub encoded: Encoded,
+}
+
+/// What a network is fine-tuned on.
+#[derive(Debug, Clone)]
+pub struct FineTuningData {
+    /// What it reads in training.
+    pub train: Arc<Encoded>,
+    /// What each label counts; empty: all the same.
+    pub class_weights: Vec<f32>,
+    /// What it is compared on, the one that counts first.
+    pub dev: Arc<Vec<DevSet>>,
+    /// Names of the scores, the one that counts first.
+    pub metrics: Vec<&'static str>,
+    /// Tells the tokenizer from any other.
+    pub tokenizer_sha256: String,
+}
+
+impl FineTuningData {
+    /// Tells these features from any others.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        let all = std::iter::once(&*self.train).chain(self.dev.iter().map(|dev| &dev.encoded));
+        for feature in all.flat_map(|encoded| &encoded.features) {
+            feature.ids.iter().for_each(|id| hash.update(id.to_le_bytes()));
+            hash.update(format!("{}{:?}", feature.start_of_b, feature.wanted));
+        }
+        hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// The fine-tuning of one run.
+pub struct FineTuning {
+    plan: FineTunePlan,
+    trainer: Trainer<TaskLearner>,
+    data: FineTuningData,
+    fingerprint: String,
+    epochs: Epochs,
+    tokens_per_step: u64,
+    memory: FineTuneMemory,
+}
+
+impl FineTuning {
+    /// One that begins with `encoder`'s tensors.
+    pub fn begin(plan: FineTunePlan, data: FineTuningData, encoder: &[HostTensor]) -> Self {
+        let trainer = plan.trainer(encoder);
+        Self::open(plan, trainer, data, FineTuneMemory::default())
+    }
+
+    /// One that goes on from `saved`, which is called `place` where something is wrong with it.
+    ///
+    /// # Errors
+    /// It is of another run: of other data, another tokenizer or another configuration.
+    pub fn resume(
+        plan: FineTunePlan,
+        data: FineTuningData,
+        saved: Checkpoint<FineTuneMemory>,
+        place: &Path,
+    ) -> Result<Resumed<Self>> {
+        let Checkpoint { state, parameters, optimizer, .. } = saved;
+        let other = |what: String| {
+            let remedy = "give what it was begun with, or fine-tune in another folder";
+            Error::invalid(place, format!("the checkpoint was written with {what}"), remedy)
+        };
+        if state.tokenizer_sha256 != data.tokenizer_sha256 {
+            return Err(other("another tokenizer".to_owned()));
+        }
+        if state.data_fingerprint != data.fingerprint() {
+            return Err(other("other examples".to_owned()));
+        }
+        for (key, value) in plan.config().settings() {
+            if let Some(was) = state.settings.get(&key).filter(|was| **was != value) {
+                return Err(other(format!("{key} = {was}, and it is {value}")));
+            }
+        }
+        let scale = state.loss_scale;
+        let scale = scale.map(|[factor, good_steps]| LossScale { factor, good_steps: good_steps as u64 });
+        let trainer = plan.restored(parameters, optimizer, state.updates, scale, place)?;
+        let work = Self::open(plan, trainer, data, state.window.clone());
+        Ok(Resumed { work, state, place: place.to_owned(), notices: Vec::new() })
+    }
+
+    fn open(plan: FineTunePlan, trainer: Trainer<TaskLearner>, data: FineTuningData, memory: FineTuneMemory) -> Self {
+        let config = plan.config();
+        let mut epochs = Epochs::new(
+            Arc::new(data.train.features.clone()),
+            plan.head().kind.clone(),
+            data.class_weights.clone(),
+            plan.special(),
+            config.batch_size,
+            config.seed,
+        );
+        let tokens_per_step = epochs.mean_tokens().round() as u64;
+        let fingerprint = data.fingerprint();
+        Self { plan, trainer, data, fingerprint, epochs, tokens_per_step, memory }
+    }
+
+    /// What is computed.
+    pub fn plan(&self) -> &FineTunePlan {
+        &self.plan
+    }
+
+    /// The network as it is now.
+    fn reader(&self) -> Reader<'_> {
+        Reader {
+            head: self.plan.head(),
+            config: self.plan.network(),
+            parameters: &self.trainer.parameters,
+            special: self.plan.special(),
+            device: self.plan.device(),
+        }
+    }
+
+    /// What it predicts of each set that it is compared on, and how good that is.
+    ///
+    /// # Errors
+    /// The device failed.
+    ///
+    /// # Panics
+    /// If tags are none, which reading them would have said.
+    pub async fn judge(&self) -> Result<Vec<(Vec<Prediction>, Scores)>, DeviceFailure> {
+        let mut judged = Vec::new();
+        for dev in self.data.dev.iter() {
+            let batch_size = self.plan.micro_batch().max(16);
+            let predictions = self.reader().predictions(&dev.examples, &dev.encoded, batch_size, &mut |_| {}).await?;
+            let scores = score(&self.plan.head().kind, &self.data.metrics, &dev.examples, &predictions);
+            judged.push((predictions, scores.expect("tags were checked when they were read")));
+        }
+        Ok(judged)
+    }
+
+    fn steps_of_epoch(&self) -> u64 {
+        self.epochs.batches()
+    }
+
+    fn epoch_of(&self, step: u64) -> f64 {
+        step as f64 / self.steps_of_epoch() as f64
+    }
+}
+
+impl Work for FineTuning {
+    type Learner = TaskLearner;
+    type Row = FineTuneRow;
+    type Memory = FineTuneMemory;
+
+    fn pace(&self) -> Pace {
+        let config = self.plan.config();
+        let steps = (config.epochs * self.steps_of_epoch() as f64).round().max(1.0) as u64;
+        let every = (self.steps_of_epoch() / config.evaluations_per_epoch.max(1)).max(1);
+        Pace {
+            steps,
+            warmup_steps: (config.warmup * steps as f64).round() as u64,
+            learning_rate: config.learning_rate,
+            log_every: config.log_every,
+            validate_every: if self.data.dev.is_empty() { 0 } else { every },
+            checkpoint_every: config.checkpoint_every.min(every),
+            max_nonfinite_in_a_row: MAX_NONFINITE_IN_A_ROW,
+            tokens_per_step: self.tokens_per_step,
+        }
+    }
+
+    fn description(&self) -> Description {
+        let network = self.plan.network();
+        let config = self.plan.config();
+        Description {
+            networks: format!(
+                "{}: {} layers of {}, {} head{}",
+                config.task,
+                network.num_hidden_layers,
+                network.hidden_size,
+                config.head.name(),
+                if config.from_scratch { ", from random weights" } else { "" }
+            ),
+            device: self.plan.device_name().to_owned(),
+            parameters: self.plan.layout().parameter_count(),
+            micro_batch: self.plan.micro_batch(),
+        }
+    }
+
+    fn identity(&self) -> TrainState<FineTuneMemory> {
+        TrainState {
+            settings: self.plan.config().settings(),
+            tokenizer_sha256: self.data.tokenizer_sha256.clone(),
+            data_fingerprint: self.fingerprint.clone(),
+            ..TrainState::default()
+        }
+    }
+
+    fn trainer(&self) -> &Trainer<TaskLearner> {
+        &self.trainer
+    }
+
+    fn trainer_mut(&mut self) -> &mut Trainer<TaskLearner> {
+        &mut self.trainer
+    }
+
+    fn batch(&mut self, step: u64) -> TaskBatch {
+        self.epochs.batch(step)
+    }
+
+    fn step_flops(&self, batch: &TaskBatch) -> f64 {
+        self.plan.step_flops(batch)
+    }
+
+    fn batch_json(&self, step: u64, batch: &TaskBatch) -> Value {
+        json!({
+            "step": step, "rows": batch.rows, "seq": batch.seq, "features": batch.features, "ids": batch.ids,
+            "token_type_ids": batch.token_type_ids, "attention_mask": batch.attention_mask,
+            "targets": format!("{:?}", batch.targets),
+        })
+    }
+
+    fn take(&mut self, step: &TrainStep<f64>) {
+        self.memory.add(step.metrics, step.gradient_norm);
+    }
+
+    fn row(&mut self, step: u64, learning_rate: f64, flops: f64) -> Option<FineTuneRow> {
+        let epoch = self.epoch_of(step);
+        self.memory.row(step, epoch, learning_rate, flops)
+    }
+
+    async fn validate(&mut self, step: u64) -> Result<FineTuneRow, DeviceFailure> {
+        let judged = self.judge().await?;
+        let named = self.data.dev.iter().map(|dev| dev.name.as_str()).zip(judged.iter().map(|(_, scores)| scores));
+        let row = FineTuneRow::of_scores(step, self.epoch_of(step), named);
+        let primary = judged.first().and_then(|(_, scores)| scores.primary());
+        self.memory.judge(step, primary.map_or(f64::NAN, |(_, value)| value), self.plan.config().patience);
+        Ok(row)
+    }
+
+    fn best_step(&self) -> Option<u64> {
+        self.memory.best_step()
+    }
+
+    fn is_done_early(&self) -> bool {
+        self.memory.is_done_early()
+    }
+
+    fn memory(&self) -> (FineTuneMemory, Vec<HostTensor>) {
+        (self.memory.clone(), Vec::new())
+    }
+
+    fn remedy(&self) -> &'static str {
+        LOWER_RATE
+    }
+}
+
+impl Row for FineTuneRow {
+    fn step(&self) -> u64 {
+        self.step
+    }
+
+    fn split(&self) -> &str {
+        &self.split
+    }
+}
