@@ -15,6 +15,7 @@ mod host_memory;
 mod model_folder;
 mod preparation;
 mod signals;
+mod task_files;
 mod terminal;
 mod training_display;
 mod verification;

@@ -104,6 +104,8 @@ pub enum Unit {
     Bytes,
     /// Training steps; shown with steps/s.
     Steps,
+    /// Texts; shown with texts/s.
+    Examples,
 }
 
 /// A running progress display. Dropping it removes a bar that was not finished, so an error message stands alone.
@@ -209,6 +211,7 @@ fn how_far(first: u64, position: u64, total: Option<u64>, unit: Unit, elapsed: D
     let (scale, name, decimals) = match unit {
         Unit::Bytes => (1e6, "MB", 1),
         Unit::Steps => (1.0, "steps", 0),
+        Unit::Examples => (1.0, "texts", 0),
     };
     let done = position as f64 / scale;
     let per_second = position.saturating_sub(first) as f64 / elapsed.as_secs_f64().max(1e-9);

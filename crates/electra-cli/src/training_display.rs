@@ -1,5 +1,7 @@
 //! Shows a run's events: a progress bar with the latest numbers, a line per validation.
 
+use electra_train::finetuning::FineTuneRow;
+use electra_train::run::work::Row;
 use electra_train::{MetricsRow, TrainEvent};
 
 use crate::terminal::{FAINT_STYLE, HEADING_STYLE, Progress, Terminal, Unit};
@@ -16,7 +18,7 @@ impl<'a> TrainingDisplay<'a> {
         Self { terminal, progress: None, latest: String::new() }
     }
 
-    pub(crate) fn show(&mut self, event: &TrainEvent) {
+    pub(crate) fn show<R: Shown>(&mut self, event: &TrainEvent<R>) {
         match event {
             TrainEvent::Started {
                 description,
@@ -45,21 +47,14 @@ impl<'a> TrainingDisplay<'a> {
                     progress.update(*step, message);
                 }
             }
-            TrainEvent::Metrics { row, .. } => self.latest = summary(row),
+            TrainEvent::Metrics { row, .. } => self.latest = row.summary(),
             TrainEvent::Validation { row } => {
-                let extra = |name: &str| row.extra.get(name).copied().flatten();
-                let shown = [
-                    ("swapped words AUC", "swap_auc"),
-                    ("frequencies' AUC: unigram", "unigram_auc"),
-                    ("bigram", "bigram_auc"),
-                ];
-                let shown = shown.iter().filter_map(|(what, name)| Some(format!("{what} {:.3}", extra(name)?)));
-                let shown = shown.collect::<Vec<_>>().join(", ");
-                let baselines = if shown.is_empty() { shown } else { format!(" ({shown})") };
+                let beside = row.beside();
+                let beside = if beside.is_empty() { beside } else { format!(" ({beside})") };
                 self.note(format!(
-                    "{HEADING_STYLE}step {:>6}{HEADING_STYLE:#} held-out: {}{FAINT_STYLE}{baselines}{FAINT_STYLE:#}",
-                    row.step,
-                    summary(row)
+                    "{HEADING_STYLE}step {:>6}{HEADING_STYLE:#} held-out: {}{FAINT_STYLE}{beside}{FAINT_STYLE:#}",
+                    row.step(),
+                    row.summary()
                 ));
             }
             TrainEvent::CheckpointSaved { path, .. } => {
@@ -102,18 +97,49 @@ impl<'a> TrainingDisplay<'a> {
     }
 }
 
-/// The row's numbers in one line; those that an objective lacks are left out.
-fn summary(row: &MetricsRow) -> String {
-    let fields = [
-        ("loss", row.loss, 3),
-        ("G loss", row.generator_loss, 3),
-        ("G accuracy", row.generator_accuracy, 3),
-        ("D loss", row.discriminator_loss, 4),
-        ("D AUC", row.discriminator_auc, 3),
-        ("precision", row.discriminator_precision, 2),
-        ("recall", row.discriminator_recall, 2),
-        ("replaced", row.replaced_rate, 3),
-    ];
-    let shown = fields.iter().filter_map(|(name, value, decimals)| Some(format!("{name} {:.decimals$}", (*value)?)));
-    shown.collect::<Vec<_>>().join("  ")
+/// A row that can be shown in a line.
+pub(crate) trait Shown: Row {
+    /// Its numbers; those that there are none of are left out.
+    fn summary(&self) -> String;
+
+    /// What they are to be compared with.
+    fn beside(&self) -> String {
+        String::new()
+    }
+}
+
+impl Shown for FineTuneRow {
+    fn summary(&self) -> String {
+        let epoch = Some(format!("epoch {:.2}", self.epoch));
+        let loss = self.loss.map(|loss| format!("loss {loss:.4}"));
+        let scores = self.scores.iter().filter_map(|(name, value)| Some(format!("{name} {:.4}", (*value)?)));
+        epoch.into_iter().chain(loss).chain(scores).collect::<Vec<_>>().join("  ")
+    }
+}
+
+impl Shown for MetricsRow {
+    fn summary(&self) -> String {
+        let row = self;
+        let fields = [
+            ("loss", row.loss, 3),
+            ("G loss", row.generator_loss, 3),
+            ("G accuracy", row.generator_accuracy, 3),
+            ("D loss", row.discriminator_loss, 4),
+            ("D AUC", row.discriminator_auc, 3),
+            ("precision", row.discriminator_precision, 2),
+            ("recall", row.discriminator_recall, 2),
+            ("replaced", row.replaced_rate, 3),
+        ];
+        let shown =
+            fields.iter().filter_map(|(name, value, decimals)| Some(format!("{name} {:.decimals$}", (*value)?)));
+        shown.collect::<Vec<_>>().join("  ")
+    }
+
+    fn beside(&self) -> String {
+        let extra = |name: &str| self.extra.get(name).copied().flatten();
+        let shown =
+            [("swapped words AUC", "swap_auc"), ("frequencies' AUC: unigram", "unigram_auc"), ("bigram", "bigram_auc")];
+        let shown = shown.iter().filter_map(|(what, name)| Some(format!("{what} {:.3}", extra(name)?)));
+        shown.collect::<Vec<_>>().join(", ")
+    }
 }

@@ -59,6 +59,8 @@ mod swap;
 mod text;
 pub mod tokenizer;
 mod tokens_digest;
+#[cfg(feature = "native")]
+mod vectors;
 
 pub use batch::{Batch, ExampleKey, push_example};
 #[cfg(feature = "native")]
@@ -96,3 +98,5 @@ pub use tokenizer::{
     LeftOutCharacters, LineEncoder, SpecialTokens, StripAccents, TokenKind, Tokenizer, TrainOptions, Trained,
     UnknownTokens, UnknownWord, Unreachable,
 };
+#[cfg(feature = "native")]
+pub use vectors::parquet_of_vectors;

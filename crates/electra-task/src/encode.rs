@@ -126,7 +126,7 @@ pub fn encode(examples: &[Example], kind: &Kind, tokenizer: &Tokenizer, options:
 
 fn encode_questions(examples: &[Example], tokenizer: &Tokenizer, options: &EncodeOptions) -> Result<Encoded> {
     let EncodeOptions { max_length, stride, max_query, .. } = *options;
-    let made = squad_windows(examples, tokenizer, &WindowLimits { max_length, stride, max_question: max_query })?;
+    let made = squad_windows(examples, tokenizer, &WindowLimits { max_length, stride, max_query })?;
     let feature = |window: &Window| {
         let wanted = match window.gold {
             Gold::Unknown => Wanted::Unknown,

@@ -24,33 +24,25 @@ pub struct Misread {
 
 /// The `count` examples whose own label was thought least probable, worst first, among those for which another was predicted.
 ///
-/// `probabilities`: of every label, `[example][label]`. The most probable one is what is predicted, of equal ones the first.
+/// `probabilities`: what the network gave each example's own label.
 ///
 /// # Panics
-/// If the lengths differ, or a number of `right` has no probability.
-pub fn worst_misread<P: AsRef<[f32]>>(probabilities: &[P], right: &[usize], count: usize) -> Vec<Misread> {
-    assert_eq!(probabilities.len(), right.len(), "probabilities for each example");
-    let misread = |(example, (probabilities, &right)): (usize, (&P, &usize))| {
-        let probabilities = probabilities.as_ref();
-        let predicted = most_probable(probabilities);
-        let probability = f64::from(probabilities[right]);
-        (predicted != right).then(|| Misread { example, right, predicted, probability, loss: -probability.ln() })
+/// If the lengths differ.
+pub fn worst_misread(right: &[usize], predicted: &[usize], probabilities: &[f64], count: usize) -> Vec<Misread> {
+    assert_eq!(right.len(), predicted.len(), "one prediction for each example");
+    assert_eq!(right.len(), probabilities.len(), "one probability for each example");
+    let misread = |example: usize| Misread {
+        example,
+        right: right[example],
+        predicted: predicted[example],
+        probability: probabilities[example],
+        loss: -probabilities[example].ln(),
     };
-    let mut found: Vec<Misread> = probabilities.iter().zip(right).enumerate().filter_map(misread).collect();
+    let mut found: Vec<Misread> =
+        (0..right.len()).filter(|&example| right[example] != predicted[example]).map(misread).collect();
     found.sort_by(|a, b| a.probability.total_cmp(&b.probability));
     found.truncate(count);
     found
-}
-
-/// Number of the largest; of equal ones the first.
-fn most_probable(probabilities: &[f32]) -> usize {
-    let mut label = 0;
-    for (number, probability) in probabilities.iter().enumerate() {
-        if *probability > probabilities[label] {
-            label = number;
-        }
-    }
-    label
 }
 
 /// An example whose number was predicted badly.
@@ -110,11 +102,12 @@ mod tests {
 
     #[test]
     fn the_worst_misread_example_is_the_one_whose_label_was_least_probable() {
-        let probabilities = [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.99, 0.01], [0.5, 0.5]];
-        let found = worst_misread(&probabilities, &[0, 1, 1, 1, 1], 9);
+        let (right, predicted) = ([0, 1, 1, 1, 1], [0, 0, 1, 0, 0]);
+        let probabilities = [0.9, 0.4, 0.8, 0.01, 0.5];
+        let found = worst_misread(&right, &predicted, &probabilities, 9);
         assert_eq!(found.iter().map(|misread| misread.example).collect::<Vec<_>>(), [3, 1, 4]);
         assert!((found[0].loss - 4.605).abs() < 1e-3 && found[0].predicted == 0, "{found:?}");
-        assert_eq!(worst_misread(&probabilities, &[0, 1, 1, 1, 1], 1).len(), 1);
+        assert_eq!(worst_misread(&right, &predicted, &probabilities, 1).len(), 1);
     }
 
     #[test]

@@ -10,12 +10,15 @@ mod default_job;
 mod detect;
 mod devices;
 mod doctor;
+mod eval;
 mod export;
 mod fill;
+mod finetune;
 mod flops;
 mod import;
 mod input_args;
 mod plot;
+mod predict;
 mod pretrain;
 mod score;
 mod texts;
@@ -80,6 +83,9 @@ pub(crate) enum Command {
     Tokenizer(tokenizer::Args),
     Data(data::Args),
     Pretrain(pretrain::Args),
+    Finetune(finetune::Args),
+    Eval(eval::Args),
+    Predict(predict::Args),
     Export(export::Args),
     Import(import::Args),
     Detect(detect::Args),
@@ -123,9 +129,12 @@ fn stray_argument(command: &clap::Command, matches: &ArgMatches) -> Option<Strin
 pub(crate) fn run(cli: Cli, terminal: &Terminal) -> anyhow::Result<End> {
     match cli.command {
         Some(Command::Pretrain(args)) => return pretrain::run(args, terminal),
+        Some(Command::Finetune(args)) => return finetune::run(args, terminal),
         None => return default_job::run(cli.default_job, terminal),
         Some(Command::Tokenizer(args)) => tokenizer::run(args, terminal),
         Some(Command::Data(args)) => data::run(args, terminal),
+        Some(Command::Eval(args)) => eval::run(args, terminal),
+        Some(Command::Predict(args)) => predict::run(args, terminal),
         Some(Command::Export(args)) => export::run(args, terminal),
         Some(Command::Import(args)) => import::run(args, terminal),
         Some(Command::Detect(args)) => detect::run(args, terminal),

@@ -13,6 +13,7 @@ pub(crate) enum Encoding {
 }
 
 impl Encoding {
+    #[cfg(feature = "native")]
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Utf8 => "UTF-8",

@@ -98,7 +98,8 @@ impl<R: BufRead> JsonValues<R> {
         loop {
             let available = self.stream.fill_buf().map_err(JsonFailure::Io)?;
             if available.is_empty() {
-                // A word may end with the text.
+                // A word may end with the text. One end of it is told once, though the array is open, too.
+                self.in_array &= is_word;
                 return if is_word { Ok(()) } else { Err(JsonFailure::Cut(line)) };
             }
             let mut end = None;

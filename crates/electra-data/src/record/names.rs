@@ -43,6 +43,7 @@ pub fn name_kind(name: &str) -> Option<NameKind> {
     EXTENSIONS.iter().find(|(_, extensions)| extensions.contains(&extension.as_str())).map(|&(kind, _)| kind)
 }
 
+#[cfg(feature = "native")]
 pub(crate) fn has_extension(name: &str) -> bool {
     extension(name).is_some()
 }
@@ -75,6 +76,7 @@ mod tests {
         ] {
             assert_eq!(name_kind(name), kind, "{name}");
         }
+        #[cfg(feature = "native")]
         assert!(!has_extension("AA/wiki_00") && !has_extension("wiki_00.gz") && has_extension("a.py"));
     }
 

@@ -8,10 +8,10 @@ use super::features::Rows;
 
 /// Sequences of draws for this purpose.
 const PURPOSE: u64 = 0x0062_6173_656c; // "basel"
-/// scikit-learn's `C`: the loss of all examples against half the squared weights.
-const INVERSE_PENALTY: f64 = 4.0;
+/// scikit-learn's `C` and its default: the loss of all examples against half the squared weights.
+const INVERSE_PENALTY: f64 = 1.0;
 /// The first step.
-const FIRST_RATE: f64 = 2.0;
+const FIRST_RATE: f64 = 1.0;
 /// Products of an entry and an output that an epoch may take before epochs become fewer.
 const WORK: usize = 2_000_000_000;
 const MOST_EPOCHS: usize = 20;

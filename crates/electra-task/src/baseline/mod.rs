@@ -169,6 +169,3 @@ fn value(target: &Target) -> f64 {
     let Target::Value(value) = target else { panic!("a number, and not {target:?}") };
     *value
 }
-
-#[cfg(test)]
-mod tests;

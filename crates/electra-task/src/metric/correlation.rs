@@ -80,6 +80,7 @@ mod tests {
 
     #[test]
     fn very_large_and_very_small_numbers_correlate_too() {
-        assert_eq!(pearson(&[1e300, 2e300, 3e300], &[1e-300, 2e-300, 3e-300]), 1.0);
+        let found = pearson(&[1e300, 2e300, 3e300], &[1e-300, 2e-300, 3e-300]);
+        assert!((found - 1.0).abs() < 1e-15, "{found}");
     }
 }

@@ -67,6 +67,7 @@ pub struct Answered {
     pub candidates: Vec<Candidate>,
     /// How much speaks for no answer: the least of the windows' logits of a joint head; of an independent one, the least of the windows'
     /// logits at [CLS] minus the best candidate's score. The script's "na-probabilities" are this; a threshold for it comes from a dev set.
+    /// Infinite where an independent head has no candidate.
     pub no_answer: f64,
 }
 

@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use electra_data::{SpecialTokens, Tokenizer};
+use electra_data::{LineEncoder, SpecialTokens, Tokenizer};
 
 use super::{Placed, place_answer};
 use crate::error::{Result, TaskError};
@@ -21,19 +21,19 @@ pub struct WindowLimits {
     /// Tokens of the context between the beginnings of two windows.
     pub stride: usize,
     /// Tokens of a question; the rest is cut off. It never takes more than half of a window.
-    pub max_question: usize,
+    pub max_query: usize,
 }
 
 impl Default for WindowLimits {
     /// The reference's: 512, 128, 64.
     fn default() -> Self {
-        Self { max_length: 512, stride: 128, max_question: 64 }
+        Self { max_length: 512, stride: 128, max_query: 64 }
     }
 }
 
 impl WindowLimits {
-    fn max_question(&self) -> usize {
-        self.max_question.min((self.max_length - 3) / 2)
+    fn max_query(&self) -> usize {
+        self.max_query.min((self.max_length - 3) / 2)
     }
 }
 
@@ -159,6 +159,8 @@ impl SquadWindows {
 pub fn squad_windows(examples: &[Example], tokenizer: &Tokenizer, limits: &WindowLimits) -> Result<SquadWindows> {
     check(limits)?;
     let mut made = SquadWindows::default();
+    let mut encoder = LineEncoder::new(tokenizer);
+    let mut question_ids = Vec::new();
     let mut last: Option<(&str, Arc<ContextTokens>)> = None;
     for (number, example) in examples.iter().enumerate() {
         let Input::Pair(question, context) = &example.input else {
@@ -170,8 +172,9 @@ pub fn squad_windows(examples: &[Example], tokenizer: &Tokenizer, limits: &Windo
             _ => Arc::new(ContextTokens::of(tokenizer, context)),
         };
         last = Some((context, Arc::clone(&tokens)));
-        let question = tokenizer.encode(question);
-        made.cut_questions += u64::from(question.len() > limits.max_question());
+        question_ids.clear();
+        encoder.encode_into(question, &mut question_ids);
+        made.cut_questions += u64::from(question_ids.len() > limits.max_query());
         let answer = match &example.target {
             Target::Answers(answers) if answers.is_empty() => Sought::Nothing,
             Target::Answers(answers) => match answer_tokens(answers, context, &tokens) {
@@ -183,7 +186,7 @@ pub fn squad_windows(examples: &[Example], tokenizer: &Tokenizer, limits: &Windo
             },
             _ => Sought::Unknown,
         };
-        let windows = cut(number, &question, tokens, tokenizer.special(), limits, &answer);
+        let windows = cut(number, &question_ids, tokens, tokenizer.special(), limits, &answer);
         made.windowed += u64::from(windows.len() > 1);
         made.windows.extend(windows);
     }
@@ -240,7 +243,7 @@ fn cut(
     limits: &WindowLimits,
     sought: &Sought,
 ) -> Vec<Window> {
-    let question = &question[..question.len().min(limits.max_question())];
+    let question = &question[..question.len().min(limits.max_query())];
     let context_position = question.len() + 2;
     let parts = parts(context.ids.len(), limits.max_length - question.len() - 3, limits.stride);
     let best: Vec<usize> = (0..context.ids.len()).map(|token| best_part(&parts, token)).collect();

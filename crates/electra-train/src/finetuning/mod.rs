@@ -1,6 +1,7 @@
 //! Fine-tuning: what a [`Run`](crate::run::Run) does to learn a task.
 
 mod config;
+mod data;
 #[cfg(feature = "native")]
 mod folder;
 pub mod head;
@@ -16,12 +17,11 @@ use std::sync::Arc;
 
 use electra_kernels::DeviceFailure;
 use electra_task::batch::{Epochs, TaskBatch};
-use electra_task::encode::Encoded;
-use electra_task::{Example, Prediction, Scores, score};
+use electra_task::{Prediction, Scores, score};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 pub use self::config::{FINETUNE_CONFIG, FineTuneConfig};
+pub use self::data::{DevSet, FineTuningData};
 #[cfg(feature = "native")]
 pub use self::folder::{FineTuneOptions, FineTuned, finetune};
 pub use self::head::TaskHead;
@@ -43,45 +43,6 @@ const LOWER_RATE: &str = "lower --learning-rate, in another folder";
 
 /// Steps in a row whose numbers are not finite, that end a fine-tuning.
 const MAX_NONFINITE_IN_A_ROW: u64 = 10;
-
-/// A set that a network is compared on.
-#[derive(Debug, Clone)]
-pub struct DevSet {
-    /// Such as `dev`.
-    pub name: String,
-    /// As the task's files have them.
-    pub examples: Vec<Example>,
-    /// What the network reads.
-    pub encoded: Encoded,
-}
-
-/// What a network is fine-tuned on.
-#[derive(Debug, Clone)]
-pub struct FineTuningData {
-    /// What it reads in training.
-    pub train: Arc<Encoded>,
-    /// What each label counts; empty: all the same.
-    pub class_weights: Vec<f32>,
-    /// What it is compared on, the one that counts first.
-    pub dev: Arc<Vec<DevSet>>,
-    /// Names of the scores, the one that counts first.
-    pub metrics: Vec<&'static str>,
-    /// Tells the tokenizer from any other.
-    pub tokenizer_sha256: String,
-}
-
-impl FineTuningData {
-    /// Tells these features from any others.
-    pub fn fingerprint(&self) -> String {
-        let mut hash = Sha256::new();
-        let all = std::iter::once(&*self.train).chain(self.dev.iter().map(|dev| &dev.encoded));
-        for feature in all.flat_map(|encoded| &encoded.features) {
-            feature.ids.iter().for_each(|id| hash.update(id.to_le_bytes()));
-            hash.update(format!("{}{:?}", feature.start_of_b, feature.wanted));
-        }
-        hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
-    }
-}
 
 /// The fine-tuning of one run.
 pub struct FineTuning {

@@ -5,6 +5,7 @@
 mod detect;
 mod fill;
 mod score;
+mod task;
 
 use std::path::Path;
 
@@ -15,6 +16,7 @@ use electra_model::{Alias, ElectraConfig, Layout, Parameters};
 pub use self::detect::{Detector, TokenScore};
 pub use self::fill::{Filler, Guess};
 pub use self::score::{Likelihood, Scorer, TextScore};
+pub use self::task::{Predicted, TaskNetwork};
 use crate::error::Result;
 use crate::exchange::hugging_face::{self, Architecture};
 use crate::host;

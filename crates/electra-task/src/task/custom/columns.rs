@@ -189,25 +189,25 @@ pub(super) fn choose(table: &Table, flags: &Flags) -> Result<Columns> {
 fn find_label(table: &Table, profiles: &[Profile], taken: &[usize]) -> Option<(usize, String)> {
     let free = |column: &usize| !taken.contains(column) && profiles[*column].filled > 0;
     let declared = || (0..profiles.len()).filter(free).find(|column| table.label_names(*column).is_some());
-    let by_name = || {
-        let called = |name: &&str| table.columns().iter().position(|column| column.eq_ignore_ascii_case(name));
-        LABEL_NAMES.iter().filter_map(called).find(free)
+    let named = || {
+        LABEL_NAMES
+            .iter()
+            .filter_map(|name| table.columns().iter().position(|column| column.eq_ignore_ascii_case(name)))
     };
     if let Some(column) = declared() {
         return Some((column, "as the file declares it".into()));
     }
-    if let Some(column) = by_name() {
+    if let Some(column) = named().find(free) {
         return Some((column, "by its name".into()));
     }
-    let longest = (0..profiles.len()).max_by_key(|column| profiles[*column].mean_bytes)?;
-    let column = (0..profiles.len())
-        .rev()
-        .filter(free)
-        .find(|column| *column != longest && profiles[*column].looks_like_labels())?;
-    Some((
-        column,
-        format!("by its content: {} different values in {} rows", profiles[column].distinct, profiles[column].filled),
-    ))
+    let longest = (0..profiles.len()).max_by_key(|column| profiles[*column].mean_bytes);
+    let is_label = |column: &usize| free(column) && Some(*column) != longest && profiles[*column].looks_like_labels();
+    let by_content = (0..profiles.len()).rev().find(is_label).map(|column| {
+        let Profile { distinct, filled, .. } = profiles[column];
+        (column, format!("by its content: {distinct} different values in {filled} rows"))
+    });
+    // One without any label is an error that says so.
+    by_content.or_else(|| Some((named().find(|column| !taken.contains(column))?, "by its name".into())))
 }
 
 fn no_labels(table: &Table) -> TaskError {

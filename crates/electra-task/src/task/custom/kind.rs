@@ -48,7 +48,7 @@ pub(super) fn choose(table: &Table, column: usize, flags: &Flags, sentences: &mu
         (None, Some(LabelList::Json), _) => (KindName::MultiLabel, "cells are lists".to_owned()),
         (None, Some(LabelList::Separated(by)), _) => (KindName::MultiLabel, format!("labels have {by:?} between them")),
         (None, None, _) if declared.is_some() => (KindName::Classification, "the file names the classes".to_owned()),
-        (None, None, Some(numbers)) => by_numbers(name, numbers),
+        (None, None, Some(numbers)) => by_numbers(name, numbers, filled),
         (None, None, None) => (KindName::Classification, format!("{} different values", counts.len())),
     };
     let override_with = |other: &str| {
@@ -135,7 +135,8 @@ pub(super) fn widen(decision: &mut Decision, tables: &[Table]) -> Result<()> {
     Ok(())
 }
 
-fn by_numbers(name: &str, numbers: &[f64]) -> (KindName, String) {
+/// The kind of a column whose different values are these numbers.
+fn by_numbers(name: &str, numbers: &[f64], filled: usize) -> (KindName, String) {
     let count = numbers.len();
     if numbers.iter().any(|number| number.fract() != 0.0) {
         return match count {
@@ -146,7 +147,8 @@ fn by_numbers(name: &str, numbers: &[f64]) -> (KindName, String) {
     if count <= MOST_NUMBERED_CLASSES {
         return (KindName::Classification, format!("whole numbers of {count} values"));
     }
-    if CLASS_NAMES.contains(&name.to_lowercase().as_str()) {
+    // Labels repeat.
+    if CLASS_NAMES.contains(&name.to_lowercase().as_str()) && count * 2 <= filled {
         return (KindName::Classification, "whole numbers in a column called so".into());
     }
     (KindName::Regression, format!("whole numbers of {count} values"))

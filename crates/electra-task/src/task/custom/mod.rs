@@ -4,8 +4,6 @@
 mod columns;
 mod kind;
 mod labels;
-#[cfg(test)]
-mod tests;
 
 use serde::{Deserialize, Serialize};
 

@@ -8,7 +8,7 @@ use super::tokenizer;
 const CONTEXT: &str = "a b c d e f g h i j k l m n o p";
 
 fn windows(context: &str) -> Vec<Window> {
-    windows_of("the chef", context, &tokenizer(), &WindowLimits { max_length: 14, stride: 4, max_question: 3 }).unwrap()
+    windows_of("the chef", context, &tokenizer(), &WindowLimits { max_length: 14, stride: 4, max_query: 3 }).unwrap()
 }
 
 /// Zeros but for some positions.

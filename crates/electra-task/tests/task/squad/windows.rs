@@ -21,7 +21,7 @@ fn windows(context: &str, target: Target, limits: WindowLimits) -> SquadWindows 
 }
 
 /// Room for 9 tokens of the context beside a question of 2.
-const LIMITS: WindowLimits = WindowLimits { max_length: 14, stride: 4, max_question: 3 };
+const LIMITS: WindowLimits = WindowLimits { max_length: 14, stride: 4, max_query: 3 };
 
 #[test]
 fn a_long_context_is_read_in_windows_that_overlap() {
@@ -115,7 +115,7 @@ fn a_long_question_loses_its_end_and_never_takes_more_than_half_of_a_window() {
     let long = "a b c d e f g h i j";
     let made = squad_windows(&[example(long, CONTEXT, Target::Unknown)], &tokenizer(), &LIMITS).unwrap();
     assert_eq!((made.windows[0].context_position, made.cut_questions), (5, 1));
-    let short = WindowLimits { max_length: 9, stride: 2, max_question: 64 };
+    let short = WindowLimits { max_length: 9, stride: 2, max_query: 64 };
     let made = squad_windows(&[example(long, CONTEXT, Target::Unknown)], &tokenizer(), &short).unwrap();
     assert!(made.windows.iter().all(|window| window.context_position == 5 && window.ids.len() <= 9));
 }

@@ -178,7 +178,9 @@ pub fn export(folder: &Path, network: &Network, tokenizer: Option<&Path>, card: 
 }
 
 /// A word table may have more rows than the tokenizer has entries (padded, to a multiple of 8 for example), never fewer.
-pub(crate) fn check_tokenizer_fits(tokenizer: &Tokenizer, config: &ElectraConfig, folder: &Path) -> Result<()> {
+/// # Errors
+/// It has fewer.
+pub fn check_tokenizer_fits(tokenizer: &Tokenizer, config: &ElectraConfig, folder: &Path) -> Result<()> {
     let (entries, rows) = (tokenizer.vocab_size(), config.vocab_size);
     if entries <= rows {
         return Ok(());

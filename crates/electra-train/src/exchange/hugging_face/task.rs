@@ -4,6 +4,7 @@
 use electra_model::head::HeadStyle;
 use electra_task::Kind;
 use electra_task::encode::{EncodeOptions, LongTexts};
+use electra_task::task::custom::Decision;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -29,6 +30,9 @@ pub struct TaskRecord {
     /// Of questions: tokens between the beginnings of two windows.
     #[serde(default = "stride")]
     pub stride: usize,
+    /// Of a table: its columns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Decision>,
     /// Of questions: where more than this speaks for no answer, there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_answer_threshold: Option<f64>,
@@ -113,6 +117,7 @@ impl TaskRecord {
             max_length: positions,
             long_texts: LongTexts::Cut,
             stride: stride(),
+            columns: None,
             no_answer_threshold: None,
         })
     }
