@@ -98,6 +98,6 @@ fn what_is_gone_is_said_and_what_is_left_is_judged() {
 fn a_folder_that_is_no_run_is_bad_input() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().to_str().expect("a plain name");
-    run(["doctor", path]).expect_bad_input(&["not the folder of a run", "no run.toml in there"]);
+    run(["doctor", path]).expect_bad_input(&["not the folder of a pre-training run", "no run.toml in there"]);
     run(["doctor", "no-such-run"]).expect_bad_input(&["no-such-run", "no such folder"]);
 }

@@ -144,7 +144,10 @@ pub fn panels(runs: &[Run], options: &Options) -> Result<Vec<Panel>> {
     }
     let known: BTreeSet<&str> = runs.iter().flat_map(Run::metrics).collect();
     let metrics: Vec<(&str, &str, Vertical)> = if options.metrics.is_empty() {
-        USUAL.to_vec()
+        let is_score =
+            |name: &&&str| usual().all(|usual| usual != **name) && runs.iter().any(|run| run.has_score(name));
+        let scores = known.iter().filter(is_score);
+        USUAL.iter().copied().chain(scores.map(|name| (*name, *name, Vertical::LogIfWide))).collect()
     } else {
         let named = |name: &'_ str| USUAL.iter().find(|(metric, ..)| *metric == name).copied();
         let asked = options.metrics.iter().map(String::as_str);
@@ -252,11 +255,19 @@ mod tests {
 
     #[test]
     fn any_column_can_be_asked_for_and_an_unknown_one_is_answered_with_those_there_are() {
-        let runs = [run("a", &[(1, "dev", "\"matthews\":0.4"), (2, "dev", "\"matthews\":0.5")])];
+        let rows =
+            [(1, "validation", "\"epoch\":1,\"matthews\":0.4"), (2, "validation", "\"epoch\":2,\"matthews\":0.5")];
+        let runs = [run("a", &rows)];
         let ask = |name: &str| panels(&runs, &Options { metrics: vec![name.to_owned()], ..Options::default() });
-        assert_eq!(ask("matthews").unwrap()[0].title, "matthews, dev");
-        assert!(ask("f1").unwrap_err().to_string().contains("there are matthews"));
-        assert!(panels(&runs, &Options::default()).unwrap_err().to_string().contains("no row with a number yet"));
+        assert_eq!(ask("matthews").unwrap()[0].title, "matthews, held out");
+        assert!(ask("f1").unwrap_err().to_string().contains("there are epoch, matthews"));
+        assert_eq!(
+            panels(&runs, &Options::default()).unwrap()[0].title,
+            "matthews, held out",
+            "a task's scores, unasked"
+        );
+        let empty = panels(&[run("b", &[(1, "train", "\"loss\":null")])], &Options::default()).unwrap_err();
+        assert!(empty.to_string().contains("b: no row with a number yet"));
     }
 
     #[test]

@@ -8,6 +8,8 @@ use crate::error::{PlotError, Result};
 
 /// Columns that say where a row stands, and are no curves.
 const PLACES: [&str; 2] = ["step", "split"];
+/// The column that rows of fine-tuning have and those of pre-training have not.
+const EPOCH: &str = "epoch";
 /// The split of rows that do not name one: those of timings.jsonl.
 const TIMING: &str = "timing";
 
@@ -72,6 +74,13 @@ impl Run {
     pub(crate) fn column(&self, split: &str, metric: &str) -> Vec<(u64, Option<f64>)> {
         let rows = self.rows.iter().filter(|row| row.split == split);
         rows.map(|row| (row.step, row.numbers.get(metric).copied().filter(|number| number.is_finite()))).collect()
+    }
+
+    /// Whether it is of fine-tuning and was judged by the score `name`: a column of its held-out rows, by whatever name its task has.
+    pub(crate) fn has_score(&self, name: &str) -> bool {
+        let is_judged =
+            |row: &Row| row.split == "validation" && row.numbers.contains_key(EPOCH) && row.numbers.contains_key(name);
+        name != EPOCH && self.rows.iter().any(is_judged)
     }
 
     /// Names of all columns of numbers.

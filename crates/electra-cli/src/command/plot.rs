@@ -16,8 +16,8 @@ Examples:
   electra plot runs/* --x flops --smooth 0.9          by what they cost, training's rows averaged
   electra plot runs/a runs/b --metric swap_auc --metric discriminator_auc --x hours
 
-Shown unasked are losses, accuracies, AUC, recall, the replaced rate, learning rate, gradient norm and speed, where a run has them; any
-other column of numbers of metrics.jsonl or timings.jsonl by --metric. Rows of training are drawn apart from held-out ones, values
+Shown unasked are losses, accuracies, AUC, recall, the replaced rate, learning rate, gradient norm, speed and the scores of fine-tuning,
+where a run has them; any other column of numbers of metrics.jsonl or timings.jsonl by --metric. Rows of training are drawn apart from held-out ones, values
 that are null leave a gap, axes of losses and norms are logarithmic where they span much. The page needs no network and no scripts.
 Runs are told apart by colour and dashes, and may be at work.";
 

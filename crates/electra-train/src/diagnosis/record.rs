@@ -10,6 +10,7 @@ use crate::config::{PositionInitializer, RUN_CONFIG, RunConfig};
 use crate::error::{Error, Result};
 use crate::file::lock;
 use crate::file::tensor_file::TensorFile;
+use crate::finetuning::FINETUNE_CONFIG;
 use crate::pretraining::metrics::MetricsRow;
 use crate::run::folder::{METRICS, TIMINGS, checkpoints, record::rows};
 use crate::run::{TimingsRow, TrainState};
@@ -62,10 +63,13 @@ impl Record {
     pub(super) fn read(folder: &Path) -> Result<Self> {
         let no_run = |problem: &str| {
             let remedy = "name the folder that \"electra pretrain --out\" was given";
-            Error::invalid(folder, format!("not the folder of a run: {problem}"), remedy)
+            Error::invalid(folder, format!("not the folder of a pre-training run: {problem}"), remedy)
         };
         if !folder.is_dir() {
             return Err(no_run("there is no such folder"));
+        }
+        if folder.join(FINETUNE_CONFIG).is_file() {
+            return Err(no_run("it is one of a fine-tuning, whose results.json says how it went"));
         }
         if !folder.join(RUN_CONFIG).is_file() {
             return Err(no_run(&format!("no {RUN_CONFIG} in there")));
@@ -306,6 +310,9 @@ mod tests {
         let message = |path: &Path| crate::diagnosis::examine(path).unwrap_err().to_string();
         assert!(message(&folder.path().join("absent")).contains("there is no such folder"));
         assert!(message(folder.path()).contains("no run.toml in there"));
+        fs::write(folder.path().join("finetune.toml"), "").unwrap();
+        assert!(message(folder.path()).contains("one of a fine-tuning"));
+        fs::remove_file(folder.path().join("finetune.toml")).unwrap();
         crate::RunConfig::default().save_in(folder.path()).unwrap();
         assert!(message(folder.path()).contains("no row yet"));
         fs::write(folder.path().join("metrics.jsonl"), "{\"step\":1}\nhalf a ro").unwrap();
