@@ -5,6 +5,7 @@ mod default_job;
 mod detect;
 mod devices;
 mod doctor;
+mod exchange;
 mod faults;
 mod flops;
 mod folders;

@@ -4,3 +4,4 @@ mod golden;
 mod golden_heads;
 mod golden_objectives;
 mod golden_small;
+mod minilm;

@@ -12,6 +12,7 @@ mod command;
 mod device_failure;
 mod exit;
 mod host_memory;
+mod hub;
 mod model_folder;
 mod preparation;
 mod signals;

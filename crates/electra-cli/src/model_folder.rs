@@ -1,4 +1,4 @@
-//! Finds the exported network that a command means: what `--model` names, else the newest run's.
+//! Finds the network that a command means: the folder or the network of the Hub that `--model` names, else the newest run's.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -6,16 +6,36 @@ use std::time::SystemTime;
 use anyhow::{Context, bail};
 use electra_data::finish_interrupted;
 
+use crate::hub::{self, Hub};
+use crate::terminal::Terminal;
+
 /// Where runs go unless they are told otherwise.
 pub(crate) const RUNS: &str = "runs";
 
+/// The folder that `model` names: itself, or where the network of the Hugging Face Hub lies that is called so (`ORG/NAME`), fetched if
+/// need be.
+///
+/// A folder comes first, and so does a folder `ORG`: a misspelt `runs/NAME` is not asked for on the wire.
+///
+/// # Errors
+/// It is no folder, and cannot be fetched.
+pub(crate) fn resolve(model: &Path, terminal: &Terminal) -> anyhow::Result<PathBuf> {
+    let repository = model.to_str().and_then(hub::repository);
+    let is_here = model.exists() || model.parent().is_some_and(Path::exists);
+    match repository.filter(|_| !is_here) {
+        Some(repository) => Hub::from_environment().fetch(repository, terminal),
+        None => Ok(model.to_owned()),
+    }
+}
+
 /// The folder of the network `kind` ("discriminator" or "generator").
 ///
-/// `model` may be that folder itself, or a run or export that holds one of that name; without it the newest run
+/// `model` may be that folder itself, or a run or export that holds one of that name, or a network of the Hub; without it the newest run
 /// under `runs/` that has been exported is taken.
-pub(crate) fn find(model: Option<&Path>, kind: &str) -> anyhow::Result<PathBuf> {
+pub(crate) fn find(model: Option<&Path>, kind: &str, terminal: &Terminal) -> anyhow::Result<PathBuf> {
     if let Some(model) = model {
-        for folder in [model, &model.join("..")] {
+        let model = &resolve(model, terminal)?;
+        for folder in [model.as_path(), &model.join("..")] {
             finish_interrupted(folder)?;
         }
         let inside = model.join(kind);

@@ -19,7 +19,7 @@ mod report;
 mod spool;
 mod table;
 mod unpacked;
-mod zip;
+pub mod zip;
 
 use std::fs::File;
 use std::io::{self, Read};

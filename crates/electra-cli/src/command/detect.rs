@@ -26,7 +26,8 @@ pub(crate) struct Args {
     /// Texts; without any, each line of standard input is one
     #[arg(value_name = "TEXT")]
     texts: Vec<String>,
-    /// A run's folder or an exported discriminator [default: the newest run under runs/]
+    /// A run's folder or an exported discriminator, or ORG/NAME of the Hugging Face Hub [default: the newest
+    /// run under runs/]
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
     /// auto, cpu, gpu or gpu:N; a sentence is scored fastest on the CPU
@@ -38,7 +39,7 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
-    let folder = model_folder::find(args.model.as_deref(), "discriminator")?;
+    let folder = model_folder::find(args.model.as_deref(), "discriminator", terminal)?;
     let device = open_checked(args.device, terminal)?;
     terminal.detail(format_args!("{} on {}", folder.display(), device.description));
     let detector = Detector::load(&folder, &device.device)?;

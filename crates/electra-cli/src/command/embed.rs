@@ -67,7 +67,7 @@ enum PoolingName {
 const AT_A_TIME: usize = 2048;
 
 pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
-    let folder = model_folder::find(Some(&args.model), "discriminator")?;
+    let folder = model_folder::find(Some(&args.model), "discriminator", terminal)?;
     let device = open_checked(args.device, terminal)?;
     let mut embedder = Embedder::load(&folder, &device.device)?;
     embedder.notices.iter().for_each(|notice| terminal.warn(notice));
@@ -171,7 +171,10 @@ mod tests {
         let length = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
         assert_eq!((10 + length) % 64, 0);
         assert!(bytes[10..10 + length].ends_with(b"\n"));
-        assert!(String::from_utf8_lossy(&bytes[10..]).starts_with("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)"));
+        assert!(
+            String::from_utf8_lossy(&bytes[10..])
+                .starts_with("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)")
+        );
         assert_eq!(bytes[10 + length..][..4], 1.0f32.to_le_bytes());
     }
 

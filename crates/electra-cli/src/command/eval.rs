@@ -70,7 +70,7 @@ pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
     if let Some(predictions) = &args.predictions {
         return answers(&args, predictions, terminal);
     }
-    let folder = model_folder::find(args.model.as_deref(), "discriminator")?;
+    let folder = model_folder::find(args.model.as_deref(), "discriminator", terminal)?;
     let device = open_checked(args.device, terminal)?;
     let network = TaskNetwork::load(&folder, &device.device)?;
     network.notices.iter().for_each(|notice| terminal.warn(notice));

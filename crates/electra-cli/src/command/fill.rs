@@ -28,7 +28,8 @@ pub(crate) struct Args {
     /// How many tokens to show for each [MASK]
     #[arg(long, short = 'k', default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     top_k: u32,
-    /// A run's folder or an exported generator [default: the newest run under runs/]
+    /// A run's folder or an exported generator, or ORG/NAME of the Hugging Face Hub [default: the newest
+    /// run under runs/]
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
     /// auto, cpu, gpu or gpu:N; a sentence is scored fastest on the CPU
@@ -40,7 +41,7 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
-    let folder = model_folder::find(args.model.as_deref(), "generator")?;
+    let folder = model_folder::find(args.model.as_deref(), "generator", terminal)?;
     let device = open_checked(args.device, terminal)?;
     terminal.detail(format_args!("{} on {}", folder.display(), device.description));
     let filler = Filler::load(&folder, &device.device)?;

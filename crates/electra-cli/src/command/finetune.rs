@@ -7,8 +7,8 @@ use anyhow::{Context, bail};
 use electra_data::{ImportOptions, Tokenizer, atomic};
 use electra_kernels::Precision;
 use electra_kernels::device::{DeviceChoice, OpenDevice};
+use electra_model::ElectraConfig;
 use electra_model::head::HeadStyle;
-use electra_model::{ElectraConfig, Encoder};
 use electra_task::baseline::baselines;
 use electra_task::encode::LongTexts;
 use electra_task::task::custom::Decision;
@@ -223,7 +223,7 @@ fn job_of(args: &Args, task: &'static Task, out: &Path, terminal: &Terminal) -> 
         bail!("no network: name its folder with --model (a run's, an exported one, or what electra import wrote)");
     };
     let Some(data) = &args.files.data else { bail!("no data: name the task's folder or file with --data") };
-    let folder = model_folder::find(Some(model), "discriminator")?;
+    let folder = model_folder::find(Some(model), "discriminator", terminal)?;
     let network = hugging_face::import_config(&folder)?;
     let is_squad = task.name.starts_with("squad");
     let mut config = FineTuneConfig { task: task.name.to_owned(), ..FineTuneConfig::default() }.for_network(&network);
@@ -316,8 +316,10 @@ struct Base {
 }
 
 fn load_base(folder: &Path, terminal: &Terminal) -> anyhow::Result<Base> {
-    let config = hugging_face::import_config(folder)?;
-    let tensors = hugging_face::import_tensors(folder, &Encoder::specs(&config, "electra."), |_| true)?;
+    let encoder = hugging_face::import_encoder(folder)?;
+    encoder.notices.iter().for_each(|notice| terminal.warn(notice));
+    terminal.detail(encoder.summary());
+    let Network { config, tensors, .. } = encoder.network;
     let imported = Tokenizer::import(folder, &ImportOptions::default())?;
     imported.notices.iter().for_each(|notice| terminal.warn(notice));
     hugging_face::check_tokenizer_fits(&imported.tokenizer, &config, folder)?;

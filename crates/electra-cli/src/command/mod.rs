@@ -10,6 +10,7 @@ mod default_job;
 mod detect;
 mod devices;
 mod doctor;
+mod embed;
 mod eval;
 mod export;
 mod fill;
@@ -93,6 +94,7 @@ pub(crate) enum Command {
     Score(score::Args),
     Doctor(doctor::Args),
     Plot(plot::Args),
+    Embed(embed::Args),
     Flops(flops::Args),
     Bench(bench::Args),
     Devices(devices::Args),
@@ -142,6 +144,7 @@ pub(crate) fn run(cli: Cli, terminal: &Terminal) -> anyhow::Result<End> {
         Some(Command::Score(args)) => score::run(args, terminal),
         Some(Command::Doctor(args)) => doctor::run(args, terminal),
         Some(Command::Plot(args)) => plot::run(args, terminal),
+        Some(Command::Embed(args)) => embed::run(args, terminal),
         Some(Command::Flops(args)) => flops::run(args, terminal),
         Some(Command::Bench(args)) => bench::run(args, terminal),
         Some(Command::Devices(args)) => devices::run(args, terminal),

@@ -61,7 +61,7 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
-    let folder = model_folder::find(Some(&args.model), "discriminator")?;
+    let folder = model_folder::find(Some(&args.model), "discriminator", terminal)?;
     let device = open_checked(args.device, terminal)?;
     let network = TaskNetwork::load(&folder, &device.device)?;
     network.notices.iter().for_each(|notice| terminal.warn(notice));

@@ -17,7 +17,7 @@ use electra_train::{Plan, RunFolder, TrainEvent};
 use crate::RunFailed;
 use crate::device_failure;
 use crate::exit::End;
-use crate::model_folder::RUNS;
+use crate::model_folder::{self, RUNS};
 use crate::preparation::{
     check_arrays, check_folder, check_memory, check_precision, open_device, parse_precision, runs_kernels,
     settle_micro_batch,
@@ -80,7 +80,8 @@ pub(crate) struct Args {
     /// Go on from the newest whole checkpoint in the run's folder
     #[arg(long)]
     resume: bool,
-    /// Start from the networks in DIR/discriminator and DIR/generator
+    /// Start from the networks in DIR/discriminator and DIR/generator; or from the encoder in DIR, or ORG/NAME of the Hugging Face
+    /// Hub, with a head and a generator that begin afresh
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     init_from: Option<PathBuf>,
     /// Train even if more than half of the dataset's tokens are [UNK]
@@ -97,7 +98,7 @@ pub(crate) struct Args {
     dry_run: bool,
 }
 
-pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<End> {
+pub(super) fn run(mut args: Args, terminal: &Terminal) -> anyhow::Result<End> {
     let (mut config, may_halve) = resolve(&args)?;
     let folder = args.out.clone().unwrap_or_else(|| Path::new(RUNS).join(&config.preset));
     if config.data.dir.as_os_str().is_empty() {
@@ -120,6 +121,7 @@ pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<End> {
     }
     let rows = asked_rows(&args, &config, &folder);
     let data = data::open(&mut config)?;
+    args.init_from = args.init_from.map(|source| model_folder::resolve(&source, terminal)).transpose()?;
     data::pad_word_table(&mut config, rows, args.init_from.as_deref())?;
     if data.is_mostly_unknown && !args.allow_unknown {
         bail!(

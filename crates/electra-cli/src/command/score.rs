@@ -32,7 +32,8 @@ pub(crate) struct Args {
     /// Texts; without any, each line of standard input is one
     #[arg(value_name = "TEXT")]
     texts: Vec<String>,
-    /// A run's folder or an exported network [default: the newest run under runs/]
+    /// A run's folder or an exported network, or ORG/NAME of the Hugging Face Hub [default: the newest
+    /// run under runs/]
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
     /// How the network is read [default: as its run's objective says, else as its class in config.json does]
@@ -69,7 +70,7 @@ impl From<LikelihoodName> for Likelihood {
 }
 
 pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
-    let (folder, likelihood) = find(args.model.as_deref(), args.likelihood.map(Likelihood::from))?;
+    let (folder, likelihood) = find(args.model.as_deref(), args.likelihood.map(Likelihood::from), terminal)?;
     let device = open_checked(args.device, terminal)?;
     terminal.detail(format_args!("{} on {}", folder.display(), device.description));
     let scorer = Scorer::load(&folder, likelihood, &device.device)?;
@@ -97,9 +98,11 @@ pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
 }
 
 /// The network's folder and how it is read.
-fn find(model: Option<&Path>, asked: Option<Likelihood>) -> anyhow::Result<(PathBuf, Likelihood)> {
+fn find(model: Option<&Path>, asked: Option<Likelihood>, terminal: &Terminal) -> anyhow::Result<(PathBuf, Likelihood)> {
+    let model = model.map(|model| model_folder::resolve(model, terminal)).transpose()?;
+    let find = |kind| model_folder::find(model.as_deref(), kind, terminal);
     // The one to keep: a generator where an objective has no other.
-    let folder = model_folder::find(model, "discriminator").or_else(|_| model_folder::find(model, "generator"))?;
+    let folder = find("discriminator").or_else(|_| find("generator"))?;
     if let Some(asked) = asked {
         return Ok((folder, asked));
     }

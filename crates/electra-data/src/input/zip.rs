@@ -15,24 +15,32 @@ const MAX_DIRECTORY_BYTES: u64 = 1 << 30;
 /// The directory's end, and a comment behind it.
 const MAX_END_BYTES: u64 = 22 + 0xffff;
 
-pub(super) struct ZipArchive {
+/// An archive whose directory has been read.
+pub struct ZipArchive {
     file: File,
     members: Vec<ZipMember>,
 }
 
-pub(super) struct ZipMember {
+/// What the directory says of a member.
+pub struct ZipMember {
+    /// Its path in the archive.
     pub name: String,
+    /// As it lies in the archive.
     pub packed_bytes: u64,
-    bytes: u64,
+    /// Unpacked.
+    pub bytes: u64,
     crc: u32,
     method: u16,
     is_encrypted: bool,
     header_at: u64,
 }
 
+/// Why an archive or a member cannot be read.
 #[derive(Debug)]
-pub(super) enum ZipFailure {
+pub enum ZipFailure {
+    /// The system refused.
     Io(io::Error),
+    /// What is wrong with the archive.
     Damaged(String),
     /// With its article: "an encrypted member".
     Unsupported(String),
@@ -67,7 +75,11 @@ impl<'b> Fields<'b> {
 }
 
 impl ZipArchive {
-    pub(super) fn open(path: &Path) -> Result<Self, ZipFailure> {
+    /// Reads the directory of the archive at `path`.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is no whole archive.
+    pub fn open(path: &Path) -> Result<Self, ZipFailure> {
         let mut file = File::open(path)?;
         let length = file.metadata()?.len();
         let (start, size, shift) = directory(&mut file, length)?;
@@ -85,16 +97,21 @@ impl ZipArchive {
         Ok(Self { file, members })
     }
 
-    pub(super) fn members(&self) -> &[ZipMember] {
+    /// In the directory's order.
+    pub fn members(&self) -> &[ZipMember] {
         &self.members
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+    /// Those of the members.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
         self.members.iter().map(|member| member.name.as_str())
     }
 
     /// A member's content. Its end says whether it is whole.
-    pub(super) fn read(&self, member: &ZipMember) -> Result<impl Read + use<>, ZipFailure> {
+    ///
+    /// # Errors
+    /// It is not where the directory says, encrypted, or compressed in an unusual way.
+    pub fn read(&self, member: &ZipMember) -> Result<impl Read + use<>, ZipFailure> {
         if member.is_encrypted {
             return Err(ZipFailure::Unsupported(format!("an encrypted member, {}", member.name)));
         }

@@ -69,9 +69,9 @@ pub(crate) fn fingerprint(manifest: &Manifest) -> String {
 /// The network in `init_from` cannot be read.
 pub fn pad_word_table(config: &mut RunConfig, asked: Option<usize>, init_from: Option<&Path>) -> Result<()> {
     let rows = match init_from {
-        // The discriminator's, or that of an objective's only network.
+        // The discriminator's, or that of an objective's only network, or of a folder that is a network itself.
         Some(folder) => {
-            let networks = ["discriminator", "generator"].map(|name| folder.join(name));
+            let networks = ["discriminator", "generator", ""].map(|name| folder.join(name));
             match networks.iter().find(|network| network.join("config.json").is_file()) {
                 Some(network) => Some(hugging_face::import_config(network)?.vocab_size),
                 // That it is missing is said where it is read.

@@ -106,6 +106,39 @@ impl NetworkFolders {
     }
 }
 
+/// The objective's networks as they are exported, each with its role, the one to keep first; that one as `asked`, if it can be.
+///
+/// # Errors
+/// The network to keep cannot be of the class `asked`; `path` is for the message.
+pub fn networks_of(
+    objective: &dyn Objective,
+    parameters: &Parameters,
+    asked: Option<Architecture>,
+    path: &Path,
+) -> Result<Vec<(&'static str, Network)>> {
+    let mut plans = objective.networks();
+    if let Some(asked) = asked {
+        let kept = &mut plans[0];
+        let own = [kept.head].into_iter().chain(kept.other_heads.iter().copied());
+        let heads: Vec<PretrainedHead> = own.collect();
+        let Some(head) = heads.iter().find(|head| Architecture::of(**head) == asked) else {
+            let can = heads.iter().map(|head| Architecture::of(*head).class_name()).collect::<Vec<_>>().join(" or ");
+            let problem = format!("the objective {} trains no {}", objective.name(), asked.class_name());
+            return Err(Error::invalid(path, problem, format!("leave out --as, or ask for {can}")));
+        };
+        kept.head = *head;
+    }
+    let parameters = &objective.exported(parameters);
+    let network = |plan: electra_model::objective::NetworkPlan| {
+        let architecture = Architecture::of(plan.head);
+        let specs = architecture.specs(&plan.config);
+        let tensors = host::wait_for(host::network_to_host(parameters, plan.prefix, &specs));
+        let tensors = tensors.during("the export")?;
+        Ok((plan.role, Network { architecture, config: plan.config, classifier_dropout: None, task: None, tensors }))
+    };
+    plans.into_iter().filter(|plan| plan.is_exported).map(network).collect()
+}
+
 /// Writes the objective's networks into `folders`, the one to keep first; that one as `asked`, if it can be. Returns where they are.
 ///
 /// # Errors
@@ -118,31 +151,8 @@ pub fn export_networks(
     card: &ModelCard,
     asked: Option<Architecture>,
 ) -> Result<Vec<PathBuf>> {
-    let mut plans = objective.networks();
-    if let Some(asked) = asked {
-        let kept = &mut plans[0];
-        let own = [kept.head].into_iter().chain(kept.other_heads.iter().copied());
-        let heads: Vec<PretrainedHead> = own.collect();
-        let Some(head) = heads.iter().find(|head| Architecture::of(**head) == asked) else {
-            let can = heads.iter().map(|head| Architecture::of(*head).class_name()).collect::<Vec<_>>().join(" or ");
-            let problem = format!("the objective {} trains no {}", objective.name(), asked.class_name());
-            return Err(Error::invalid(folders.out.path(), problem, format!("leave out --as, or ask for {can}")));
-        };
-        kept.head = *head;
-    }
-    let parameters = &objective.exported(parameters);
-    for plan in plans.into_iter().filter(|plan| plan.is_exported) {
-        let architecture = Architecture::of(plan.head);
-        let specs = architecture.specs(&plan.config);
-        let tensors = host::wait_for(host::network_to_host(parameters, plan.prefix, &specs));
-        let network = Network {
-            architecture,
-            config: plan.config,
-            classifier_dropout: None,
-            task: None,
-            tensors: tensors.during("the export")?,
-        };
-        folders.add(plan.role, &network, Some(tokenizer), card)?;
+    for (role, network) in networks_of(objective, parameters, asked, folders.out.path())? {
+        folders.add(role, &network, Some(tokenizer), card)?;
     }
     folders.publish()
 }

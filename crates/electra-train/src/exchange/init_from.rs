@@ -4,7 +4,7 @@
 //! configurations are compared field by field, and the tokenizers token by token.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use electra_data::{ImportOptions, Tokenizer};
@@ -33,12 +33,29 @@ pub(crate) fn parameters(
     plans.retain(|plan| plan.is_exported);
     let mut values: HashMap<String, Vec<f32>> = HashMap::new();
     let mut tables_differ = false;
+    let kept = kept_network(source, plans[0].role);
+    // An encoder without the head that is wanted may take its place; one of a pair is taken for what it was trained as.
+    let any_head = kept == source || has_no_head(&kept);
+    // Of those in `source`, the encoders' prefixes.
+    let mut prefixes = Vec::new();
     // The one to keep comes last: where tables are shared, its copy counts.
-    for plan in plans.iter().rev() {
-        let path = source.join(plan.role);
-        let network = hugging_face::import_as(&path, Architecture::of(plan.head).class_name())?;
+    for (number, plan) in plans.iter().enumerate().rev() {
+        let path = if number == 0 { kept.clone() } else { source.join(plan.role) };
+        if number > 0 && is_network(&kept) && !is_network(&path) {
+            warn(format!("{}: it holds no {}, which begins afresh", source.display(), plan.role));
+            continue;
+        }
+        let wanted = Architecture::of(plan.head);
+        let network = if number == 0 && any_head && hugging_face::architecture_of(&path) != Some(wanted) {
+            let encoder = hugging_face::import_encoder(&path)?;
+            encoder.notices.into_iter().for_each(&mut *warn);
+            encoder.network
+        } else {
+            hugging_face::import_as(&path, wanted.class_name())?
+        };
         check_configuration(&network, &plan.config, &path, config)?;
         check_tokenizer(&path, &tokenizer, warn)?;
+        prefixes.push(format!("{}{}", plan.prefix, hugging_face::ENCODER));
         for tensor in network.tensors {
             let stored = fresh.layout().resolve(&format!("{}{}", plan.prefix, tensor.name));
             if let Some(other) = values.insert(stored, tensor.values.clone()) {
@@ -55,7 +72,6 @@ pub(crate) fn parameters(
     }
     take_differences(&mut values, fresh);
     // What an objective has beside its networks begins afresh.
-    let prefixes: Vec<String> = plans.iter().map(|plan| format!("{}electra.", plan.prefix)).collect();
     let lacks = |spec: &&ParameterSpec| values.get(&spec.name).is_none_or(|values| values.len() != spec.len());
     let (missing, own): (Vec<&ParameterSpec>, Vec<&ParameterSpec>) =
         fresh.specs().iter().filter(lacks).partition(|spec| {
@@ -65,8 +81,14 @@ pub(crate) fn parameters(
         let problem = format!("it holds no tensor for \"{}\" of shape {:?}", spec.name, spec.shape);
         return Err(Error::invalid(source, problem, "give [model] the sizes in its config.json files"));
     }
-    if !own.is_empty() {
-        let names: Vec<&str> = own.iter().map(|spec| spec.name.as_str()).collect();
+    // Networks that begin afresh as a whole have been named.
+    let is_whole = |spec: &&&ParameterSpec| {
+        plans.iter().any(|plan| {
+            spec.name.starts_with(plan.prefix) && !prefixes.iter().any(|known| known.starts_with(plan.prefix))
+        })
+    };
+    let names: Vec<&str> = own.iter().filter(|spec| !is_whole(spec)).map(|spec| spec.name.as_str()).collect();
+    if !names.is_empty() {
         warn(format!("{}: not in there, and so begun afresh: {}", source.display(), names.join(", ")));
     }
     let afresh = host::wait_for(host::parameters_to_host(fresh));
@@ -75,6 +97,28 @@ pub(crate) fn parameters(
         let first = afresh.next().expect("one per parameter").values;
         values.remove(&spec.name).unwrap_or(first)
     }))
+}
+
+/// The folder in `source` of the network to keep, which plays `role`: of that name, or `source` itself, or the encoder that
+/// "electra import" wrote under the name of another.
+fn kept_network(source: &Path, role: &str) -> PathBuf {
+    let own = source.join(role);
+    if is_network(&own) {
+        return own;
+    }
+    if is_network(source) {
+        return source.to_owned();
+    }
+    Some(source.join("discriminator")).filter(|encoder| has_no_head(encoder)).unwrap_or(own)
+}
+
+fn is_network(folder: &Path) -> bool {
+    folder.join(hugging_face::CONFIG).is_file()
+}
+
+/// Whether the network in `folder` is an encoder alone.
+fn has_no_head(folder: &Path) -> bool {
+    hugging_face::architecture_of(folder) == Some(Architecture::Encoder)
 }
 
 /// A table that a discriminator makes of the generator's and of a difference is known by both networks' tables.

@@ -4,4 +4,6 @@ pub mod export;
 pub mod hugging_face;
 pub(crate) mod init_from;
 pub mod model_card;
+pub mod onnx;
+mod pytorch;
 mod weights;

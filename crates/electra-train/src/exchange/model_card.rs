@@ -34,6 +34,7 @@ impl ModelCard {
         let name = if self.name.is_empty() { "ELECTRA" } else { &self.name };
         let parameters: usize = network.tensors.iter().map(|tensor| tensor.values.len()).sum();
         let (role, pipeline) = match network.architecture {
+            Architecture::Encoder => ("an encoder without a head: a start for fine-tuning", Some("feature-extraction")),
             Architecture::PreTraining => ("the discriminator: it tells replaced tokens from original ones", None),
             Architecture::MaskedLm => ("a masked-language model: it fills masked tokens", Some("fill-mask")),
             Architecture::CausalLm => {

@@ -1,6 +1,7 @@
 //! The tensors of a folder in Hugging Face's layout, in whichever of its forms they lie there.
 //!
-//! One `model.safetensors`, or several that `model.safetensors.index.json` lists; layer norms under today's names or under
+//! One `model.safetensors` or `pytorch_model.bin`, or several that an index lists; an encoder's tensors under `electra.`, under
+//! `bert.`, or as an encoder that was saved alone has them, without either; layer norms under today's names or under
 //! TensorFlow's, `gamma` and `beta`, which old releases of `transformers` kept. Formats that aren't read are told by their names,
 //! since "no such file" helps nobody who has one of them.
 
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::exchange::pytorch::PytorchFile;
 use crate::file;
 use crate::file::tensor_file::TensorFile;
 use crate::host::HostTensor;
@@ -18,12 +20,44 @@ use crate::host::HostTensor;
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 /// Which file holds which tensor, where there are several.
 const INDEX: &str = "model.safetensors.index.json";
+/// The same of old releases of `transformers`.
+const PYTORCH: &str = "pytorch_model.bin";
+const PYTORCH_INDEX: &str = "pytorch_model.bin.index.json";
+
+/// A file of tensors.
+enum File {
+    Safetensors(TensorFile),
+    Pytorch(PytorchFile),
+}
+
+impl File {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Safetensors(file) => file.path(),
+            Self::Pytorch(file) => file.path(),
+        }
+    }
+
+    fn names(&self) -> Vec<&str> {
+        match self {
+            Self::Safetensors(file) => file.names().collect(),
+            Self::Pytorch(file) => file.names().collect(),
+        }
+    }
+
+    fn tensor(&self, name: &str, shape: Option<&[usize]>) -> Result<HostTensor> {
+        match self {
+            Self::Safetensors(file) => file.tensor(name, shape),
+            Self::Pytorch(file) => file.tensor(name, shape),
+        }
+    }
+}
 
 /// The tensors of a folder by their names of today.
 pub(crate) struct Weights {
     /// For messages: the file, or the index of several.
     path: PathBuf,
-    files: Vec<TensorFile>,
+    files: Vec<File>,
     /// From a name to its file and its name there.
     places: BTreeMap<String, (usize, String)>,
 }
@@ -34,20 +68,21 @@ impl Weights {
     /// # Errors
     /// There are none, or of a format that isn't read; a file is damaged or missing; two tensors have one name.
     pub(crate) fn open(folder: &Path) -> Result<Self> {
-        let (single, index) = (folder.join(WEIGHTS), folder.join(INDEX));
-        let (path, names) = if single.exists() {
-            (single.clone(), vec![single])
-        } else if index.exists() {
-            let names = shards(&index)?;
-            (index, names.iter().map(|name| folder.join(name)).collect())
+        let mut known = [WEIGHTS, INDEX, PYTORCH, PYTORCH_INDEX].into_iter().map(|name| folder.join(name));
+        let Some(path) = known.find(|path| path.exists()) else {
+            return Err(other_format(folder, &folder.join(WEIGHTS)));
+        };
+        let names = if path.extension().is_some_and(|extension| extension == "json") {
+            shards(&path)?.iter().map(|name| folder.join(name)).collect()
         } else {
-            return Err(other_format(folder, &single));
+            vec![path.clone()]
         };
         let files = names.iter().map(|name| open(name)).collect::<Result<Vec<_>>>()?;
         let mut places = BTreeMap::new();
+        let prefix = prefix_of(files.iter().flat_map(File::names));
         for (number, file) in files.iter().enumerate() {
             for name in file.names() {
-                if let Some((_, other)) = places.insert(name_of_today(name), (number, name.to_owned())) {
+                if let Some((_, other)) = places.insert(name_of_today(name, prefix), (number, name.to_owned())) {
                     let problem = format!("it holds \"{name}\" and \"{other}\", which are the same tensor");
                     return Err(Error::invalid(file.path(), problem, "remove the files of the older export"));
                 }
@@ -94,13 +129,16 @@ impl Weights {
 }
 
 /// Opens one file, and tells a placeholder of a repository from a damaged one.
-fn open(path: &Path) -> Result<TensorFile> {
+fn open(path: &Path) -> Result<File> {
+    if path.extension().is_some_and(|extension| extension == "bin") {
+        return PytorchFile::open(path).map(File::Pytorch);
+    }
     let bytes = file::read(path)?;
     if bytes.starts_with(b"version https://git-lfs") {
         let problem = "a pointer of Git LFS and not the weights themselves";
         return Err(Error::invalid(path, problem, "run \"git lfs pull\" in the repository it was cloned from"));
     }
-    TensorFile::parse(path, bytes)
+    TensorFile::parse(path, bytes).map(File::Safetensors)
 }
 
 /// Names of the files that an index lists.
@@ -124,27 +162,33 @@ fn shards(index: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// A layer norm's parameters had TensorFlow's names in old files.
-fn name_of_today(name: &str) -> String {
-    match name.strip_suffix("LayerNorm.gamma") {
-        Some(rest) => format!("{rest}LayerNorm.weight"),
-        None => match name.strip_suffix("LayerNorm.beta") {
-            Some(rest) => format!("{rest}LayerNorm.bias"),
-            None => name.to_owned(),
-        },
+/// What an encoder's tensors begin with in a file of these `names`.
+fn prefix_of<'n>(mut names: impl Iterator<Item = &'n str> + Clone) -> &'static str {
+    ["electra.", "bert."]
+        .into_iter()
+        .find(|prefix| names.clone().any(|name| name.starts_with(prefix)))
+        .unwrap_or(if names.any(|name| name.starts_with("embeddings.")) { "" } else { "electra." })
+}
+
+/// An encoder's tensors begin with `electra.` here, and with `prefix` in the file. A layer norm's parameters had TensorFlow's
+/// names in old files.
+fn name_of_today(name: &str, prefix: &str) -> String {
+    const PARTS: [&str; 3] = ["embeddings.", "embeddings_project.", "encoder."];
+    let name = match name.strip_prefix(prefix) {
+        Some(part) if PARTS.iter().any(|of_encoder| part.starts_with(of_encoder)) => format!("electra.{part}"),
+        _ => name.to_owned(),
+    };
+    for (old, new) in [("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias")] {
+        if let Some(rest) = name.strip_suffix(old) {
+            return format!("{rest}{new}");
+        }
     }
+    name
 }
 
 /// What to say of a folder without weights that are read: which there are, and what to do.
 fn other_format(folder: &Path, wanted: &Path) -> Error {
-    let convert = "load the model in Python with transformers and save it with save_pretrained(\"FOLDER\"), then import that folder";
     let known = [
-        ("pytorch_model.bin", "only pytorch_model.bin, which is not read since it can run code", convert),
-        (
-            "pytorch_model.bin.index.json",
-            "only pytorch_model-*.bin, which are not read since they can run code",
-            convert,
-        ),
         ("tf_model.h5", "only tf_model.h5, the weights of TensorFlow, which are not read", FROM_TF),
         ("flax_model.msgpack", "only flax_model.msgpack, the weights of Flax, which are not read", FROM_FLAX),
     ];
@@ -236,8 +280,8 @@ mod tests {
     #[test]
     fn formats_that_are_not_read_are_named_with_a_remedy() {
         for (name, words) in [
-            ("pytorch_model.bin", ["run code", "save_pretrained"]),
-            ("pytorch_model.bin.index.json", ["run code", "save_pretrained"]),
+            ("pytorch_model.bin", ["pytorch_model.bin", "save_pretrained"]),
+            ("pytorch_model.bin.index.json", ["malformed JSON", "download the folder again"]),
             ("tf_model.h5", ["TensorFlow", "from_tf"]),
             ("flax_model.msgpack", ["Flax", "from_flax"]),
             ("electra_small.index", ["checkpoint of TensorFlow", "convert_electra"]),

@@ -153,33 +153,12 @@ impl TensorFile {
     /// # Errors
     /// It is not there, has another shape than `shape` (where given), or is of no floating-point type.
     pub fn tensor(&self, name: &str, shape: Option<&[usize]>) -> Result<HostTensor> {
-        let invalid = |problem: String, remedy: &str| Err(Error::invalid(&self.path, problem, remedy));
         let Some(Entry { dtype, shape: found, bytes, .. }) = self.entry(name) else {
-            return invalid(
-                format!("tensor \"{name}\" is missing"),
-                "the file holds another kind of network, or config.json does not belong to it",
-            );
+            let remedy = "the file holds another kind of network, or config.json does not belong to it";
+            return Err(Error::invalid(&self.path, format!("tensor \"{name}\" is missing"), remedy));
         };
-        if let Some(shape) = shape
-            && shape != found
-        {
-            return invalid(
-                format!("tensor \"{name}\" has shape {found:?}, but {shape:?} is expected"),
-                "the file and its configuration do not belong together",
-            );
-        }
-        let data = &self.bytes[bytes.clone()];
-        let values = match dtype {
-            Dtype::F32 => data.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
-            Dtype::F16 => data.as_chunks::<2>().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect(),
-            Dtype::BF16 => data.as_chunks::<2>().0.iter().map(|bytes| bf16::from_le_bytes(*bytes).to_f32()).collect(),
-            other => {
-                return invalid(
-                    format!("tensor \"{name}\" is of type {other:?}"),
-                    "f32, f16 and bf16 are read: convert the file",
-                );
-            }
-        };
+        check_shape(&self.path, name, found, shape)?;
+        let values = floats(&self.path, name, *dtype, &self.bytes[bytes.clone()])?;
         Ok(HostTensor { name: name.to_owned(), shape: found.clone(), values })
     }
 
@@ -190,6 +169,31 @@ impl TensorFile {
     pub fn tensors(&self) -> Result<Vec<HostTensor>> {
         self.names().map(|name| self.tensor(name, None)).collect()
     }
+}
+
+/// Refuses a tensor of another shape than the one that is expected, if any.
+pub(crate) fn check_shape(path: &Path, name: &str, found: &[usize], expected: Option<&[usize]>) -> Result<()> {
+    match expected.filter(|expected| *expected != found) {
+        None => Ok(()),
+        Some(expected) => Err(Error::invalid(
+            path,
+            format!("tensor \"{name}\" has shape {found:?}, but {expected:?} is expected"),
+            "the file and its configuration do not belong together",
+        )),
+    }
+}
+
+/// Little-endian numbers as f32, f16 and bf16 widened.
+pub(crate) fn floats(path: &Path, name: &str, dtype: Dtype, data: &[u8]) -> Result<Vec<f32>> {
+    Ok(match dtype {
+        Dtype::F32 => data.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
+        Dtype::F16 => data.as_chunks::<2>().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect(),
+        Dtype::BF16 => data.as_chunks::<2>().0.iter().map(|bytes| bf16::from_le_bytes(*bytes).to_f32()).collect(),
+        other => {
+            let problem = format!("tensor \"{name}\" is of type {other:?}");
+            return Err(Error::invalid(path, problem, "f32, f16 and bf16 are read: convert the file"));
+        }
+    })
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
-//! What the exported networks are for at first sight: scoring tokens as replaced, filling masks, and scoring texts.
+//! What the networks are for at first sight: scoring tokens as replaced, filling masks, scoring texts, and vectors of texts.
 //!
 //! All take the text as it stands, add [CLS] and [SEP], and run without dropout.
 
 mod detect;
+mod embed;
 mod fill;
 mod score;
 mod task;
@@ -14,6 +15,7 @@ use electra_data::{ImportOptions, Imported, Tokenizer};
 use electra_model::{Alias, ElectraConfig, Layout, Parameters};
 
 pub use self::detect::{Detector, TokenScore};
+pub use self::embed::{Embedder, Embeddings, Pooling};
 pub use self::fill::{Filler, Guess};
 pub use self::score::{Likelihood, Scorer, TextScore};
 pub use self::task::{Predicted, TaskNetwork};

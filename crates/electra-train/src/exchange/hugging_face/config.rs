@@ -69,17 +69,24 @@ pub(super) fn config_text(network: &Network, config: &ElectraConfig) -> String {
     text
 }
 
-/// Reads `config.json` alone.
+/// Reads `config.json` alone: the sizes of an encoder, ELECTRA's or BERT's.
 ///
 /// # Errors
-/// The file is missing, damaged, or describes no ELECTRA that can be built.
+/// The file is missing, damaged, or describes no encoder that can be built.
 pub fn import_config(folder: &Path) -> Result<ElectraConfig> {
-    read_config(&folder.join(CONFIG)).map(|parts| parts.config)
+    read_config(&folder.join(CONFIG), &["electra", "bert"]).map(|parts| parts.config)
+}
+
+/// The class of the network in `folder`; `None` where that cannot be read.
+pub(crate) fn architecture_of(folder: &Path) -> Option<Architecture> {
+    read_config(&folder.join(CONFIG), &["electra"]).ok()?.architecture.ok()
 }
 
 /// What config.json says.
 pub(super) struct ConfigParts {
     pub(super) config: ElectraConfig,
+    /// The first of `architectures`; empty where there is none.
+    pub(super) class: String,
     /// A result of its own: who wants the sizes alone does not need one.
     pub(super) architecture: Result<Architecture>,
     pub(super) classifier_dropout: Option<f64>,
@@ -87,7 +94,12 @@ pub(super) struct ConfigParts {
     pub(super) fields: Map<String, Value>,
 }
 
-pub(super) fn read_config(path: &Path) -> Result<ConfigParts> {
+/// Sizes that `transformers` takes for BERT where config.json is silent.
+const BERT: [(&str, usize); 4] =
+    [("hidden_size", 768), ("num_hidden_layers", 12), ("num_attention_heads", 12), ("intermediate_size", 3072)];
+
+/// `kinds` are the values of model_type that are taken.
+pub(super) fn read_config(path: &Path, kinds: &[&str]) -> Result<ConfigParts> {
     let invalid = |problem: String, remedy: &str| Error::invalid(path, problem, remedy);
     let bytes = file::read(path)?;
     let again = "copy or export the folder again";
@@ -98,9 +110,13 @@ pub(super) fn read_config(path: &Path) -> Result<ConfigParts> {
         Some(value) => value.clone(),
     };
     let kind = word("model_type", "");
-    if kind != "electra" {
-        let problem = format!("model_type is {kind}, but \"electra\" is needed");
-        return Err(invalid(problem, "give the folder of an ELECTRA model"));
+    if !kinds.iter().any(|known| kind == *known) {
+        let problem = format!("model_type is {kind}, but \"{}\" is needed", kinds.join("\" or \""));
+        let remedy = match kind.as_str() {
+            Some("bert") => "\"electra import FOLDER --out DIR\" takes its encoder: give what that writes",
+            _ => "give the folder of an ELECTRA model",
+        };
+        return Err(invalid(problem, remedy));
     }
     let positions = word("position_embedding_type", "absolute");
     if positions != "absolute" {
@@ -108,12 +124,19 @@ pub(super) fn read_config(path: &Path) -> Result<ConfigParts> {
         return Err(invalid(problem, "take a network with absolute positions, as all are that the authors published"));
     }
     // `null` stands for the default in files of some releases, and some writers make 32.0 of 32.
-    let given: Map<String, Value> = fields
+    let mut given: Map<String, Value> = fields
         .clone()
         .into_iter()
         .filter(|(_, value)| !value.is_null())
         .map(|(name, value)| (name, whole_if_it_is(value)))
         .collect();
+    if kind == "bert" {
+        for (name, size) in BERT {
+            given.entry(name).or_insert(json!(size));
+        }
+        // BERT's embeddings are as wide as its layers.
+        given.insert("embedding_size".to_owned(), given["hidden_size"].clone());
+    }
     let config: ElectraConfig =
         serde_json::from_value(Value::Object(given)).map_err(|error| invalid(error.to_string(), again))?;
     config.validate().map_err(|error| invalid(error.to_string(), "only ELECTRA's own encoder can be built"))?;
@@ -134,12 +157,12 @@ pub(super) fn read_config(path: &Path) -> Result<ConfigParts> {
         let found = class.map_or_else(|| "missing".to_owned(), |name| format!("\"{name}\""));
         invalid(
             format!("architectures is {found}"),
-            "ElectraForPreTraining, ElectraForMaskedLM, ElectraForCausalLM, ElectraForSequenceClassification, \
+            "ElectraModel, ElectraForPreTraining, ElectraForMaskedLM, ElectraForCausalLM, ElectraForSequenceClassification, \
              ElectraForTokenClassification and ElectraForQuestionAnswering can be read",
         )
     });
     let classifier_dropout = fields.get("classifier_dropout").and_then(Value::as_f64);
-    Ok(ConfigParts { config, architecture, classifier_dropout, fields })
+    Ok(ConfigParts { config, class: class.unwrap_or_default().to_owned(), architecture, classifier_dropout, fields })
 }
 
 /// A number without a fraction as an integer.

@@ -17,7 +17,7 @@ use crate::host::HostTensor;
 /// do not belong together; the message names file and remedy.
 pub fn import(folder: &Path) -> Result<Network> {
     let path = folder.join(CONFIG);
-    let ConfigParts { config, architecture, classifier_dropout, fields } = read_config(&path)?;
+    let ConfigParts { config, architecture, classifier_dropout, fields, .. } = read_config(&path, &["electra"])?;
     let architecture = architecture?;
     let task = TaskRecord::of(&fields, architecture, config.max_position_embeddings);
     let tensors = import_tensors(folder, &architecture.specs(&config), |_| false)?;
@@ -48,7 +48,15 @@ pub fn import_tensors(
     specs: &[ParameterSpec],
     ignored: impl Fn(&str) -> bool,
 ) -> Result<Vec<HostTensor>> {
-    let weights = Weights::open(folder)?;
+    tensors_of(&Weights::open(folder)?, specs, ignored)
+}
+
+/// As [`import_tensors`], of weights that are open.
+pub(super) fn tensors_of(
+    weights: &Weights,
+    specs: &[ParameterSpec],
+    ignored: impl Fn(&str) -> bool,
+) -> Result<Vec<HostTensor>> {
     let path = weights.path();
     let missing: Vec<&str> =
         specs.iter().map(|spec| spec.name.as_str()).filter(|name| !weights.contains(name)).collect();
@@ -75,8 +83,11 @@ pub fn import_tensors(
     let tensors: Vec<HostTensor> =
         specs.iter().map(|spec| weights.tensor(&spec.name, Some(&spec.shape))).collect::<Result<_>>()?;
 
-    // The output table is the word table; a copy of it may be there, but not another table.
+    // The output table is the word table; a copy of it may be there, but not another table. Without its head nobody asks.
     let tied = "generator_lm_head.weight";
+    if ignored(tied) {
+        return Ok(tensors);
+    }
     let words = tensors.iter().find(|tensor| tensor.name == "electra.embeddings.word_embeddings.weight");
     if weights.contains(tied)
         && let Some(words) = words
@@ -89,6 +100,6 @@ pub fn import_tensors(
 }
 
 /// Tensors that some releases write beside the weights: buffers, and the copy of a tied table.
-fn is_redundant(name: &str) -> bool {
+pub(super) fn is_redundant(name: &str) -> bool {
     name.ends_with(".position_ids") || name.ends_with(".token_type_ids") || name == "generator_lm_head.weight"
 }

@@ -6,7 +6,9 @@
 //! copies that some releases of `transformers` wrote.
 
 mod config;
+mod encoder;
 mod import;
+pub mod paper_head;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -16,10 +18,12 @@ use std::path::Path;
 use electra_data::{ImportOptions, Tokenizer};
 use electra_model::head::{HeadStyle, JointSpan, QuestionAnswering, SequenceClassifier, TokenClassifier};
 use electra_model::objective::PretrainedHead;
-use electra_model::{Discriminator, ElectraConfig, Generator, ParameterSpec};
+use electra_model::{Discriminator, ElectraConfig, Encoder, Generator, ParameterSpec};
 
+pub(crate) use self::config::architecture_of;
 use self::config::config_text;
 pub use self::config::{config_json, import_config};
+pub use self::encoder::{ImportedEncoder, import_encoder};
 pub use self::import::{import, import_as, import_tensors};
 pub use self::task::TaskRecord;
 
@@ -33,6 +37,8 @@ use crate::host::HostTensor;
 /// The file without which nobody takes a folder for a network's.
 pub(crate) const CONFIG: &str = "config.json";
 const CARD: &str = "README.md";
+/// What an encoder's tensors begin with.
+pub const ENCODER: &str = "electra.";
 /// Key of the weights' metadata.
 const RUN: &str = "run";
 /// What belongs to a tokenizer in a network's folder; the last is written by others alone.
@@ -41,6 +47,8 @@ const TOKENIZER_FILES: [&str; 4] = ["tokenizer.json", "tokenizer_config.json", "
 /// Which class of `transformers` a folder is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Architecture {
+    /// An encoder without a head: what fine-tuning begins with.
+    Encoder,
     /// The discriminator.
     PreTraining,
     /// The generator.
@@ -81,6 +89,7 @@ impl Architecture {
     /// The class's name in `config.json`.
     pub fn class_name(self) -> &'static str {
         match self {
+            Self::Encoder => "ElectraModel",
             Self::PreTraining => "ElectraForPreTraining",
             Self::MaskedLm => "ElectraForMaskedLM",
             Self::CausalLm => "ElectraForCausalLM",
@@ -93,6 +102,7 @@ impl Architecture {
     /// The class called `name`, with so many labels where it has some, and a head of `style`.
     pub fn from_class_name(name: &str, labels: usize, style: HeadStyle, unanswerable: bool) -> Option<Self> {
         [
+            Self::Encoder,
             Self::PreTraining,
             Self::MaskedLm,
             Self::CausalLm,
@@ -110,6 +120,7 @@ impl Architecture {
     /// Name and shape of every tensor in the folder.
     pub fn specs(self, config: &ElectraConfig) -> Vec<ParameterSpec> {
         match self {
+            Self::Encoder => Encoder::specs(config, ENCODER),
             Self::PreTraining => Discriminator::specs(config, ""),
             Self::MaskedLm | Self::CausalLm => Generator::specs(config, ""),
             Self::SequenceClassification { labels, style } => SequenceClassifier::specs(config, labels, style, ""),

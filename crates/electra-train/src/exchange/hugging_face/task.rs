@@ -108,7 +108,9 @@ impl TaskRecord {
             // Another's may have been trained on questions without an answer; what it says of [CLS] tells.
             Architecture::QuestionAnswering => (Kind::QuestionAnswering { unanswerable: false }, HeadStyle::Hf),
             Architecture::JointSpan { unanswerable } => (Kind::QuestionAnswering { unanswerable }, HeadStyle::Paper),
-            Architecture::PreTraining | Architecture::MaskedLm | Architecture::CausalLm => return None,
+            Architecture::Encoder | Architecture::PreTraining | Architecture::MaskedLm | Architecture::CausalLm => {
+                return None;
+            }
         };
         Some(Self {
             task: String::new(),

@@ -23,7 +23,8 @@ fn network(architecture: Architecture) -> Network {
     Network { architecture, config, classifier_dropout: None, task: None, tensors }
 }
 
-const ALL: [Architecture; 5] = [
+const ALL: [Architecture; 6] = [
+    Architecture::Encoder,
     Architecture::PreTraining,
     Architecture::MaskedLm,
     Architecture::SequenceClassification { labels: 1, style: HeadStyle::Hf },
@@ -45,7 +46,9 @@ fn failure(folder: &Path) -> String {
 fn every_architecture_returns_as_it_was() {
     for architecture in ALL {
         let network = network(architecture);
-        assert_eq!(import(exported(&network).path()).unwrap(), network);
+        // What a head is for is guessed where nobody says it.
+        let found = Network { task: None, ..import(exported(&network).path()).unwrap() };
+        assert!(found == network, "{architecture:?}");
     }
     let names: Vec<String> = network(Architecture::MaskedLm).tensors.into_iter().map(|t| t.name).collect();
     assert!(!names.contains(&"generator_lm_head.weight".to_owned()), "a tied table is not written");
@@ -97,7 +100,8 @@ fn a_damaged_folder_is_an_error_with_file_and_remedy() {
         assert!(failure(folder.path()).contains("config.json"));
     }
     for (from, to, expected) in [
-        ("\"electra\"", "\"bert\"", "give the folder of an ELECTRA model"),
+        ("\"electra\"", "\"roberta\"", "give the folder of an ELECTRA model"),
+        ("\"electra\"", "\"bert\"", "electra import"),
         ("\"gelu\",\n  \"hidden_dropout", "\"relu\",\n  \"hidden_dropout", "hidden_act"),
         ("ElectraForPreTraining", "ElectraForMultipleChoice", "ElectraForMultipleChoice"),
         ("\"hidden_size\": 6", "\"hidden_size\": \"six\"", "six"),
