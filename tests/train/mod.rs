@@ -2,6 +2,7 @@
 
 mod adapter;
 mod diverge;
+mod finetune;
 mod learn;
 mod nano;
 mod objectives;

@@ -3,7 +3,7 @@
 //! | code | means | what a script does |
 //! |---|---|---|
 //! | 0 | done, or the reader of the output went away (`electra devices \| head -1`) | goes on |
-//! | 1 | a run that began well had to stop | looks at the run |
+//! | 1 | a run that began well had to stop, or `doctor --strict` found something wrong with it | looks at the run |
 //! | 2 | wrong arguments or bad input | mends the command |
 //! | 3 | a signal stopped the run, and everything is saved | resumes it |
 //! | 4 | the device was lost, ran out of memory or refused its work | resumes it, perhaps elsewhere |

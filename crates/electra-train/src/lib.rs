@@ -7,6 +7,8 @@
 
 pub mod config;
 pub mod data;
+#[cfg(feature = "native")]
+pub mod diagnosis;
 mod error;
 pub mod estimate;
 #[cfg(feature = "native")]

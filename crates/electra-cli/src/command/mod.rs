@@ -9,6 +9,7 @@ mod data;
 mod default_job;
 mod detect;
 mod devices;
+mod doctor;
 mod embed;
 mod eval;
 mod export;
@@ -17,6 +18,7 @@ mod finetune;
 mod flops;
 mod import;
 mod input_args;
+mod plot;
 mod predict;
 mod pretrain;
 mod score;
@@ -39,9 +41,9 @@ Examples:
   electra devices                       what can be trained on here
   electra help <COMMAND>                each command's options, with examples
 
-Exit codes: 0 done; 1 a run that had to stop; 2 wrong arguments or bad input; 3 a run that a signal stopped, with
-everything saved: the same command, or \"electra pretrain --resume\", goes on; 4 a device that was lost, ran out of
-memory or refused its work.";
+Exit codes: 0 done; 1 a run that had to stop, or that \"doctor --strict\" finds wrong; 2 wrong arguments or bad input; 3 a run that
+a signal stopped, with everything saved: the same command, or \"electra pretrain --resume\", goes on; 4 a device that was lost, ran
+out of memory or refused its work.";
 
 /// Pre-train ELECTRA text encoders on any GPU, or on the CPU.
 #[derive(Debug, Parser)]
@@ -90,6 +92,8 @@ pub(crate) enum Command {
     Detect(detect::Args),
     Fill(fill::Args),
     Score(score::Args),
+    Doctor(doctor::Args),
+    Plot(plot::Args),
     Embed(embed::Args),
     Flops(flops::Args),
     Bench(bench::Args),
@@ -138,6 +142,8 @@ pub(crate) fn run(cli: Cli, terminal: &Terminal) -> anyhow::Result<End> {
         Some(Command::Detect(args)) => detect::run(args, terminal),
         Some(Command::Fill(args)) => fill::run(args, terminal),
         Some(Command::Score(args)) => score::run(args, terminal),
+        Some(Command::Doctor(args)) => doctor::run(args, terminal),
+        Some(Command::Plot(args)) => plot::run(args, terminal),
         Some(Command::Embed(args)) => embed::run(args, terminal),
         Some(Command::Flops(args)) => flops::run(args, terminal),
         Some(Command::Bench(args)) => bench::run(args, terminal),

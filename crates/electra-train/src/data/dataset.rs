@@ -50,7 +50,7 @@ pub fn open(config: &mut RunConfig) -> Result<TrainingData> {
 
 /// What tells the tokens of a dataset from any others: the checksums and sizes of its shards, in their order. Names of
 /// files are not in it, so that a dataset which was moved, or built again from the same text, is the same.
-fn fingerprint(manifest: &Manifest) -> String {
+pub(crate) fn fingerprint(manifest: &Manifest) -> String {
     let mut digest = Sha256::new();
     for split in [Split::Train, Split::Validation] {
         for shard in &manifest.split(split).shards {

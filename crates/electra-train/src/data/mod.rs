@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use electra_data::{BatchSource, Corpus, CorpusRecord, SpecialTokens, Tokenizer, WordSwaps, whole_word_counts};
 
 #[cfg(feature = "native")]
-pub(crate) use self::dataset::keep_tokenizer;
+pub(crate) use self::dataset::{fingerprint, keep_tokenizer};
 #[cfg(feature = "native")]
 pub use self::dataset::{open, pad_word_table, tokenizer_of};
 pub use self::in_memory::in_memory;

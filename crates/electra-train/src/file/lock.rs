@@ -1,5 +1,6 @@
 //! A run's folder, while one process trains in it.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use electra_data::FolderLock;
@@ -19,6 +20,12 @@ pub struct RunFolder {
     _lock: FolderLock,
 }
 
+/// Whether a process trains in the folder `path` now. Nothing is changed, and nobody kept out.
+pub(crate) fn is_held(path: &Path) -> bool {
+    let Ok(file) = File::open(path.join(LOCK)) else { return false };
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+}
+
 impl RunFolder {
     /// Makes the folder if need be, and locks it.
     ///
@@ -35,5 +42,20 @@ impl RunFolder {
     /// Where it lies.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_sees_whether_a_folder_is_trained_in() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(!is_held(folder.path()));
+        let held = RunFolder::open(folder.path()).unwrap();
+        assert!(is_held(folder.path()));
+        drop(held);
+        assert!(!is_held(folder.path()));
     }
 }

@@ -78,6 +78,28 @@ pub struct TrainState<M = WindowSums> {
     pub window: M,
 }
 
+impl<M: Memory> TrainState<M> {
+    /// The state in `bytes`, the content of a checkpoint's state.json at `path`.
+    ///
+    /// # Errors
+    /// [`Error::OtherVersion`]: another release wrote it.
+    pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
+        let not_understood = |error: serde_json::Error| other_version(path, error.to_string());
+        let file: StateFile = serde_json::from_slice(bytes).map_err(not_understood)?;
+        if file.format_version != FORMAT_VERSION {
+            let problem = format!("format version {}, expected {FORMAT_VERSION}", file.format_version);
+            return Err(other_version(path, problem));
+        }
+        serde_json::from_value(file.state).map_err(not_understood)
+    }
+}
+
+/// What is as it was written and cannot be understood, another release wrote.
+fn other_version(path: &Path, problem: String) -> Error {
+    let remedy = "resume with the release of Electra that wrote it, or begin again in another folder".to_owned();
+    Error::OtherVersion { path: path.to_owned(), problem, remedy }
+}
+
 /// One checkpoint in memory. Tensors come back sorted by name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint<M = WindowSums> {
@@ -115,27 +137,14 @@ impl<M: Memory> Checkpoint<M> {
     /// # Errors
     /// Those of `read`; [`Error::OtherVersion`]: another release wrote it.
     pub fn read(read: impl Fn(&'static str) -> Result<(PathBuf, Vec<u8>)>) -> Result<Self> {
-        // What is as it was written and cannot be understood, another release wrote.
-        let other_version = |path: &Path, problem: String| Error::OtherVersion {
-            path: path.to_owned(),
-            problem,
-            remedy: "resume with the release of Electra that wrote it, or begin again in another folder".to_owned(),
-        };
         let tensors = |name: &'static str| {
             let (path, bytes) = read(name)?;
             let parsed = TensorFile::parse(&path, bytes).and_then(|file| file.tensors());
             parsed.map_err(|error| other_version(&path, error.to_string()))
         };
         let (path, bytes) = read(STATE)?;
-        let not_understood = |error: serde_json::Error| other_version(&path, error.to_string());
-        let file: StateFile = serde_json::from_slice(&bytes).map_err(not_understood)?;
-        if file.format_version != FORMAT_VERSION {
-            let problem = format!("format version {}, expected {FORMAT_VERSION}", file.format_version);
-            return Err(other_version(&path, problem));
-        }
-        let state: TrainState<M> = serde_json::from_value(file.state).map_err(not_understood)?;
         Ok(Self {
-            state,
+            state: TrainState::parse(&path, &bytes)?,
             parameters: tensors(PARAMETERS)?,
             optimizer: tensors(OPTIMIZER)?,
             window_scores: tensors(METRICS)?,

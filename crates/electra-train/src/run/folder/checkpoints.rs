@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 use crate::file;
 use crate::pretraining::metrics::WindowSums;
-use crate::run::checkpoint::{CHECKPOINT_FILES, Checkpoint};
+use crate::run::checkpoint::{CHECKPOINT_FILES, Checkpoint, STATE, TrainState};
 use crate::run::work::Memory;
 
 const CHECKSUMS: &str = "SHA256SUMS";
@@ -283,15 +283,30 @@ pub fn load<M: Memory>(folder: &Path) -> Result<Checkpoint<M>> {
     // A link to a disk that is away is no damage.
     fs::metadata(folder).map_err(|source| Error::io(folder, "read", source))?;
     let sums = checksums(folder)?;
-    Checkpoint::read(|name| {
-        let path = folder.join(name);
-        let bytes = if path.is_dir() { Err(ErrorKind::IsADirectory.into()) } else { fs::read(&path) };
-        let bytes = bytes.map_err(|source| unreadable(&path, source))?;
-        if crate::hex(&Sha256::digest(&bytes)) != sums[name] {
-            return Err(damaged(&path, "the content does not fit its checksum in SHA256SUMS"));
-        }
-        Ok((path, bytes))
-    })
+    Checkpoint::read(|name| read_checked(folder, name, &sums))
+}
+
+/// The state of one checkpoint's folder, whose other files are checked and not kept: together they are several GB.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_state(folder: &Path) -> Result<TrainState> {
+    fs::metadata(folder).map_err(|source| Error::io(folder, "read", source))?;
+    let (path, bytes) = read_checked(folder, STATE, &checksums(folder)?)?;
+    if !is_whole(folder) {
+        return Err(damaged(folder, "the content of a file does not fit its checksum in SHA256SUMS"));
+    }
+    TrainState::parse(&path, &bytes)
+}
+
+fn read_checked(folder: &Path, name: &str, sums: &BTreeMap<&'static str, String>) -> Result<(PathBuf, Vec<u8>)> {
+    let path = folder.join(name);
+    let bytes = if path.is_dir() { Err(ErrorKind::IsADirectory.into()) } else { fs::read(&path) };
+    let bytes = bytes.map_err(|source| unreadable(&path, source))?;
+    if crate::hex(&Sha256::digest(&bytes)) != sums[name] {
+        return Err(damaged(&path, "the content does not fit its checksum in SHA256SUMS"));
+    }
+    Ok((path, bytes))
 }
 
 #[cfg(test)]

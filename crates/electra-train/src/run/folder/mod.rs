@@ -2,7 +2,7 @@
 //! tensorboard/ and step_NNNNNN/ (checkpoints).
 
 pub mod checkpoints;
-mod record;
+pub(crate) mod record;
 mod tensorboard;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +23,8 @@ pub use crate::host::wait_for;
 
 /// Name of the record of losses and detection in a run's folder.
 pub(crate) const METRICS: &str = "metrics.jsonl";
+/// Name of the record of times.
+pub(crate) const TIMINGS: &str = "timings.jsonl";
 
 /// Puts what a run's folder must have beside rows and checkpoints into it.
 type Furnish<'a> = Box<dyn Fn(&Path) -> Result<()> + 'a>;
@@ -76,7 +78,7 @@ impl<R: Row, W: Work<Row = R>> Sink<W> for FolderSink<'_, R> {
     fn open(&mut self, step: u64, expected: u64) -> Result<u64> {
         let folder = self.folder;
         let metrics = Record::open(&folder.join(METRICS), step)?;
-        let timings = Record::open(&folder.join("timings.jsonl"), step)?;
+        let timings = Record::open(&folder.join(TIMINGS), step)?;
         let board = TensorBoard::create(&folder.join("tensorboard"), step)?;
         checkpoints::remove_leftovers(folder)?;
         (self.furnish)(folder)?;

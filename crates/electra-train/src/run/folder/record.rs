@@ -7,6 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -59,6 +60,30 @@ impl Record {
     pub(super) fn sync(&self) -> Result<()> {
         self.file.sync_data().map_err(|source| Error::io(&self.path, "sync", source))
     }
+}
+
+/// The rows of `path`, for somebody who reads along; a last line without its end is being written, and left out. None where there is
+/// no such file.
+///
+/// # Errors
+/// The file cannot be read, or a row is damaged.
+pub(crate) fn rows<Row: DeserializeOwned>(path: &Path) -> Result<Vec<Row>> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(Error::io(path, "read", source)),
+    };
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let row = |(number, line): (usize, &[u8])| {
+        serde_json::from_slice(line).map_err(|error| {
+            Error::invalid(
+                path,
+                format!("line {} is not a row ({error})", number + 1),
+                "remove the line, or copy the file again",
+            )
+        })
+    };
+    bytes[..whole].split_inclusive(|byte| *byte == b'\n').enumerate().map(row).collect()
 }
 
 /// Cuts `path` off after the last row whose step is at most `step`, atomically, and counts the rows that stay. A missing
