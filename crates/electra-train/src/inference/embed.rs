@@ -8,14 +8,17 @@ use std::path::Path;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use electra_data::{ImportOptions, Imported, Tokenizer};
 use electra_kernels::read;
+use electra_kernels::side_by_side::{self, side_by_side};
 use electra_model::{Alias, Encoder, EncoderInput, Layout};
 
 use crate::error::{During, Error, Result};
 use crate::exchange::hugging_face::{self, ENCODER};
 use crate::host;
 
-/// Tokens that are read at a time, padding included: enough for every core, and little memory.
-const BATCH_TOKENS: usize = 4096;
+/// Tokens of a batch, padding included, where batches are read side by side: few enough to stay in a core's cache.
+const BATCH_TOKENS_OF_A_THREAD: usize = 1024;
+/// The same where one batch is read at a time: enough for a card.
+const BATCH_TOKENS: usize = 16_384;
 
 /// What a text's vector is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -96,11 +99,21 @@ impl Embedder {
             .collect();
         let width = self.encoder.config().hidden_size;
         let mut values = vec![0.0; texts.len() * width];
-        for batch in batches(&framed.iter().map(Vec::len).collect::<Vec<_>>(), BATCH_TOKENS) {
+        let lengths: Vec<usize> = framed.iter().map(Vec::len).collect();
+        let has_threads = side_by_side::width(&self.device) > 1;
+        let batches = batches(&lengths, if has_threads { BATCH_TOKENS_OF_A_THREAD } else { BATCH_TOKENS });
+        let run = |batch: &Vec<usize>| {
             let rows: Vec<&[u32]> = batch.iter().map(|&text| framed[text].as_slice()).collect();
-            let vectors = read::floats(&self.pool(&rows, pooling)).during("embedding texts")?;
-            for (&text, vector) in batch.iter().zip(vectors.chunks(width)) {
-                values[text * width..][..width].copy_from_slice(vector);
+            self.pool(&rows, pooling)
+        };
+        // All at once where each has a thread of its own: what is kept of a batch are its vectors.
+        let at_a_time = if has_threads { batches.len() } else { 1 };
+        for wave in batches.chunks(at_a_time.max(1)) {
+            for (batch, vectors) in wave.iter().zip(side_by_side(wave, run)) {
+                let vectors = read::floats(&vectors).during("embedding texts")?;
+                for (&text, vector) in batch.iter().zip(vectors.chunks(width)) {
+                    values[text * width..][..width].copy_from_slice(vector);
+                }
             }
         }
         Ok(Embeddings { width, values, truncated })
