@@ -41,7 +41,8 @@ pub(crate) fn parameters(
     // The one to keep comes last: where tables are shared, its copy counts.
     for (number, plan) in plans.iter().enumerate().rev() {
         let path = if number == 0 { kept.clone() } else { source.join(plan.role) };
-        if number > 0 && is_network(&kept) && !is_network(&path) {
+        // A folder that is there and is no network is damaged, which reading it says.
+        if number > 0 && is_network(&kept) && !path.exists() {
             warn(format!("{}: it holds no {}, which begins afresh", source.display(), plan.role));
             continue;
         }
@@ -103,7 +104,7 @@ pub(crate) fn parameters(
 /// "electra import" wrote under the name of another.
 fn kept_network(source: &Path, role: &str) -> PathBuf {
     let own = source.join(role);
-    if is_network(&own) {
+    if own.exists() {
         return own;
     }
     if is_network(source) {
