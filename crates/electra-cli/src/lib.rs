@@ -11,6 +11,7 @@
 mod command;
 mod device_failure;
 mod exit;
+mod fine_tuning;
 mod host_memory;
 mod hub;
 mod model_folder;
