@@ -154,8 +154,8 @@ fn every_kind_learns_what_a_word_tells() {
         let losses = losses(folder.path());
         let [first, last] = [&losses[..6], &losses[losses.len() - 6..]].map(|part| part.iter().sum::<f64>() / 6.0);
         assert!(last < 0.5 * first, "{kind:?} {head:?}: loss {first} to {last}");
-        let (name, score) = tuned.judged[0].1.primary().unwrap();
-        assert!(score >= least, "{kind:?} {head:?}: {name} {score}, {:?}", tuned.judged[0].1);
+        let (name, score) = tuned.judged[0].primary().unwrap();
+        assert!(score >= least, "{kind:?} {head:?}: {name} {score}, {:?}", tuned.judged[0]);
     }
 }
 

@@ -108,7 +108,7 @@ pub(crate) fn work(
         let place = if job.seeds == 1 { out.to_owned() } else { out.join(format!("seed_{}", config.seed)) };
         let Some(tuned) = prepared.train(&config, &place, resume, terminal)? else { return Ok(stopped(out, terminal)) };
         results.add(prepared.seed_result(&config, &tuned));
-        let score = tuned.judged.first().and_then(|(_, scores)| scores.primary()).map_or(0.0, |(_, value)| value);
+        let score = tuned.judged.first().and_then(Scores::primary).map_or(0.0, |(_, value)| value);
         if best.as_ref().is_none_or(|(known, _)| score > *known) {
             best = Some((score, tuned));
         }
@@ -117,7 +117,7 @@ pub(crate) fn work(
         let config = FineTuneConfig { from_scratch: true, ..job.config.clone() };
         let place = out.join("from_scratch");
         let Some(tuned) = prepared.train(&config, &place, resume, terminal)? else { return Ok(stopped(out, terminal)) };
-        if let Some((_, scores)) = tuned.judged.into_iter().next() {
+        if let Some(scores) = tuned.judged.into_iter().next() {
             results.baselines.insert("from_scratch".to_owned(), scores);
         }
     }
@@ -187,8 +187,7 @@ impl Prepared<'_> {
     }
 
     fn seed_result(&self, config: &FineTuneConfig, tuned: &FineTuned) -> SeedResult {
-        let mut sets =
-            self.data.dev.iter().zip(&tuned.judged).map(|(dev, (_, scores))| (dev.name.clone(), scores.clone()));
+        let mut sets = self.data.dev.iter().zip(&tuned.judged).map(|(dev, scores)| (dev.name.clone(), scores.clone()));
         let metric = sets.next().map(|(_, scores)| scores).unwrap_or_default();
         SeedResult {
             seed: config.seed,
@@ -201,7 +200,7 @@ impl Prepared<'_> {
 
     fn export(&self, out: &Path, tuned: &FineTuned, results: &Results) -> anyhow::Result<()> {
         let config = &self.job.config;
-        let threshold = tuned.judged.first().and_then(|(_, scores)| scores.get("best_f1_thresh"));
+        let threshold = tuned.judged.first().and_then(|scores| scores.get("best_f1_thresh"));
         let record = TaskRecord {
             task: config.task.clone(),
             kind: self.task_data.kind.clone(),

@@ -7,7 +7,7 @@ use electra_data::SpecialTokens;
 use electra_data::random::Draws;
 
 use crate::Kind;
-use crate::encode::{Feature, Wanted};
+use crate::encode::{Encoded, Feature, Wanted};
 
 /// Keeps these draws apart from those of other purposes.
 const PURPOSE: u64 = 0x6275_636b; // "buck"
@@ -243,7 +243,7 @@ fn set_target(targets: &mut Targets, row: usize, seq: usize, feature: &Feature, 
 /// A training set in batches, epoch after epoch.
 #[derive(Debug, Clone)]
 pub struct Epochs {
-    features: Arc<Vec<Feature>>,
+    encoded: Arc<Encoded>,
     kind: Kind,
     class_weights: Vec<f32>,
     special: SpecialTokens,
@@ -259,27 +259,31 @@ impl Epochs {
     /// # Panics
     /// Without features, or for batches of none.
     pub fn new(
-        features: Arc<Vec<Feature>>,
+        encoded: Arc<Encoded>,
         kind: Kind,
         class_weights: Vec<f32>,
         special: SpecialTokens,
         batch_size: usize,
         seed: u64,
     ) -> Self {
-        assert!(!features.is_empty() && batch_size > 0, "{} features, {batch_size} a batch", features.len());
-        Self { features, kind, class_weights, special, batch_size, seed, order: None }
+        assert!(
+            !encoded.features.is_empty() && batch_size > 0,
+            "{} features, {batch_size} a batch",
+            encoded.features.len()
+        );
+        Self { encoded, kind, class_weights, special, batch_size, seed, order: None }
     }
 
     /// Batches of an epoch.
     pub fn batches(&self) -> u64 {
-        self.features.len().div_ceil(self.batch_size) as u64
+        self.encoded.features.len().div_ceil(self.batch_size) as u64
     }
 
     /// Tokens of a batch, padding included, on average over the first epoch.
     pub fn mean_tokens(&mut self) -> f64 {
         let batches = self.batches();
         let length = |numbers: &Vec<usize>| {
-            let longest = numbers.iter().map(|number| self.features[*number].ids.len()).max().unwrap_or(0);
+            let longest = numbers.iter().map(|number| self.encoded.features[*number].ids.len()).max().unwrap_or(0);
             (numbers.len() * longest.next_multiple_of(LENGTH_STEP)) as f64
         };
         self.order_of(0).iter().map(length).sum::<f64>() / batches as f64
@@ -292,17 +296,17 @@ impl Epochs {
             self.order = Some((epoch, self.order_of(epoch)));
         }
         let (_, order) = self.order.as_ref().expect("it was just made");
-        TaskBatch::new(&self.features, &order[number as usize], &self.kind, &self.class_weights, self.special)
+        TaskBatch::new(&self.encoded.features, &order[number as usize], &self.kind, &self.class_weights, self.special)
     }
 
     fn order_of(&self, epoch: u64) -> Vec<Vec<usize>> {
         let mut draws = Draws::new(&[PURPOSE, self.seed, epoch]);
-        let mut numbers: Vec<usize> = (0..self.features.len()).collect();
+        let mut numbers: Vec<usize> = (0..self.encoded.features.len()).collect();
         draws.shuffle(&mut numbers);
         let mut batches = Vec::new();
         for pool in numbers.chunks_mut(BATCHES_IN_A_POOL * self.batch_size) {
             // Of equal lengths in the order of chance: the sort is stable.
-            pool.sort_by_key(|number| self.features[*number].ids.len());
+            pool.sort_by_key(|number| self.encoded.features[*number].ids.len());
             batches.extend(pool.chunks(self.batch_size).map(<[usize]>::to_vec));
         }
         draws.shuffle(&mut batches);
@@ -331,7 +335,7 @@ mod tests {
     fn epochs(count: usize) -> Epochs {
         let features = (0..count).map(|i| feature(i, 3 + (i * 7) % 40, Wanted::Class(i % 2))).collect();
         let kind = Kind::Classification { labels: vec!["a".into(), "b".into()] };
-        Epochs::new(Arc::new(features), kind, Vec::new(), SPECIAL, 4, 7)
+        Epochs::new(Arc::new(Encoded { features, ..Encoded::default() }), kind, Vec::new(), SPECIAL, 4, 7)
     }
 
     #[test]

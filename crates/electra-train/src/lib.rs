@@ -39,7 +39,6 @@ pub use step::optimizer::{Adam, AdamConfig, StepReport};
 pub use step::schedule::{LayerwiseExponent, layerwise_multiplier, lr_at};
 
 /// Lower-case hexadecimal digits of `bytes`.
-#[cfg(feature = "native")]
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -179,7 +179,7 @@ pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<End> {
     }
     let task = args.files.task()?;
     check_folder(&args.out, false)?;
-    let job = job_of(&args, task, &args.out, terminal)?;
+    let job = job_of(&args, task, terminal)?;
     work(&job, &args.out, args.device, false, terminal)
 }
 
@@ -192,18 +192,17 @@ fn resume(args: &Args, folder: &Path, terminal: &Terminal) -> anyhow::Result<End
 }
 
 /// The job that `args` describe, for `task`.
-fn job_of(args: &Args, task: &'static Task, out: &Path, terminal: &Terminal) -> anyhow::Result<Job> {
+fn job_of(args: &Args, task: &'static Task, terminal: &Terminal) -> anyhow::Result<Job> {
     let Some(model) = &args.model else {
         bail!("no network: name its folder with --model (a run's, an exported one, or what electra import wrote)");
     };
     let Some(data) = &args.files.data else { bail!("no data: name the task's folder or file with --data") };
     let folder = model_folder::find(Some(model), "discriminator", terminal)?;
     let network = hugging_face::import_config(&folder)?;
-    let is_squad = task.name.starts_with("squad");
     let mut config = FineTuneConfig { task: task.name.to_owned(), ..FineTuneConfig::default() }.for_network(&network);
     config.epochs = task.epochs;
     config.both_orders = task.both_orders;
-    config.max_length = if is_squad { 512 } else { 128 }.min(network.max_position_embeddings);
+    config.max_length = task.max_length.min(network.max_position_embeddings);
     args.settings.apply(&mut config);
     if config.max_length > network.max_position_embeddings {
         bail!(
@@ -213,7 +212,6 @@ fn job_of(args: &Args, task: &'static Task, out: &Path, terminal: &Terminal) -> 
         );
     }
     check_settings(&config)?;
-    let _ = (out, terminal);
     // As seen from anywhere.
     let whole =
         |path: &Path| path.canonicalize().with_context(|| format!("{}: no such file or folder", path.display()));
@@ -284,8 +282,7 @@ fn check_settings(config: &FineTuneConfig) -> anyhow::Result<()> {
 
 /// Folders of GLUE's tasks in the folder of a whole GLUE.
 fn glue_folders(out: &Path) -> Vec<PathBuf> {
-    let tasks = electra_task::task::TASKS.iter().filter(|task| task.in_glue_average || task.name == "wnli");
-    tasks.map(|task| out.join(task.name)).filter(|folder| folder.join(JOB).is_file()).collect()
+    Task::of_glue().map(|task| out.join(task.name)).filter(|folder| folder.join(JOB).is_file()).collect()
 }
 
 /// Every task of GLUE whose data is there, and the table.
@@ -302,7 +299,7 @@ fn glue(args: &Args, terminal: &Terminal) -> anyhow::Result<End> {
     for task in tasks {
         let out = args.out.join(task.name);
         terminal.note(format_args!("{HEADING_STYLE}{}{HEADING_STYLE:#}: {}", task.title, task.about));
-        let job = job_of(args, task, &out, terminal)?;
+        let job = job_of(args, task, terminal)?;
         if work(&job, &out, args.device, false, terminal)? == End::Stopped {
             return Ok(stopped(&args.out, terminal));
         }
@@ -315,7 +312,7 @@ fn glue_table(out: &Path, terminal: &Terminal) -> anyhow::Result<End> {
     let (mut sum, mut missing) = (0.0, Vec::new());
     let mut scores = BTreeMap::new();
     terminal.result(format_args!("{HEADING_STYLE}{:<10}{:>12}{:>10}{HEADING_STYLE:#}", "GLUE", "score", "dev"))?;
-    for task in electra_task::task::TASKS.iter().filter(|task| task.in_glue_average || task.name == "wnli") {
+    for task in Task::of_glue() {
         let text = std::fs::read_to_string(out.join(task.name).join(RESULTS));
         let results: Option<Results> = text.ok().and_then(|text| serde_json::from_str(&text).ok());
         let score = results.and_then(|results| results.metric.primary().map(|(name, value)| (name.to_owned(), value)));
@@ -331,7 +328,7 @@ fn glue_table(out: &Path, terminal: &Terminal) -> anyhow::Result<End> {
             None => {}
         }
     }
-    let count = electra_task::task::TASKS.iter().filter(|task| task.in_glue_average).count();
+    let count = Task::of_glue().filter(|task| task.in_glue_average).count();
     let average = missing.is_empty().then(|| 100.0 * sum / count as f64);
     match average {
         Some(average) => terminal.result(format_args!("{:<10}{:>12}{average:>10.2}", "average", ""))?,

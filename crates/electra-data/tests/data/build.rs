@@ -46,7 +46,7 @@ proptest! {
         prop_assert!(built[0] == built[1], "the number of jobs changes the dataset");
         let out = folder.path().join("jobs1");
         let (train, validation) = (open(&out, Split::Train, &tokenizer), open(&out, Split::Validation, &tokenizer));
-        let (train_lines, validation_lines) = (documents_of(&train).concat(), documents_of(&validation).concat());
+        let (train_lines, validation_lines) = (documents_of(&*train.corpus()).concat(), documents_of(&*validation.corpus()).concat());
         prop_assert!(!train_lines.is_empty() && !validation_lines.is_empty());
         let mut expected: Vec<Vec<i32>> = documents.concat().iter()
             .map(|line| tokenizer.encode(line).into_iter().map(|id| id as i32).collect())
@@ -70,7 +70,9 @@ fn whole_documents_are_held_out_of_many() {
     let source = TextSource::memory("test", documents);
     let manifest = build(&source, &tokenizer, &out, &BuildOptions::default(), &mut quiet).expect("built");
     assert_eq!((manifest.train.documents, manifest.validation.documents), (980, 20));
-    assert!(documents_of(&open(&out, Split::Validation, &tokenizer)).iter().all(|document| document.len() == 4));
+    assert!(
+        documents_of(&*open(&out, Split::Validation, &tokenizer).corpus()).iter().all(|document| document.len() == 4)
+    );
     assert_eq!(dataset_tokenizer(&out).expect("its copy").sha256(), tokenizer.sha256());
     assert_eq!(Manifest::load(&out).expect("loaded"), manifest);
     // Another seed holds out others.
@@ -78,8 +80,8 @@ fn whole_documents_are_held_out_of_many() {
     build(&source, &tokenizer, &other, &BuildOptions { seed: 1, ..BuildOptions::default() }, &mut quiet)
         .expect("built");
     assert_ne!(
-        documents_of(&open(&other, Split::Validation, &tokenizer)),
-        documents_of(&open(&out, Split::Validation, &tokenizer))
+        documents_of(&*open(&other, Split::Validation, &tokenizer).corpus()),
+        documents_of(&*open(&out, Split::Validation, &tokenizer).corpus())
     );
 }
 
@@ -125,7 +127,8 @@ fn the_share_is_one_of_tokens_whatever_the_lengths() {
             let off = manifest.held_out_share() / fraction;
             assert!((0.6..1.6).contains(&off), "{what}: {} of {fraction}", manifest.held_out_share());
             // Nothing is lost where text is cut.
-            let all = [Split::Train, Split::Validation].map(|split| documents_of(&open(&out, split, &tokenizer)));
+            let all =
+                [Split::Train, Split::Validation].map(|split| documents_of(&*open(&out, split, &tokenizer).corpus()));
             let tokens: usize = all.concat().concat().iter().map(Vec::len).sum();
             let expected: usize = documents.concat().iter().map(|line| tokenizer.encode(line).len()).sum();
             assert_eq!(tokens, expected, "{what}");
@@ -159,7 +162,7 @@ fn batches_come_from_shards_as_from_memory() {
         .expect("built");
     let train = open(&out, Split::Train, &tokenizer);
     assert!(train.manifest().train.shards.len() > 5);
-    let lines: Vec<Vec<Vec<u32>>> = documents_of(&train)
+    let lines: Vec<Vec<Vec<u32>>> = documents_of(&*train.corpus())
         .into_iter()
         .map(|document| document.into_iter().map(|line| line.into_iter().map(|id| id as u32).collect()).collect())
         .collect();

@@ -52,8 +52,9 @@ fn large_vocabularies_are_stored_wide() {
     let out = folder.path().join("data");
     let source = TextSource::memory("test", vec![vec!["w69999 w1".into(), "w65536".into()]]);
     build(&source, &tokenizer, &out, &BuildOptions::default(), &mut quiet).expect("built");
-    let mut lines =
-        [Split::Train, Split::Validation].map(|split| documents_of(&open(&out, split, &tokenizer)).concat()).concat();
+    let mut lines = [Split::Train, Split::Validation]
+        .map(|split| documents_of(&*open(&out, split, &tokenizer).corpus()).concat())
+        .concat();
     lines.sort();
     assert_eq!(lines, [vec![65_541], vec![70_004, 6]]);
     // The shard is a plain safetensors file.

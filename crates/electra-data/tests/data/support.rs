@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use electra_data::{Dataset, Progress, SpecialTokens, Split, Tokenizer};
+use electra_data::{Corpus, Dataset, Progress, SpecialTokens, Split, Tokenizer};
 
 /// Ids as [`tokenizer`] numbers them.
 pub(crate) const SPECIAL: SpecialTokens = SpecialTokens { pad: 0, unknown: 1, cls: 2, sep: 3, mask: 4 };
@@ -45,8 +45,7 @@ pub(crate) fn quiet(_: &Progress) -> ControlFlow<()> {
 }
 
 /// Lines of ids of each document.
-pub(crate) fn documents_of(dataset: &Dataset) -> Vec<Vec<Vec<i32>>> {
-    let corpus = dataset.corpus();
+pub(crate) fn documents_of(corpus: &dyn Corpus) -> Vec<Vec<Vec<i32>>> {
     let mut documents = Vec::new();
     corpus.for_each_document(&mut |document| {
         let lines = document.line_offsets.windows(2).map(|bounds| {

@@ -1,25 +1,11 @@
 //! A text in memory against a file with the same text.
 
 use electra_data::{
-    BuildOptions, Corpus, Dataset, InputOptions, Split, TextInMemory, TextSource, Tokenizer, TrainOptions, build,
+    BuildOptions, Dataset, InputOptions, Split, TextInMemory, TextSource, Tokenizer, TrainOptions, build,
 };
 use proptest::prelude::*;
 
-use crate::support::{quiet, tokenizer};
-
-/// Lines of ids of each document.
-fn documents_of(corpus: &dyn Corpus) -> Vec<Vec<Vec<i32>>> {
-    let mut documents = Vec::new();
-    corpus.for_each_document(&mut |document| {
-        let lines = document.line_offsets.windows(2).map(|bounds| {
-            let mut line = Vec::new();
-            corpus.append_tokens(document.base + bounds[0], (bounds[1] - bounds[0]) as usize, &mut line);
-            line
-        });
-        documents.push(lines.collect());
-    });
-    documents
-}
+use crate::support::{documents_of, quiet, tokenizer};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]

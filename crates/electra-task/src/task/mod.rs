@@ -52,6 +52,8 @@ pub struct Task {
     pub in_glue_average: bool,
     /// The ELECTRA paper's epochs of fine-tuning.
     pub epochs: f64,
+    /// The paper's longest text, in tokens with [CLS] and [SEP].
+    pub max_length: usize,
     /// Whether a network is trained on both orders of each pair, [`in_both_orders`].
     pub both_orders: bool,
     /// Something about its files that a user should know; empty: nothing.
@@ -112,6 +114,11 @@ impl Task {
         TASKS.iter().find(|task| plain(task.name) == plain(name)).copied()
     }
 
+    /// GLUE's tasks, WNLI included.
+    pub fn of_glue() -> impl Iterator<Item = &'static Self> {
+        TASKS.iter().copied().filter(|task| matches!(task.source, Source::Sentences(_)))
+    }
+
     /// Reads the task's data: `files` are its folder's, GLUE's, or for tables and tagging a file's.
     ///
     /// # Errors
@@ -132,11 +139,11 @@ impl Task {
 
 /// The tasks of GLUE that have a file to train on or to compare checkpoints on among `files`.
 pub fn find(files: &Files) -> Vec<&'static Task> {
-    let has_data = |task: &&&Task| match &task.source {
+    let has_data = |task: &&Task| match &task.source {
         Source::Sentences(sentences) => sentences::has_data(sentences, files),
         Source::Read(_) => false,
     };
-    TASKS.iter().filter(has_data).copied().collect()
+    Task::of_glue().filter(has_data).collect()
 }
 
 /// A name without what people write differently: `SST-2`, `sst_2`, `sst2`.

@@ -43,6 +43,8 @@ pub struct FineTuningData {
     pub metrics: Vec<&'static str>,
     /// Tells the tokenizer from any other.
     pub tokenizer_sha256: String,
+    /// Tells what is read from anything else.
+    pub fingerprint: String,
     /// What a user should hear, a sentence each.
     pub notes: Vec<String>,
 }
@@ -86,6 +88,7 @@ impl FineTuningData {
             dev.push(DevSet { name: split.name.clone(), examples: split.examples.clone(), encoded });
         }
         Ok(Self {
+            fingerprint: fingerprint(std::iter::once(&train).chain(dev.iter().map(|dev| &dev.encoded))),
             kind: data.kind.clone(),
             class_weights: if config.class_weights { class_weights(&examples, &data.kind) } else { Vec::new() },
             examples: Arc::new(examples),
@@ -96,17 +99,15 @@ impl FineTuningData {
             notes,
         })
     }
+}
 
-    /// Tells these features from any others.
-    pub fn fingerprint(&self) -> String {
-        let mut hash = Sha256::new();
-        let all = std::iter::once(&*self.train).chain(self.dev.iter().map(|dev| &dev.encoded));
-        for feature in all.flat_map(|encoded| &encoded.features) {
-            feature.ids.iter().for_each(|id| hash.update(id.to_le_bytes()));
-            hash.update(format!("{}{:?}", feature.start_of_b, feature.wanted));
-        }
-        hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+fn fingerprint<'a>(sets: impl Iterator<Item = &'a Encoded>) -> String {
+    let mut hash = Sha256::new();
+    for feature in sets.flat_map(|encoded| &encoded.features) {
+        feature.ids.iter().for_each(|id| hash.update(id.to_le_bytes()));
+        hash.update(format!("{}{:?}", feature.start_of_b, feature.wanted));
     }
+    crate::hex(&hash.finalize())[..32].to_owned()
 }
 
 fn note_lengths(set: &str, examples: usize, encoded: &Encoded, max_length: usize, notes: &mut Vec<String>) {
@@ -178,6 +179,6 @@ mod tests {
             short.notes,
             ["3 of 4 training examples are taken (limit)", "train: 3 of 3 texts are cut at 6 tokens"]
         );
-        assert_ne!(whole.fingerprint(), short.fingerprint());
+        assert_ne!(whole.fingerprint, short.fingerprint);
     }
 }

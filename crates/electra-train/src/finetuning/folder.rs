@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use electra_task::{Prediction, Scores};
+use electra_task::Scores;
 
 use super::config::FINETUNE_CONFIG;
 use super::{FineTuneMemory, FineTunePlan, FineTuneRow, FineTuning, FineTuningData};
@@ -32,8 +32,8 @@ pub struct FineTuned {
     pub state: TrainState<FineTuneMemory>,
     /// Whether it was stopped before it had learnt enough.
     pub interrupted: bool,
-    /// What it predicts of each set that it is compared on, and how good that is; empty where it was stopped.
-    pub judged: Vec<(Vec<Prediction>, Scores)>,
+    /// How good the best weights are, on each set that they were compared on; empty where it was stopped.
+    pub judged: Vec<Scores>,
     /// The best weights.
     pub tensors: Vec<HostTensor>,
     /// Since the run was begun or resumed.
@@ -79,7 +79,7 @@ async fn drive(
     while !options.stop.load(Ordering::SeqCst) && run.advance().await? == Advance::Stepped {}
 
     let mut ended = run.finish().await?;
-    let judged = if ended.interrupted { Vec::new() } else { ended.work.judge().await.during("the last evaluation")? };
+    let judged = if ended.interrupted { Vec::new() } else { ended.work.best_scores().to_vec() };
     let parameters = &ended.work.trainer().parameters;
     let tensors = host::network_to_host(parameters, "", ended.work.plan().layout().specs()).await;
     let tensors = tensors.during("the export")?;

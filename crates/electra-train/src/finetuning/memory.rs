@@ -12,11 +12,21 @@ pub struct FineTuneMemory {
     steps: u64,
     loss: f64,
     gradient_norm: f64,
-    /// Step and score of the best evaluation.
-    best: Option<(u64, f64)>,
+    best: Option<Best>,
     /// Evaluations since then.
     since_best: u64,
     is_done_early: bool,
+}
+
+/// The best evaluation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Best {
+    step: u64,
+    /// What evaluations are compared by.
+    score: f64,
+    /// Of each set that it was made on.
+    scores: Vec<Scores>,
 }
 
 /// One row of metrics.jsonl.
@@ -84,16 +94,18 @@ impl FineTuneMemory {
         })
     }
 
-    /// Takes in the score of an evaluation; `patience` evaluations in a row that are no better are enough, 0: never.
-    pub(super) fn judge(&mut self, step: u64, score: f64, patience: u64) {
+    /// Takes in the scores of an evaluation, of which the first one of the first set counts; `patience` evaluations in a row that are no
+    /// better are enough, 0: never.
+    pub(super) fn judge(&mut self, step: u64, scores: Vec<Scores>, patience: u64) {
         // A run that is resumed at its end is judged again.
-        if self.best.is_some_and(|(best, _)| best == step) {
+        if self.best_step() == Some(step) {
             return;
         }
         // What has no value is worse than anything; of equals the first stays.
-        let score = if score.is_nan() { f64::MIN } else { score };
-        if self.best.is_none_or(|(_, best)| score > best) {
-            self.best = Some((step, score));
+        let first = scores.first().and_then(|scores| scores.primary()).map(|(_, value)| value);
+        let score = first.filter(|value| !value.is_nan()).unwrap_or(f64::MIN);
+        if self.best.as_ref().is_none_or(|best| score > best.score) {
+            self.best = Some(Best { step, score, scores });
             self.since_best = 0;
         } else {
             self.since_best += 1;
@@ -102,7 +114,11 @@ impl FineTuneMemory {
     }
 
     pub(super) fn best_step(&self) -> Option<u64> {
-        self.best.map(|(step, _)| step)
+        self.best.as_ref().map(|best| best.step)
+    }
+
+    pub(super) fn best_scores(&self) -> &[Scores] {
+        self.best.as_ref().map_or(&[], |best| &best.scores)
     }
 
     pub(super) fn is_done_early(&self) -> bool {
@@ -119,7 +135,7 @@ mod tests {
         let mut memory = FineTuneMemory::default();
         for (step, score) in [(1, f64::NAN), (2, 0.5), (3, 0.5), (4, 0.4)] {
             assert!(!memory.is_done_early());
-            memory.judge(step, score, 2);
+            memory.judge(step, vec![Scores::default().with("accuracy", score)], 2);
         }
         assert_eq!((memory.best_step(), memory.is_done_early()), (Some(2), true));
     }

@@ -13,11 +13,10 @@ pub(crate) mod read;
 mod results;
 
 use std::path::Path;
-use std::sync::Arc;
 
 use electra_kernels::DeviceFailure;
 use electra_task::batch::{Epochs, TaskBatch};
-use electra_task::{Prediction, Scores, score};
+use electra_task::{Scores, score};
 use serde_json::{Value, json};
 
 pub use self::config::{FINETUNE_CONFIG, FineTuneConfig};
@@ -35,7 +34,6 @@ use crate::error::{Error, Result};
 use crate::host::HostTensor;
 use crate::run::work::{Description, Pace, Row, Work};
 use crate::run::{Checkpoint, Resumed, TrainState};
-use crate::step::optimizer::LossScale;
 use crate::step::trainer::{TrainStep, Trainer};
 
 /// What to do about numbers that are not finite.
@@ -49,7 +47,6 @@ pub struct FineTuning {
     plan: FineTunePlan,
     trainer: Trainer<TaskLearner>,
     data: FineTuningData,
-    fingerprint: String,
     epochs: Epochs,
     tokens_per_step: u64,
     memory: FineTuneMemory,
@@ -69,10 +66,10 @@ impl FineTuning {
     pub fn resume(
         plan: FineTunePlan,
         data: FineTuningData,
-        saved: Checkpoint<FineTuneMemory>,
+        mut saved: Checkpoint<FineTuneMemory>,
         place: &Path,
     ) -> Result<Resumed<Self>> {
-        let Checkpoint { state, parameters, optimizer, .. } = saved;
+        let state = &saved.state;
         let other = |what: String| {
             let remedy = "give what it was begun with, or fine-tune in another folder";
             Error::invalid(place, format!("the checkpoint was written with {what}"), remedy)
@@ -80,7 +77,7 @@ impl FineTuning {
         if state.tokenizer_sha256 != data.tokenizer_sha256 {
             return Err(other("another tokenizer".to_owned()));
         }
-        if state.data_fingerprint != data.fingerprint() {
+        if state.data_fingerprint != data.fingerprint {
             return Err(other("other examples".to_owned()));
         }
         for (key, value) in plan.config().settings() {
@@ -88,9 +85,8 @@ impl FineTuning {
                 return Err(other(format!("{key} = {was}, and it is {value}")));
             }
         }
-        let scale = state.loss_scale;
-        let scale = scale.map(|[factor, good_steps]| LossScale { factor, good_steps: good_steps as u64 });
-        let trainer = plan.restored(parameters, optimizer, state.updates, scale, place)?;
+        let trainer = plan.restored(&mut saved, place)?;
+        let state = saved.state;
         let work = Self::open(plan, trainer, data, state.window.clone());
         Ok(Resumed { work, state, place: place.to_owned(), notices: Vec::new() })
     }
@@ -98,7 +94,7 @@ impl FineTuning {
     fn open(plan: FineTunePlan, trainer: Trainer<TaskLearner>, data: FineTuningData, memory: FineTuneMemory) -> Self {
         let config = plan.config();
         let mut epochs = Epochs::new(
-            Arc::new(data.train.features.clone()),
+            data.train.clone(),
             plan.head().kind.clone(),
             data.class_weights.clone(),
             plan.special(),
@@ -106,8 +102,7 @@ impl FineTuning {
             config.seed,
         );
         let tokens_per_step = epochs.mean_tokens().round() as u64;
-        let fingerprint = data.fingerprint();
-        Self { plan, trainer, data, fingerprint, epochs, tokens_per_step, memory }
+        Self { plan, trainer, data, epochs, tokens_per_step, memory }
     }
 
     /// What is computed.
@@ -126,22 +121,24 @@ impl FineTuning {
         }
     }
 
-    /// What it predicts of each set that it is compared on, and how good that is.
-    ///
-    /// # Errors
-    /// The device failed.
+    /// How good it is on each set that it is compared on.
     ///
     /// # Panics
     /// If tags are none, which reading them would have said.
-    pub async fn judge(&self) -> Result<Vec<(Vec<Prediction>, Scores)>, DeviceFailure> {
+    async fn judge(&self) -> Result<Vec<Scores>, DeviceFailure> {
         let mut judged = Vec::new();
         for dev in self.data.dev.iter() {
             let batch_size = self.plan.micro_batch().max(16);
             let predictions = self.reader().predictions(&dev.examples, &dev.encoded, batch_size, &mut |_| {}).await?;
             let scores = score(&self.plan.head().kind, &self.data.metrics, &dev.examples, &predictions);
-            judged.push((predictions, scores.expect("tags were checked when they were read")));
+            judged.push(scores.expect("tags were checked when they were read"));
         }
         Ok(judged)
+    }
+
+    /// How good its best weights were judged, on each set that it is compared on.
+    pub fn best_scores(&self) -> &[Scores] {
+        self.memory.best_scores()
     }
 
     fn steps_of_epoch(&self) -> u64 {
@@ -196,7 +193,7 @@ impl Work for FineTuning {
         TrainState {
             settings: self.plan.config().settings(),
             tokenizer_sha256: self.data.tokenizer_sha256.clone(),
-            data_fingerprint: self.fingerprint.clone(),
+            data_fingerprint: self.data.fingerprint.clone(),
             ..TrainState::default()
         }
     }
@@ -236,10 +233,9 @@ impl Work for FineTuning {
 
     async fn validate(&mut self, step: u64) -> Result<FineTuneRow, DeviceFailure> {
         let judged = self.judge().await?;
-        let named = self.data.dev.iter().map(|dev| dev.name.as_str()).zip(judged.iter().map(|(_, scores)| scores));
-        let row = FineTuneRow::of_scores(step, self.epoch_of(step), named);
-        let primary = judged.first().and_then(|(_, scores)| scores.primary());
-        self.memory.judge(step, primary.map_or(f64::NAN, |(_, value)| value), self.plan.config().patience);
+        let names = self.data.dev.iter().map(|dev| dev.name.as_str());
+        let row = FineTuneRow::of_scores(step, self.epoch_of(step), names.zip(&judged));
+        self.memory.judge(step, judged, self.plan.config().patience);
         Ok(row)
     }
 

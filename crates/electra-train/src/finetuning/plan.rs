@@ -13,9 +13,11 @@ use electra_task::batch::TaskBatch;
 use super::config::FineTuneConfig;
 use super::head::TaskHead;
 use super::learner::TaskLearner;
+use super::memory::FineTuneMemory;
 use crate::error::Result;
 use crate::estimate::ledger::{self, Place};
-use crate::host::{self, HostTensor};
+use crate::host::HostTensor;
+use crate::run::Checkpoint;
 use crate::step::optimizer::{Adam, LossScale};
 use crate::step::schedule::layerwise_multiplier;
 use crate::step::trainer::{StepSettings, Trainer};
@@ -114,21 +116,17 @@ impl FineTunePlan {
         self.assembled(parameters, adam)
     }
 
-    /// A trainer with the weights and moments of a checkpoint, which is called `place` where something is wrong with it.
+    /// A trainer with the weights and moments of `saved`, which is called `place` where something is wrong with it.
     ///
     /// # Errors
     /// A tensor is missing or does not fit.
     pub(super) fn restored(
         &self,
-        parameters: Vec<HostTensor>,
-        moments: Vec<HostTensor>,
-        updates: u64,
-        loss_scale: Option<LossScale>,
+        saved: &mut Checkpoint<FineTuneMemory>,
         place: &Path,
     ) -> Result<Trainer<TaskLearner>> {
-        let parameters = host::parameters_from_host(&self.layout, parameters, place, self.device())?;
-        let adam = Adam::from_host(self.config.adam(), &self.layout, moments, updates, place, self.device())?;
-        Ok(self.assembled(parameters, adam.with_loss_scale(loss_scale)))
+        let (parameters, adam) = saved.restore(&self.layout, self.config.adam(), place, self.device())?;
+        Ok(self.assembled(parameters, adam))
     }
 
     fn assembled(&self, parameters: Parameters, adam: Adam) -> Trainer<TaskLearner> {

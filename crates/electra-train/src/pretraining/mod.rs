@@ -41,7 +41,6 @@ use crate::error::Result;
 use crate::host::HostTensor;
 use crate::run::work::{Description, Pace, Row, Work};
 use crate::run::{Checkpoint, Resumed, TrainState};
-use crate::step::optimizer::LossScale;
 use crate::step::trainer::{TrainStep, Trainer};
 
 /// What to do about numbers that are not finite. --resume would go the same way again: a run keeps its learning rate.
@@ -80,10 +79,8 @@ impl Pretraining {
     /// It is of another run: of other data, another tokenizer or another configuration.
     pub fn resume(plan: Plan, data: TrainingData, mut saved: Checkpoint, place: &Path) -> Result<Resumed<Self>> {
         let notices = resume::take_over(place, &mut saved, plan.config(), &data)?;
-        let Checkpoint { state, parameters, optimizer, window_scores } = saved;
-        let scale = state.loss_scale;
-        let scale = scale.map(|[factor, good_steps]| LossScale { factor, good_steps: good_steps as u64 });
-        let trainer = plan.restored(parameters, optimizer, state.updates, scale, place)?;
+        let trainer = plan.restored(&mut saved, place)?;
+        let Checkpoint { state, window_scores, .. } = saved;
         let window = MetricWindow::restore(state.window.clone(), &window_scores, place)?;
         let work = Self::open(plan, trainer, window, state.step, data);
         Ok(Resumed { work, state, place: place.to_owned(), notices })

@@ -13,7 +13,7 @@ use electra_model::{Initializer, Layout, Neighbours, Objective, ObjectiveConfig,
 use crate::config::{MicroBatch, PositionInitializer, RUN_CONFIG, RunConfig};
 use crate::error::{Error, Result};
 use crate::estimate::ledger;
-use crate::host::{self, HostTensor};
+use crate::run::Checkpoint;
 use crate::step::optimizer::{Adam, AdamConfig, LossScale};
 use crate::step::trainer::{StepSettings, Trainer};
 
@@ -157,21 +157,12 @@ impl Plan {
         Trainer::new(self.learner(), parameters, adam, self.settings.clone())
     }
 
-    /// A trainer with the weights and moments of a checkpoint, which is called `place` where something is wrong with it.
+    /// A trainer with the weights and moments of `saved`, which is called `place` where something is wrong with it.
     ///
     /// # Errors
     /// A tensor is missing or does not fit.
-    pub(crate) fn restored(
-        &self,
-        parameters: Vec<HostTensor>,
-        moments: Vec<HostTensor>,
-        updates: u64,
-        loss_scale: Option<LossScale>,
-        place: &Path,
-    ) -> Result<Trainer<ObjectiveLearner>> {
-        let parameters = host::parameters_from_host(&self.layout, parameters, place, self.device())?;
-        let adam = Adam::from_host(self.adam, &self.layout, moments, updates, place, self.device())?;
-        let adam = adam.with_loss_scale(loss_scale);
+    pub(super) fn restored(&self, saved: &mut Checkpoint, place: &Path) -> Result<Trainer<ObjectiveLearner>> {
+        let (parameters, adam) = saved.restore(&self.layout, self.adam, place, self.device())?;
         Ok(Trainer::new(self.learner(), parameters, adam, self.settings.clone()))
     }
 }

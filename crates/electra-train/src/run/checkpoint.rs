@@ -10,15 +10,18 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use burn::tensor::Device;
 use electra_data::CorpusRecord;
+use electra_model::{Layout, Parameters};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Change;
 use crate::error::{Error, Result};
 use crate::file::tensor_file::{TensorFile, encode};
-use crate::host::HostTensor;
+use crate::host::{self, HostTensor};
 use crate::pretraining::metrics::WindowSums;
 use crate::run::work::Memory;
+use crate::step::optimizer::{Adam, AdamConfig, LossScale};
 
 /// Version of the files; those of another version are not read. 2: the state names the configuration key by key.
 const FORMAT_VERSION: u32 = 2;
@@ -111,6 +114,27 @@ pub struct Checkpoint<M = WindowSums> {
     pub optimizer: Vec<HostTensor>,
     /// Scores of the metric window.
     pub window_scores: Vec<HostTensor>,
+}
+
+impl<M> Checkpoint<M> {
+    /// Parameters of `layout` and their optimizer as they were. Takes their tensors out; errors call the checkpoint `place`.
+    ///
+    /// # Errors
+    /// A tensor is missing or does not fit.
+    pub(crate) fn restore(
+        &mut self,
+        layout: &Layout,
+        adam: AdamConfig,
+        place: &Path,
+        device: &Device,
+    ) -> Result<(Parameters, Adam)> {
+        let (parameters, moments) = (std::mem::take(&mut self.parameters), std::mem::take(&mut self.optimizer));
+        let parameters = host::parameters_from_host(layout, parameters, place, device)?;
+        let adam = Adam::from_host(adam, layout, moments, self.state.updates, place, device)?;
+        let scale = self.state.loss_scale;
+        let scale = scale.map(|[factor, good_steps]| LossScale { factor, good_steps: good_steps as u64 });
+        Ok((parameters, adam.with_loss_scale(scale)))
+    }
 }
 
 /// Names of a checkpoint's files, as [`Checkpoint::write`] hands them out.

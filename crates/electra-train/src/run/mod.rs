@@ -254,7 +254,6 @@ impl<W: Work, S: Sink<W>> Run<W, S> {
         }
         let batch = self.work.batch(step);
         let flops = self.work.step_flops(&batch);
-        let trainer = self.work.trainer_mut();
         let doing = format!("step {}", step + 1);
         let submitted = if self.profile_at == Some(step) {
             // By itself: steps in flight would be timed with it.
@@ -266,7 +265,7 @@ impl<W: Work, S: Sink<W>> Run<W, S> {
             self.sink.event(&TrainEvent::Notice { message: format!("step {step}, kernel by kernel: {place}") });
             submitted
         } else {
-            trainer.submit(&batch, step, learning_rate).during(doing)?
+            self.work.trainer_mut().submit(&batch, step, learning_rate).during(doing)?
         };
         self.pending.push_back((submitted, batch));
         self.progress.step += 1;

@@ -1,32 +1,12 @@
 //! Area under the ROC curve.
 
-/// Area under the ROC curve: the probability that a positive scores above a negative, ties counting half.
-///
-/// Exact, by ranks (Mann and Whitney). `None` where one of the classes is empty or a score is not a number.
+/// Area under the ROC curve, [`electra_task::metric::roc_auc`]. `None` where one of the classes is empty or a score is not a number.
 ///
 /// # Panics
 /// If the lengths differ.
 pub(crate) fn roc_auc(scores: &[f32], labels: &[bool]) -> Option<f64> {
-    assert_eq!(scores.len(), labels.len(), "one label per score");
-    let positives = labels.iter().filter(|label| **label).count() as u64;
-    let negatives = labels.len() as u64 - positives;
-    if positives == 0 || negatives == 0 || scores.iter().any(|score| score.is_nan()) {
-        return None;
-    }
-    let mut ranked: Vec<(f32, bool)> = scores.iter().copied().zip(labels.iter().copied()).collect();
-    ranked.sort_unstable_by(|a, b| a.0.partial_cmp(&b.0).expect("no score is NaN"));
-    // Twice the pairs won by positives, whole numbers throughout: the result does not depend on any order.
-    let (mut won_twice, mut negatives_below) = (0u128, 0u64);
-    let mut start = 0;
-    while start < ranked.len() {
-        let end = start + ranked[start..].partition_point(|entry| entry.0 == ranked[start].0);
-        let tied_positives = ranked[start..end].iter().filter(|entry| entry.1).count() as u64;
-        let tied_negatives = (end - start) as u64 - tied_positives;
-        won_twice += u128::from(tied_positives) * u128::from(2 * negatives_below + tied_negatives);
-        negatives_below += tied_negatives;
-        start = end;
-    }
-    Some(won_twice as f64 / (2.0 * positives as f64 * negatives as f64))
+    let area = electra_task::metric::roc_auc(scores, labels);
+    (!area.is_nan()).then_some(area)
 }
 
 #[cfg(test)]

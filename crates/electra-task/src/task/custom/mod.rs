@@ -22,6 +22,7 @@ pub(super) const TASK: Task = Task {
     metrics: &[],
     in_glue_average: false,
     epochs: 3.0,
+    max_length: 128,
     both_orders: false,
     note: "",
     source: Source::Read(load),

@@ -11,6 +11,7 @@ pub(in crate::task) const TASK: Task = Task {
     metrics: &["accuracy", "f1"],
     in_glue_average: true,
     epochs: 3.0,
+    max_length: 128,
     both_orders: false,
     note: "",
     source: Source::Sentences(Sentences {

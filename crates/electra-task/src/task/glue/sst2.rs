@@ -11,6 +11,7 @@ pub(in crate::task) const TASK: Task = Task {
     metrics: &["accuracy"],
     in_glue_average: true,
     epochs: 3.0,
+    max_length: 128,
     both_orders: false,
     note: "SST-2's text has blanks around its tokens (\"it 's\"), which are left as they are: predict text written so, too",
     source: Source::Sentences(Sentences {

@@ -11,6 +11,7 @@ pub(in crate::task) const TASK: Task = Task {
     metrics: &["spearman", "pearson"],
     in_glue_average: true,
     epochs: 10.0,
+    max_length: 128,
     both_orders: true,
     note: "",
     source: Source::Sentences(Sentences {

@@ -11,6 +11,7 @@ pub(in crate::task) const TASK: Task = Task {
     metrics: &["accuracy"],
     in_glue_average: false,
     epochs: 3.0,
+    max_length: 128,
     both_orders: false,
     note: "WNLI's dev set repeats training sentences with the other label: the majority class is hard to beat",
     source: Source::Sentences(Sentences {
