@@ -2,8 +2,9 @@
 //!
 //! A training step makes the same few hundred arrays every time. From the system's allocator each of them comes as
 //! fresh pages, which the kernel zeroes at their first touch: that costs more than many of the operations themselves.
-//! So an array that is let go waits here, by its length, for the next one of that length. Its old values stay in it:
-//! whoever takes a [`Buffer`] writes all of it before reading any.
+//! So an array that is let go waits here, by its length, for the next one of that length; lengths are rounded up a little, so that
+//! batches of other lengths find what the last one left. Old values stay in it: whoever takes a [`Buffer`] writes all of it before
+//! reading any.
 //!
 //! What waits is bounded, and lengths that nobody asks for any more (a validation's, another network's) go back to the allocator: after
 //! many other arrays, or when there is no room for what is let go now, the longest unused first.
@@ -85,22 +86,36 @@ fn waiting() -> MutexGuard<'static, Waiting> {
     WAITING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// `length` and at most an eighth more: eight lengths between a power of two and the next.
+fn rounded_up(length: usize) -> usize {
+    length.next_multiple_of((length.next_power_of_two() / 16).max(1))
+}
+
 /// An array of f32 whose first values are of no meaning.
 #[derive(Debug)]
-pub(crate) struct Buffer(Vec<f32>);
+pub(crate) struct Buffer {
+    /// Of the rounded length.
+    array: Vec<f32>,
+    length: usize,
+}
 
 impl Buffer {
     pub(crate) fn new(length: usize) -> Self {
-        let found = if length < SHORTEST { None } else { waiting().take(length) };
-        Self(found.unwrap_or_else(|| vec![0.0; length]))
+        let array = if length < SHORTEST {
+            vec![0.0; length]
+        } else {
+            let rounded = rounded_up(length);
+            waiting().take(rounded).unwrap_or_else(|| vec![0.0; rounded])
+        };
+        Self { array, length }
     }
 
     /// A tensor over this memory, which comes back here when the tensor is dropped.
     pub(crate) fn into_tensor<const D: usize>(self, shape: [usize; D]) -> FlexTensor {
         let shape = Shape::from(shape);
-        assert_eq!(self.0.len(), shape.num_elements());
-        let bytes = mem::size_of_val(self.0.as_slice());
-        // SAFETY: all `bytes` bytes of the buffer are initialised: it is a Vec of f32 of that length.
+        assert_eq!(self.length, shape.num_elements());
+        let bytes = mem::size_of_val(&*self);
+        // SAFETY: all `bytes` bytes of the buffer are initialised: it is a Vec of f32 of that length or more.
         let data = unsafe { Bytes::from_controller(Box::new(Controller(self)), bytes) };
         FlexTensor::new(data, Layout::contiguous(shape), DType::F32)
     }
@@ -108,9 +123,9 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let values = mem::take(&mut self.0);
-        if values.len() >= SHORTEST {
-            waiting().put(values, MOST_WAITING);
+        let array = mem::take(&mut self.array);
+        if array.len() >= SHORTEST {
+            waiting().put(array, MOST_WAITING);
         }
     }
 }
@@ -119,13 +134,13 @@ impl Deref for Buffer {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        &self.0
+        &self.array[..self.length]
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.0
+        &mut self.array[..self.length]
     }
 }
 
@@ -165,11 +180,21 @@ mod tests {
         let length = 3 * 5077;
         let buffer = Buffer::new(length);
         let address = buffer.as_ptr();
+        assert_eq!(buffer.len(), length);
         let tensor = Tensor::<2>::from_primitive::<Flex>(buffer.into_tensor([3, 5077]));
         let copy = tensor.clone() + 1.0;
         drop(tensor);
-        assert_eq!(Buffer::new(length).as_ptr(), address);
+        let a_little_shorter = Buffer::new(length - 100);
+        assert_eq!((a_little_shorter.as_ptr(), a_little_shorter.len()), (address, length - 100));
         assert_eq!(copy.into_data().try_to_vec::<f32>().unwrap()[0], 1.0);
+    }
+
+    #[test]
+    fn lengths_are_rounded_up_by_an_eighth_at_most() {
+        for length in (1..5000).chain((1 << 20) - 3..(1 << 20) + 3) {
+            let rounded = rounded_up(length);
+            assert!(rounded >= length && (rounded - length) * 8 <= length && rounded_up(rounded) == rounded, "{length}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! that their losses and gradients simply add up.
 
 use burn::tensor::{Device, Tensor, TensorData};
+use electra_kernels::adam::add_gradients;
 use electra_kernels::read::Reads;
 use electra_kernels::side_by_side::{self, side_by_side};
 use electra_kernels::{DeviceFailure, Precision, with_precision};
@@ -135,7 +136,7 @@ impl<L: Learner> Trainer<L> {
                         }
                         for (sum, gradient) in gradients.iter_mut().zip(found) {
                             *sum = match (sum.take(), gradient) {
-                                (Some(sum), Some(gradient)) => Some(sum + gradient),
+                                (Some(sum), Some(gradient)) => Some(add_gradients(sum, gradient)),
                                 (sum, gradient) => sum.or(gradient),
                             };
                         }

@@ -4,6 +4,8 @@ use burn::backend::{DispatchDevice, Flex};
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 
+use crate::cpu::add_rows;
+use crate::parallel::parallel_rows;
 use crate::types::update::{AdamTensors, AdamUpdate};
 
 pub(super) fn is_plain(tensor: &Tensor<1>) -> bool {
@@ -26,6 +28,15 @@ fn flex(tensor: Tensor<1>) -> FlexTensor {
 /// number of threads.
 pub(super) const CHUNK: usize = 1 << 14;
 
+/// Values that are looked at together for having had no gradient yet: about a row of a table.
+const STILL: usize = 256;
+
+/// Also of zeros with a sign: their update has no other value.
+fn is_zero(values: &[f32]) -> bool {
+    // Without a branch for each, so that it is a few wide instructions.
+    values.iter().fold(0, |bits, value| bits | value.to_bits() << 1) == 0
+}
+
 pub(super) fn update(tensors: AdamTensors, gradient: Tensor<1>, update: &AdamUpdate) -> AdamTensors {
     let [mut parameter, mut m, mut v] = [tensors.parameter, tensors.m, tensors.v].map(flex);
     let gradient = flex(gradient);
@@ -35,12 +46,19 @@ pub(super) fn update(tensors: AdamTensors, gradient: Tensor<1>, update: &AdamUpd
     let (epsilon, decay, rate) = (update.epsilon as f32, update.weight_decay as f32, update.learning_rate as f32);
     let [correction1, correction2] = update.bias_corrections.map(|correction| correction as f32);
     let body = |p: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32]| {
-        for (((p, m), v), g) in p.iter_mut().zip(m).zip(v).zip(g) {
-            let g = g * scale;
-            *m = beta1 * *m + rest1 * g;
-            *v = beta2 * *v + rest2 * (g * g);
-            let step = correction1 * *m / ((correction2 * *v).sqrt() + epsilon) + decay * *p;
-            *p -= rate * step;
+        let moments = m.chunks_mut(STILL).zip(v.chunks_mut(STILL));
+        for ((p, (m, v)), g) in p.chunks_mut(STILL).zip(moments).zip(g.chunks(STILL)) {
+            // What no gradient has reached yet stays where it is: most rows of a large vocabulary's table, in a fine-tuning.
+            if decay == 0.0 && is_zero(g) && is_zero(m) && is_zero(v) {
+                continue;
+            }
+            for (((p, m), v), g) in p.iter_mut().zip(m).zip(v).zip(g) {
+                let g = g * scale;
+                *m = beta1 * *m + rest1 * g;
+                *v = beta2 * *v + rest2 * (g * g);
+                let step = correction1 * *m / ((correction2 * *v).sqrt() + epsilon) + decay * *p;
+                *p -= rate * step;
+            }
         }
     };
     {
@@ -60,6 +78,16 @@ pub(super) fn update(tensors: AdamTensors, gradient: Tensor<1>, update: &AdamUpd
     }
     let [parameter, m, v] = [parameter, m, v].map(Tensor::from_primitive::<Flex>);
     AdamTensors { parameter, m, v }
+}
+
+/// `sum + more`, in `sum`'s memory where nobody else holds it.
+pub(super) fn add(sum: Tensor<1>, more: Tensor<1>) -> Tensor<1> {
+    let (mut sum, more) = (flex(sum), flex(more));
+    {
+        let (sum, more) = (sum.storage_mut::<f32>(), more.storage::<f32>());
+        parallel_rows(sum, CHUNK, |chunk, sum| add_rows(sum, &more[chunk * CHUNK..][..sum.len()]));
+    }
+    Tensor::from_primitive::<Flex>(sum)
 }
 
 fn flex_sum_of_squares(tensor: &FlexTensor) -> f64 {

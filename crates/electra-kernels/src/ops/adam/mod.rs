@@ -41,6 +41,16 @@ pub fn adam_update(tensors: AdamTensors, gradient: Tensor<1>, update: &AdamUpdat
     }
 }
 
+/// `sum + more`, `[len]` each, of a device without autodiff: gradients of a batch's parts. On the CPU in place where nobody else holds
+/// `sum`.
+///
+/// # Panics
+/// If the shapes differ.
+pub fn add_gradients(sum: Tensor<1>, more: Tensor<1>) -> Tensor<1> {
+    expect("adam: more [len]", more.dims(), sum.dims());
+    if cpu::is_plain(&sum) && cpu::is_plain(&more) { cpu::add(sum, more) } else { sum + more }
+}
+
 /// Parameters, moments and gradients on a graphics adapter, in a few large arrays.
 ///
 /// An update is decided there: the global norm, whether it is clipped, whether a loss or a norm that is NaN or infinite makes

@@ -9,7 +9,9 @@ mod cpu {
 
     use crate::noise::NoiseKey;
     use crate::ops::adam::cpu::CHUNK;
-    use crate::ops::adam::{AdamTensors, AdamUpdate, adam_update, device_sums, reference, sum_of_squares};
+    use crate::ops::adam::{
+        AdamTensors, AdamUpdate, adam_update, add_gradients, device_sums, reference, sum_of_squares,
+    };
 
     fn tensor(seed: u64, len: usize) -> Tensor<1> {
         let key = NoiseKey::new(seed);
@@ -47,6 +49,37 @@ mod cpu {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_no_gradient_has_reached_stays_and_the_rest_has_the_formulas_bits() {
+        let len = 1000;
+        let zeros = |from: usize, tensor: Tensor<1>| {
+            let values: Vec<f32> = values(tensor).into_iter().enumerate().map(|(i, x)| if i < from { 0.0 } else { x }).collect();
+            Tensor::<1>::from_data(TensorData::new(values, [len]), &Device::flex())
+        };
+        for from in [0, 255, 256, 600, 1000] {
+            let update = AdamUpdate { weight_decay: 0.0, ..UPDATE };
+            let start = |parameter| AdamTensors { parameter, m: zeros(from, tensor(2, len)), v: zeros(from, tensor(3, len).abs()) };
+            let gradient = || zeros(from, tensor(4, len));
+            let found = values(adam_update(start(tensor(1, len)), gradient(), &update).parameter);
+            // A stretch with one moment that is not zero is computed, whatever is beside it.
+            let all = AdamUpdate { weight_decay: f64::from(f32::from_bits(1)), ..update };
+            let computed = values(adam_update(start(tensor(1, len)), gradient(), &all).parameter);
+            assert_eq!(found, computed, "zeros up to {from}");
+            assert_eq!(found[..from], values(tensor(1, len))[..from]);
+        }
+    }
+
+    #[test]
+    fn gradients_add_up_in_place_unless_others_hold_them() {
+        for len in [1, CHUNK + 1] {
+            let (sum, more) = (tensor(1, len), tensor(2, len));
+            let expected: Vec<f32> = values(sum.clone()).iter().zip(values(more.clone())).map(|(a, b)| a + b).collect();
+            assert_eq!(values(add_gradients(sum.clone(), more.clone())), expected);
+            assert_eq!(values(sum.clone()), values(tensor(1, len)), "held");
+            assert_eq!(values(add_gradients(sum, more)), expected);
         }
     }
 
