@@ -7,6 +7,7 @@ mod devices;
 mod doctor;
 mod exchange;
 mod faults;
+mod finetune;
 mod flops;
 mod folders;
 mod inputs;

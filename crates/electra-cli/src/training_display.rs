@@ -49,10 +49,11 @@ impl<'a> TrainingDisplay<'a> {
             }
             TrainEvent::Metrics { row, .. } => self.latest = row.summary(),
             TrainEvent::Validation { row } => {
+                let what = if row.split() == "validation" { "held-out" } else { row.split() };
                 let beside = row.beside();
                 let beside = if beside.is_empty() { beside } else { format!(" ({beside})") };
                 self.note(format!(
-                    "{HEADING_STYLE}step {:>6}{HEADING_STYLE:#} held-out: {}{FAINT_STYLE}{beside}{FAINT_STYLE:#}",
+                    "{HEADING_STYLE}step {:>6}{HEADING_STYLE:#} {what}: {}{FAINT_STYLE}{beside}{FAINT_STYLE:#}",
                     row.step(),
                     row.summary()
                 ));
@@ -117,9 +118,25 @@ impl Shown for FineTuneRow {
     }
 }
 
+/// How rows of probes, and what is to be beaten in them, are called.
+const PROBE: &str = "probe";
+const MAJORITY: &str = "majority_";
+
+/// The scores of a probe's row that `shown` has a name for.
+fn of_probe(row: &MetricsRow, shown: impl Fn(&str) -> Option<&str>) -> String {
+    let scores = row.extra.iter().filter_map(|(name, value)| {
+        let name = shown(name)?;
+        Some(value.map_or(format!("{name} -"), |value| format!("{name} {value:.4}")))
+    });
+    scores.collect::<Vec<_>>().join("  ")
+}
+
 impl Shown for MetricsRow {
     fn summary(&self) -> String {
         let row = self;
+        if row.split == PROBE {
+            return of_probe(self, |name| (!name.starts_with(MAJORITY)).then_some(name));
+        }
         let fields = [
             ("loss", row.loss, 3),
             ("G loss", row.generator_loss, 3),
@@ -136,6 +153,10 @@ impl Shown for MetricsRow {
     }
 
     fn beside(&self) -> String {
+        if self.split == PROBE {
+            let majority = of_probe(self, |name| name.strip_prefix(MAJORITY));
+            return if majority.is_empty() { majority } else { format!("majority: {majority}") };
+        }
         let extra = |name: &str| self.extra.get(name).copied().flatten();
         let shown =
             [("swapped words AUC", "swap_auc"), ("frequencies' AUC: unigram", "unigram_auc"), ("bigram", "bigram_auc")];

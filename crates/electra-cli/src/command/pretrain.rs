@@ -191,9 +191,12 @@ fn resolve(args: &Args) -> anyhow::Result<(RunConfig, bool)> {
             config.train.micro_batch = saved.train.micro_batch;
         }
         // Only what was said here is meant as seen from this working folder.
-        let said_here = args.config.is_some() || sets.iter().any(|set| set.trim_start().starts_with("data.dir"));
-        if !said_here || config.data.dir.as_os_str().is_empty() {
+        let said_here = |key: &str| args.config.is_some() || sets.iter().any(|set| set.trim_start().starts_with(key));
+        if !said_here("data.dir") || config.data.dir.as_os_str().is_empty() {
             config.data.dir = saved.data.dir;
+        }
+        if !said_here("probe.data") {
+            config.probe.data = saved.probe.data;
         }
         if config.data.dir.as_os_str().is_empty() && args.data.is_none() {
             bail!(

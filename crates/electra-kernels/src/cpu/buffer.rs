@@ -193,7 +193,10 @@ mod tests {
     fn lengths_are_rounded_up_by_an_eighth_at_most() {
         for length in (1..5000).chain((1 << 20) - 3..(1 << 20) + 3) {
             let rounded = rounded_up(length);
-            assert!(rounded >= length && (rounded - length) * 8 <= length && rounded_up(rounded) == rounded, "{length}");
+            assert!(
+                rounded >= length && (rounded - length) * 8 <= length && rounded_up(rounded) == rounded,
+                "{length}"
+            );
         }
     }
 

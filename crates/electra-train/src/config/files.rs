@@ -21,30 +21,38 @@ pub fn resolve_with_file(preset: Option<&str>, file: Option<&Path>, sets: &[Stri
 }
 
 impl RunConfig {
-    /// Writes run.toml into a run's folder, atomically. The dataset is named so that it is found from any working
-    /// folder: relative to the run's folder where it lies in there, else by its whole path.
+    /// Writes run.toml into a run's folder, atomically. Data is named so that it is found from any working folder: relative to
+    /// the run's folder where it lies in there, else by its whole path.
     ///
     /// # Errors
     /// The file cannot be written.
     pub fn save_in(&self, run: &Path) -> Result<()> {
         let mut saved = self.clone();
-        if !self.data.dir.as_os_str().is_empty() {
-            let (dir, run) = (lasting(&self.data.dir), lasting(run));
-            saved.data.dir = dir.strip_prefix(run).map_or_else(|_| dir.clone(), Path::to_owned);
+        let run_folder = lasting(run);
+        for path in saved.paths().into_iter().filter(|path| !path.as_os_str().is_empty()) {
+            let whole = lasting(path);
+            *path = whole.strip_prefix(&run_folder).map_or_else(|_| whole.clone(), Path::to_owned);
         }
         file::write_atomically(&run.join(RUN_CONFIG), saved.to_toml().as_bytes())
     }
 
-    /// Reads a run's run.toml; the dataset's folder as it is to be opened from here.
+    /// Where data lies.
+    fn paths(&mut self) -> [&mut PathBuf; 2] {
+        [&mut self.data.dir, &mut self.probe.data]
+    }
+
+    /// Reads a run's run.toml; data's places as they are to be opened from here.
     ///
     /// # Errors
     /// As [`resolve_with_file`].
     pub fn load_from(run: &Path) -> Result<Self> {
         let mut config = resolve_with_file(None, Some(&run.join(RUN_CONFIG)), &[])?;
-        let dir = run.join(&config.data.dir);
-        // A file written by hand may name it as seen from the working folder.
-        if !config.data.dir.as_os_str().is_empty() && (dir.exists() || !config.data.dir.exists()) {
-            config.data.dir = dir;
+        for path in config.paths() {
+            let in_run = run.join(&*path);
+            // A file written by hand may name it as seen from the working folder.
+            if !path.as_os_str().is_empty() && (in_run.exists() || !path.exists()) {
+                *path = in_run;
+            }
         }
         Ok(config)
     }

@@ -47,6 +47,8 @@ pub struct RunConfig {
     pub train: TrainConfig,
     /// What is learnt.
     pub objective: ObjectiveConfig,
+    /// What is looked at on the way.
+    pub probe: ProbeConfig,
 }
 
 /// Sizes of the discriminator in [`ElectraConfig`]'s names, and how the generator follows from them.
@@ -182,6 +184,27 @@ pub struct TrainConfig {
     pub max_nonfinite_in_a_row: u64,
 }
 
+/// A small task that a copy of the network to keep is fine-tuned on while it is pre-trained ([`crate::pretraining::Probe`]).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProbeConfig {
+    /// Steps between probes; 0: none.
+    pub every: u64,
+    /// As `electra finetune --task` has it.
+    pub task: String,
+    /// The task's folder or file.
+    #[serde(with = "path_text")]
+    pub data: PathBuf,
+    /// Times that the task's training set is read.
+    pub epochs: f64,
+    /// At most so many examples to train on; 0: all.
+    pub limit: usize,
+    /// Examples of a step.
+    pub batch_size: usize,
+    /// Peak of the schedule; 0: the paper's for a network of this size.
+    pub learning_rate: f64,
+}
+
 /// Sequences per forward pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MicroBatch {
@@ -230,7 +253,16 @@ impl Default for RunConfig {
             data: DataConfig::default(),
             train: TrainConfig::default(),
             objective: ObjectiveConfig::default(),
+            probe: ProbeConfig::default(),
         }
+    }
+}
+
+impl Default for ProbeConfig {
+    /// None.
+    fn default() -> Self {
+        let (task, data) = (String::new(), PathBuf::new());
+        Self { every: 0, task, data, epochs: 1.0, limit: 2000, batch_size: 32, learning_rate: 0.0 }
     }
 }
 
@@ -389,6 +421,9 @@ impl RunConfig {
         let mut table = toml::Table::try_from(self).expect("a run configuration is valid TOML");
         let objective = table["objective"].as_table_mut().expect("a section");
         objective.retain(|key, value| !value.is_table() || *key == self.objective.name);
+        if self.probe == ProbeConfig::default() {
+            table.remove("probe");
+        }
         let body = toml::to_string_pretty(&table).expect("a run configuration is valid TOML");
         format!("# The resolved configuration of this run: preset, file and --set, in one.\n\n{body}")
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use electra_model::{ConfigError, Neighbours, ObjectiveError, Sharing, objective};
+use electra_task::task::TASKS;
 
 use crate::estimate::budget::{self, Budget};
 
@@ -14,7 +15,7 @@ const POSITIVE: &str = "above 0 and finite (1e-38 to 3e38)";
 impl RunConfig {
     /// The first key out of range, its value and what it must be.
     pub(super) fn out_of_range(&self) -> Option<(String, String, String)> {
-        let Self { model, data, train, objective, .. } = self;
+        let Self { model, data, train, objective, probe, .. } = self;
         let mut found = None;
         let mut check = |ok: bool, key: &str, value: &dyn fmt::Display, expected: &str| {
             if !ok && found.is_none() {
@@ -95,6 +96,22 @@ impl RunConfig {
         check(train.log_every >= 1, "train.log_every", &train.log_every, "at least 1");
         let in_a_row = train.max_nonfinite_in_a_row;
         check(in_a_row >= 1, "train.max_nonfinite_in_a_row", &in_a_row, "at least 1");
+
+        if probe.every > 0 {
+            let tasks: Vec<&str> = TASKS.iter().map(|task| task.name).collect();
+            let known = tasks.contains(&probe.task.as_str());
+            check(known, "probe.task", &format!("{:?}", probe.task), &format!("one of {}", tasks.join(", ")));
+            check(!probe.data.as_os_str().is_empty(), "probe.data", &"\"\"", "the task's folder or file");
+            check(
+                positive(probe.epochs) && probe.epochs <= 1e4,
+                "probe.epochs",
+                &probe.epochs,
+                "above 0, at most 10000",
+            );
+            check(probe.batch_size >= 1, "probe.batch_size", &probe.batch_size, "at least 1");
+            let rate = probe.learning_rate;
+            check((0.0..=1.0).contains(&rate), "probe.learning_rate", &rate, "from 0 (the paper's) to 1");
+        }
 
         let name = &objective.name;
         let known = objective::names().join("\" or \"");

@@ -75,10 +75,17 @@ pub(crate) const FREE: &[&str] = &[
     "train.validation_batches",
     "train.log_every",
     "train.max_nonfinite_in_a_row",
+    "probe.every",
+    "probe.task",
+    "probe.data",
+    "probe.epochs",
+    "probe.limit",
+    "probe.batch_size",
+    "probe.learning_rate",
 ];
 
-/// Free keys that say nothing of a run: a name, where the dataset lies today, and where the number of steps came from.
-const NOT_RECORDED: [&str; 3] = ["preset", "data.dir", "train.budget"];
+/// Free keys that say nothing of a run: a name, where data lies today, and where the number of steps came from.
+const NOT_RECORDED: [&str; 4] = ["preset", "data.dir", "train.budget", "probe.data"];
 
 /// Free keys that change numbers all the same.
 #[cfg(feature = "native")]

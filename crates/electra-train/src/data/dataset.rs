@@ -9,6 +9,7 @@ use super::{TrainingData, VALIDATION_SEED, describe, frequencies, swaps};
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::exchange::hugging_face::{self, check_tokenizer_fits};
+use crate::pretraining::probe;
 
 /// Opens the dataset in `config.data.dir` and its tokenizer, whose size becomes `config.model.vocab_size` ([`pad_word_table`] for
 /// more rows).
@@ -40,6 +41,7 @@ pub fn open(config: &mut RunConfig) -> Result<TrainingData> {
         special: tokenizer.special(),
         baseline: Some(frequencies(&*train.corpus(), tokenizer.vocab_size())),
         swaps: Some(swaps(&*train.corpus(), &tokenizer)),
+        probe: probe::open(config, &tokenizer)?,
         tokenizer: folder.join(TOKENIZER_FOLDER),
         corpus: manifest.corpus(&folder),
         tokenizer_description: describe(&tokenizer),

@@ -47,6 +47,7 @@ pub fn in_memory(config: &mut RunConfig, tokenizer: &Tokenizer, name: &str, text
         special: tokenizer.special(),
         baseline,
         swaps,
+        probe: None,
         tokenizer: PathBuf::new(),
         corpus,
         tokenizer_description: describe(tokenizer),

@@ -13,7 +13,7 @@ pub(crate) use self::dataset::{fingerprint, keep_tokenizer};
 #[cfg(feature = "native")]
 pub use self::dataset::{open, pad_word_table, tokenizer_of};
 pub use self::in_memory::in_memory;
-use crate::pretraining::FrequencyDetector;
+use crate::pretraining::{FrequencyDetector, Probe};
 
 /// The validation split's examples are the same for every run of a dataset, whatever the run's seed.
 const VALIDATION_SEED: u64 = 0;
@@ -39,6 +39,8 @@ pub struct TrainingData {
     pub baseline: Option<FrequencyDetector>,
     /// Words by how often they stand in the training text, to swap them in held-out text.
     pub swaps: Option<WordSwaps>,
+    /// A task that is tried on the way.
+    pub probe: Option<Probe>,
     /// Folder with the tokenizer's files, copied beside the exported networks; empty where it lies in memory.
     pub tokenizer: PathBuf,
     /// What may be said of the text anywhere.

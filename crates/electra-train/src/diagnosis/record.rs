@@ -80,7 +80,8 @@ impl Record {
             let remedy = "a run writes its first row after train.log_every steps: ask again then";
             return Err(Error::invalid(&folder.join(METRICS), "there is no row yet", remedy));
         }
-        let (train, validation) = metrics.into_iter().partition(|row| row.split == "train");
+        let of = |split: &str| metrics.iter().filter(|row| row.split == split).cloned().collect();
+        let (train, validation) = (of("train"), of("validation"));
         let mut record = Self {
             config,
             train,

@@ -164,6 +164,7 @@ impl Work for FineTuning {
             warmup_steps: (config.warmup * steps as f64).round() as u64,
             learning_rate: config.learning_rate,
             log_every: config.log_every,
+            probe_every: 0,
             validate_every: if self.data.dev.is_empty() { 0 } else { every },
             checkpoint_every: config.checkpoint_every.min(every),
             max_nonfinite_in_a_row: MAX_NONFINITE_IN_A_ROW,

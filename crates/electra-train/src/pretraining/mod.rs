@@ -9,6 +9,7 @@ mod frequency_detector;
 pub mod learner;
 pub(crate) mod metrics;
 mod plan;
+pub(crate) mod probe;
 mod recording;
 mod report;
 mod resume;
@@ -31,6 +32,7 @@ use self::learner::ObjectiveLearner;
 pub use self::metrics::WindowSums;
 use self::metrics::{MetricWindow, MetricsRow, StepMetrics};
 pub use self::plan::{Plan, objective_of};
+pub use self::probe::Probe;
 pub use self::recording::{RecordedStep, Recording};
 use self::report::{batch_json, describe};
 use self::unused_rows::close_unused_rows;
@@ -55,6 +57,7 @@ pub struct Pretraining {
     identity: TrainState,
     batches: Batches,
     validation: Validation,
+    probe: Option<Probe>,
     window: MetricWindow,
     /// Operations of a step of the phase.
     step_flops: f64,
@@ -125,6 +128,7 @@ impl Pretraining {
             trainer,
             identity,
             validation,
+            probe: data.probe,
             window,
         }
     }
@@ -151,6 +155,7 @@ impl Work for Pretraining {
             learning_rate: train.learning_rate,
             log_every: train.log_every,
             validate_every: train.validate_every,
+            probe_every: self.probe.as_ref().map_or(0, Probe::every),
             checkpoint_every: train.checkpoint_every,
             max_nonfinite_in_a_row: train.max_nonfinite_in_a_row,
             tokens_per_step: self.plan.tokens_per_step(),
@@ -216,6 +221,14 @@ impl Work for Pretraining {
 
     async fn validate(&mut self, step: u64) -> Result<MetricsRow, DeviceFailure> {
         self.validation.run(&self.trainer.parameters, step, self.plan.device()).await
+    }
+
+    async fn probe(&mut self, step: u64) -> Result<Option<MetricsRow>> {
+        let Some(probe) = &self.probe else { return Ok(None) };
+        let (objective, parameters) = (self.trainer.learner.objective(), &self.trainer.parameters);
+        let row = probe.row(step, objective, parameters, self.plan.device(), self.plan.device_name());
+        // Another run within this one: not part of every step's future.
+        Ok(Some(Box::pin(row).await?))
     }
 
     fn memory(&self) -> (WindowSums, Vec<HostTensor>) {

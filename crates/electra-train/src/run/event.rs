@@ -66,7 +66,7 @@ pub enum TrainEvent<R = MetricsRow> {
         /// At this speed.
         seconds_left: f64,
     },
-    /// A row of validation metrics was written.
+    /// A row of validation metrics, or of a probe's, was written.
     Validation {
         /// As it was written.
         row: Box<R>,

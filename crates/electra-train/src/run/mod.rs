@@ -176,7 +176,8 @@ impl<W: Work, S: Sink<W>> Run<W, S> {
         let step = self.progress.step;
         let is_last = step == pace.steps;
         let is_due = |every: u64| every > 0 && (is_last || step.is_multiple_of(every));
-        let is_boundary = is_due(pace.log_every) || is_due(pace.validate_every) || is_due(pace.checkpoint_every);
+        let every = [pace.log_every, pace.validate_every, pace.probe_every, pace.checkpoint_every];
+        let is_boundary = every.into_iter().any(is_due);
         let patience = if self.pending.iter().any(|(step, _)| step.is_on_device()) { STEPS_AHEAD } else { 1 };
         if is_boundary || self.pending.len() >= patience {
             self.settle().await?;
@@ -201,6 +202,13 @@ impl<W: Work, S: Sink<W>> Run<W, S> {
             self.progress.rows += 1;
             self.sink.event(&TrainEvent::Validation { row: Box::new(row.clone()) });
             self.last_validation = Some(row);
+        }
+        if is_due(pace.probe_every)
+            && let Some(row) = self.work.probe(step).await?
+        {
+            self.sink.validation(&row)?;
+            self.progress.rows += 1;
+            self.sink.event(&TrainEvent::Validation { row: Box::new(row) });
         }
         if is_due(pace.checkpoint_every) || self.work.best_step() == Some(step) {
             self.save().await?;

@@ -14,7 +14,7 @@ use crate::error::Result;
 /// ([`super::MemorySink`]), a browser's storage.
 ///
 /// Calls come in one order: [`Sink::open`] first; then, at a step that is due for several things, the row of the step, the
-/// row of its validation, its checkpoint. A checkpoint vouches for all rows before it.
+/// row of its validation, that of its probe, its checkpoint. A checkpoint vouches for all rows before it.
 pub trait Sink<W: Work> {
     /// Makes ready for a run that goes on after `step` steps (0: from the start), and says how many rows there are. Rows of
     /// later steps are dropped, since they will be written again. `rows`: as many as the checkpoint vouches for.
@@ -31,7 +31,7 @@ pub trait Sink<W: Work> {
     /// It cannot be written.
     fn row(&mut self, row: &W::Row, timings: &TimingsRow) -> Result<()>;
 
-    /// Takes a row of held-out text.
+    /// Takes a row of what was judged: of held-out text, of a probe.
     ///
     /// # Errors
     /// It cannot be written.

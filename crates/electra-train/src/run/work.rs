@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::checkpoint::TrainState;
+use crate::error::Result as TrainResult;
 use crate::host::HostTensor;
 use crate::step::learner::Learner;
 use crate::step::trainer::{TrainStep, Trainer};
@@ -25,6 +26,8 @@ pub struct Pace {
     pub log_every: u64,
     /// Steps between validations.
     pub validate_every: u64,
+    /// Steps between probes.
+    pub probe_every: u64,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
     /// So many steps in a row whose numbers are not finite end the run.
@@ -114,6 +117,14 @@ pub trait Work {
     /// # Errors
     /// The device failed.
     fn validate(&mut self, step: u64) -> impl Future<Output = Result<Self::Row, DeviceFailure>>;
+
+    /// Looks closer at what has been learnt than a validation does, and leaves it as it is; `None`: there is nothing to look with.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn probe(&mut self, _step: u64) -> impl Future<Output = TrainResult<Option<Self::Row>>> {
+        async { Ok(None) }
+    }
 
     /// The step whose weights were judged best so far, where they are compared: its checkpoint is kept, and its weights are
     /// those that the run ends with.

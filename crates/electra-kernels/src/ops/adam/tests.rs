@@ -56,12 +56,17 @@ mod cpu {
     fn what_no_gradient_has_reached_stays_and_the_rest_has_the_formulas_bits() {
         let len = 1000;
         let zeros = |from: usize, tensor: Tensor<1>| {
-            let values: Vec<f32> = values(tensor).into_iter().enumerate().map(|(i, x)| if i < from { 0.0 } else { x }).collect();
+            let values: Vec<f32> =
+                values(tensor).into_iter().enumerate().map(|(i, x)| if i < from { 0.0 } else { x }).collect();
             Tensor::<1>::from_data(TensorData::new(values, [len]), &Device::flex())
         };
         for from in [0, 255, 256, 600, 1000] {
             let update = AdamUpdate { weight_decay: 0.0, ..UPDATE };
-            let start = |parameter| AdamTensors { parameter, m: zeros(from, tensor(2, len)), v: zeros(from, tensor(3, len).abs()) };
+            let start = |parameter| AdamTensors {
+                parameter,
+                m: zeros(from, tensor(2, len)),
+                v: zeros(from, tensor(3, len).abs()),
+            };
             let gradient = || zeros(from, tensor(4, len));
             let found = values(adam_update(start(tensor(1, len)), gradient(), &update).parameter);
             // A stretch with one moment that is not zero is computed, whatever is beside it.
