@@ -11,6 +11,7 @@ use electra_task::baseline::baselines;
 use electra_task::task::TaskData;
 use electra_task::task::custom::Decision;
 use electra_task::{Prediction, Scores, score};
+use electra_train::exchange::hugging_face::paper_head::in_a_known_class;
 use electra_train::exchange::hugging_face::{self, Network, TaskRecord};
 use electra_train::finetuning::{
     FineTuneConfig, FineTuneOptions, FineTunePlan, FineTuned, FineTuningData, Results, SeedResult, finetune,
@@ -219,6 +220,7 @@ impl Prepared<'_> {
             tensors: tuned.tensors.clone(),
         };
         let card = self.card(out, results);
+        let network = in_a_known_class(network);
         hugging_face::export(out, &network, Some(&self.job.model), &card)?;
         Ok(())
     }

@@ -83,6 +83,8 @@ pub struct ModelConfig {
     pub generator_size: f64,
     /// Layers of the generator as a fraction of the discriminator's.
     pub generator_depth: f64,
+    /// Heads of a layer of the generator; 0: as wide as the discriminator's, as the reference has them.
+    pub generator_heads: usize,
     /// What both networks have in common.
     pub sharing: Sharing,
     /// First values of the position tables, and of the attention that reads them.
@@ -102,6 +104,17 @@ pub enum PositionInitializer {
     /// Sines and cosines that tell neighbours apart, in columns of their own, and a first layer of the discriminator
     /// whose heads look at the tokens beside each ([`Neighbours`]). For short runs (docs/LOG.md, 2026-11-25).
     Neighbours,
+    /// The same for the generator, too, which then proposes words instead of the most frequent tokens within minutes; with tables
+    /// of its own (`model.sharing = "none"`), lest it learn faster than the discriminator can follow (docs/LOG.md, 2026-11-27).
+    #[serde(rename = "neighbours_in_both")]
+    NeighboursInBoth,
+}
+
+impl PositionInitializer {
+    /// Whether a network looks at neighbours from the start.
+    pub fn has_neighbours(self) -> bool {
+        matches!(self, Self::Neighbours | Self::NeighboursInBoth)
+    }
 }
 
 /// The text and its masks.
@@ -284,6 +297,7 @@ impl Default for ModelConfig {
             initializer_range: network.initializer_range,
             generator_size: 0.25,
             generator_depth: 1.0,
+            generator_heads: 0,
             sharing: Sharing::Embeddings,
             position_initializer: PositionInitializer::Normal,
         }
@@ -366,6 +380,8 @@ impl ModelConfig {
         if self.sharing == Sharing::All {
             // One encoder: its declared heads and feed-forward width, not those that follow from a fraction.
             networks.generator = discriminator;
+        } else if self.generator_heads > 0 {
+            networks.generator.num_attention_heads = self.generator_heads;
         }
         networks
     }

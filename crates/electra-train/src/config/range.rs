@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use electra_model::{ConfigError, Neighbours, ObjectiveError, Sharing, objective};
+use electra_model::{ConfigError, ElectraConfig, Neighbours, ObjectiveError, Sharing, objective};
 use electra_task::task::TASKS;
 
 use crate::estimate::budget::{self, Budget};
@@ -51,9 +51,18 @@ impl RunConfig {
             &"\"all\"",
             "\"embeddings\" or \"none\", since a shared encoder needs generator_size = 1.0 and generator_depth = 1.0",
         );
+        // Only of sizes that are in range can networks be made.
+        let is_sound = model.discriminator().validate().is_ok() && fraction(model.generator_size);
+        let generator = (is_sound && fraction(model.generator_depth)).then(|| model.networks().generator);
+        let of_generator = |holds: fn(&ElectraConfig) -> bool| generator.as_ref().is_none_or(holds);
         check(
-            model.position_initializer != PositionInitializer::Neighbours
-                || Neighbours::new(&model.discriminator()).is_some(),
+            of_generator(|generator| generator.hidden_size.is_multiple_of(generator.num_attention_heads)),
+            "model.generator_heads",
+            &model.generator_heads,
+            "0, or a divisor of the generator's width",
+        );
+        check(
+            !model.position_initializer.has_neighbours() || Neighbours::new(&model.discriminator()).is_some(),
             "model.position_initializer",
             &"\"neighbours\"",
             "\"normal\" or \"sinusoidal\" where embedding_size is not hidden_size or a head is one column wide",
@@ -123,10 +132,17 @@ impl RunConfig {
         );
         objective.check(&mut |ok, key, value, expected| check(ok, &format!("objective.{key}"), value, expected));
         check(
-            model.sharing != Sharing::Gdes || model.position_initializer != PositionInitializer::Neighbours,
+            model.sharing != Sharing::Gdes || !model.position_initializer.has_neighbours(),
             "model.sharing",
             &"\"gdes\"",
             "another one with model.position_initializer = \"neighbours\"",
+        );
+        check(
+            model.position_initializer != PositionInitializer::NeighboursInBoth
+                || (model.sharing == Sharing::None && of_generator(|generator| Neighbours::new(generator).is_some())),
+            "model.position_initializer",
+            &"\"neighbours_in_both\"",
+            "\"neighbours\" unless model.sharing = \"none\" and the generator's heads are of two columns or more",
         );
         // Only of sizes that are in range can networks be made.
         if found.is_none()

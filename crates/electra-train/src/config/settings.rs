@@ -32,6 +32,7 @@ pub(crate) const FIXED: &[&str] = &[
     "model.initializer_range",
     "model.generator_size",
     "model.generator_depth",
+    "model.generator_heads",
     "model.sharing",
     "model.position_initializer",
     "data.masking_probability",

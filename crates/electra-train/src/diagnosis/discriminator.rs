@@ -4,7 +4,6 @@ use electra_model::Sharing;
 
 use super::record::{Record, late, mean, steps_of};
 use super::{Finding, number};
-use crate::config::PositionInitializer;
 use crate::pretraining::metrics::MetricsRow;
 
 /// Areas of chance are .5; a few rows of a small batch stray so far.
@@ -90,7 +89,7 @@ pub(super) fn check(record: &Record) -> Vec<Finding> {
 fn remedy(record: &Record) -> String {
     let model = &record.config.model;
     let mut remedies = Vec::new();
-    if model.position_initializer != PositionInitializer::Neighbours {
+    if !model.position_initializer.has_neighbours() {
         let neighbours = "position_initializer = \"neighbours\" with initializer_range = 0.1, a first layer that looks at the tokens beside each";
         remedies.push(neighbours.to_owned());
     }

@@ -6,7 +6,7 @@ use electra_data::Tokenizer;
 use electra_model::objective::GeneratorKind;
 
 use super::text::Text;
-use crate::config::{PositionInitializer, RUN_CONFIG, RunConfig};
+use crate::config::{RUN_CONFIG, RunConfig};
 use crate::error::{Error, Result};
 use crate::file::lock;
 use crate::file::tensor_file::TensorFile;
@@ -249,10 +249,8 @@ impl Record {
 
     /// The step from which on a discriminator should have learnt something.
     pub(super) fn patience(&self) -> u64 {
-        let search = match self.config.model.position_initializer {
-            PositionInitializer::Neighbours => PATIENCE_WITH_NEIGHBOURS,
-            _ => PATIENCE,
-        };
+        let has_neighbours = self.config.model.position_initializer.has_neighbours();
+        let search = if has_neighbours { PATIENCE_WITH_NEIGHBOURS } else { PATIENCE };
         self.generator_steps() + search.max(2 * self.config.train.warmup_steps)
     }
 }

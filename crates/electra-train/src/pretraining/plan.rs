@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use electra_data::SpecialTokens;
-use electra_model::objective;
+use electra_model::objective::{self, NetworkPlan};
 use electra_model::{Initializer, Layout, Neighbours, Objective, ObjectiveConfig, Parameters, PretrainingConfig};
 
 use crate::config::{MicroBatch, PositionInitializer, RUN_CONFIG, RunConfig};
@@ -190,13 +190,18 @@ fn layout_of(config: &RunConfig, objective: &dyn Objective) -> Layout {
             "embeddings.position_embeddings.weight",
             Initializer::Sinusoidal(config.model.initializer_range),
         ),
-        PositionInitializer::Neighbours => {
-            // The network to keep. A generator looks at the same positions, but has to find out where.
-            let kept = objective.networks().swap_remove(0);
-            let neighbours = Neighbours::new(&kept.config).expect("checked with the configuration");
-            neighbours.initialize(layout, kept.prefix)
-        }
+        PositionInitializer::Neighbours => looking_at_neighbours(layout, &objective.networks()[..1]),
+        PositionInitializer::NeighboursInBoth => looking_at_neighbours(layout, &objective.networks()),
     }
+}
+
+/// `layout` with such first values for `networks`. Where there is one alone it is the one to keep: a generator looks at the same
+/// positions, but has to find out where.
+fn looking_at_neighbours(layout: Layout, networks: &[NetworkPlan]) -> Layout {
+    networks.iter().fold(layout, |layout, network| {
+        let neighbours = Neighbours::new(&network.config).expect("checked with the configuration");
+        neighbours.initialize(layout, network.prefix)
+    })
 }
 
 #[cfg(test)]
@@ -208,11 +213,16 @@ mod tests {
     use crate::config::resolve;
 
     #[test]
-    fn neighbours_are_looked_at_by_the_network_to_keep() {
-        for (objective, kept) in [("rtd", DISCRIMINATOR), ("replace_mlm", DISCRIMINATOR), ("mlm", GENERATOR)] {
+    fn neighbours_are_looked_at_by_the_network_to_keep_or_by_both() {
+        for (objective, initializer, kept) in [
+            ("rtd", "neighbours", &[DISCRIMINATOR][..]),
+            ("replace_mlm", "neighbours", &[DISCRIMINATOR]),
+            ("mlm", "neighbours", &[GENERATOR]),
+            ("rtd", "neighbours_in_both", &[DISCRIMINATOR, GENERATOR]),
+        ] {
             let sets = [
                 format!("objective.name={objective}"),
-                "model.position_initializer=neighbours".to_owned(),
+                format!("model.position_initializer={initializer}"),
                 "model.sharing=none".to_owned(),
                 "train.micro_batch=1".to_owned(),
             ];
@@ -222,8 +232,8 @@ mod tests {
             let changed = |spec: &&ParameterSpec| matches!(spec.initializer, Initializer::Neighbours(..));
             let names: Vec<&str> =
                 plan.layout().specs().iter().filter(changed).map(|spec| spec.name.as_str()).collect();
-            assert_eq!(names.len(), 5, "three tables, queries and keys: {names:?}");
-            assert!(names.iter().all(|name| name.starts_with(kept)), "{names:?}");
+            assert_eq!(names.len(), 5 * kept.len(), "three tables, queries and keys: {names:?}");
+            assert!(names.iter().all(|name| kept.iter().any(|kept| name.starts_with(kept))), "{names:?}");
         }
     }
 }

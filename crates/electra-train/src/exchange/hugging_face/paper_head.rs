@@ -10,6 +10,9 @@
 //!
 //! So such a folder gives the paper's logits in `transformers` and anywhere else that knows the class, to rounding.
 
+use electra_model::head::HeadStyle;
+
+use super::{Architecture, Network};
 use crate::host::HostTensor;
 
 const DENSE: &str = "classifier.dense";
@@ -22,7 +25,7 @@ const OUT_PROJ: &str = "classifier.out_proj";
 ///
 /// # Panics
 /// If `weight` is not of `bias.len()` rows of `hidden`.
-pub fn in_two_layers(weight: &[f32], bias: &[f32], hidden: usize) -> Option<[HostTensor; 4]> {
+fn in_two_layers(weight: &[f32], bias: &[f32], hidden: usize) -> Option<[HostTensor; 4]> {
     let labels = bias.len();
     assert_eq!(weight.len(), labels * hidden, "{labels} labels of {hidden} weights are expected");
     if 2 * labels > hidden {
@@ -46,17 +49,22 @@ pub fn in_two_layers(weight: &[f32], bias: &[f32], hidden: usize) -> Option<[Hos
     ])
 }
 
-/// The paper's weight `[labels, hidden]` and bias `[labels]` again, from tensors that [`in_two_layers`] wrote; `None` where the
-/// head in `tensors` is any other.
-pub fn of_two_layers(tensors: &[HostTensor]) -> Option<(Vec<f32>, Vec<f32>)> {
-    let find = |name: String| tensors.iter().find(|tensor| tensor.name == name);
-    let (weight, bias) = (find(format!("{DENSE}.weight"))?, find(format!("{DENSE}.bias"))?);
-    let (labels, hidden) = (find(format!("{OUT_PROJ}.bias"))?.values.len(), bias.values.len());
-    let (weight, bias) = (weight.values.get(..labels * hidden)?, bias.values.get(..labels)?);
-    let is_ours = in_two_layers(weight, bias, hidden)?
-        .iter()
-        .all(|expected| find(expected.name.clone()).is_some_and(|found| found.values == expected.values));
-    is_ours.then(|| (weight.to_vec(), bias.to_vec()))
+/// `network` as a class that `transformers` has, where it has the paper's classifier and not too many labels: the same logits, by other
+/// tensors. Any other network stays as it is.
+pub fn in_a_known_class(mut network: Network) -> Network {
+    let Architecture::SequenceClassification { labels, style: HeadStyle::Paper } = network.architecture else {
+        return network;
+    };
+    let of_head = |name: &str| network.tensors.iter().find(|tensor| tensor.name == name).map(|tensor| &*tensor.values);
+    let (Some(weight), Some(bias)) = (of_head("classifier.weight"), of_head("classifier.bias")) else { return network };
+    let Some(head) = in_two_layers(weight, bias, network.config.hidden_size) else { return network };
+    network.tensors.retain(|tensor| !tensor.name.starts_with("classifier."));
+    network.tensors.extend(head);
+    network.architecture = Architecture::SequenceClassification { labels, style: HeadStyle::Hf };
+    if let Some(task) = &mut network.task {
+        task.head = HeadStyle::Hf;
+    }
+    network
 }
 
 #[cfg(test)]
@@ -83,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn the_papers_head_is_said_exactly_in_two_layers_and_found_again() {
+    fn the_papers_head_is_said_exactly_in_two_layers() {
         let (labels, hidden) = (3, 7);
         let weight: Vec<f32> = (0..labels * hidden).map(|i| (i as f32 * 0.7).sin()).collect();
         let bias = vec![0.5, -1.25, 0.0];
@@ -100,10 +108,6 @@ mod tests {
         for (found, paper) in found.iter().zip(&paper) {
             assert!((found - paper).abs() < 1e-12, "{found} {paper}");
         }
-        assert_eq!(of_two_layers(&head), Some((weight.clone(), bias.clone())));
-        let mut trained = head;
-        trained[0].values[hidden * hidden - 1] = 0.1;
-        assert_eq!(of_two_layers(&trained), None);
         assert_eq!(in_two_layers(&weight[..4], &bias[..2], 2), None, "both signs of two labels need four rows");
     }
 }
