@@ -313,11 +313,20 @@ impl Epochs {
     }
 }
 
-/// Features in batches for a network that only reads them: the longest first, so that what does not fit is known at once.
-pub fn reading_order(features: &[Feature], batch_size: usize) -> Vec<Vec<usize>> {
-    let mut numbers: Vec<usize> = (0..features.len()).collect();
-    numbers.sort_by_key(|number| std::cmp::Reverse(features[*number].ids.len()));
-    numbers.chunks(batch_size.max(1)).map(<[usize]>::to_vec).collect()
+/// Numbers of features in batches for a network that only reads them, by their lengths: at most `tokens` tokens each when padded to the
+/// longest, but never empty; like lengths together, the longest first, so that what does not fit is known at once.
+pub fn reading_order(lengths: &[usize], tokens: usize) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..lengths.len()).collect();
+    // Of equal lengths in their order: the sort is stable.
+    order.sort_by_key(|&number| std::cmp::Reverse(lengths[number]));
+    let mut batches: Vec<Vec<usize>> = Vec::new();
+    for number in order {
+        match batches.last_mut() {
+            Some(batch) if (batch.len() + 1) * lengths[batch[0]] <= tokens => batch.push(number),
+            _ => batches.push(vec![number]),
+        }
+    }
+    batches
 }
 
 #[cfg(test)]
@@ -359,6 +368,21 @@ mod tests {
         let padded: usize = (0..250).map(|step| epochs.batch(step)).map(|batch| batch.rows * batch.seq).sum();
         assert!((padded as f64) < 1.05 * tokens as f64, "{padded} places for {tokens} tokens");
         assert!((epochs.mean_tokens() * 250.0 - padded as f64).abs() < 1e-6);
+    }
+
+    #[test]
+    fn reading_takes_every_feature_once_with_little_padding() {
+        let lengths: Vec<usize> = (0..500).map(|i| 3 + i * 7919 % 126).collect();
+        let batches = reading_order(&lengths, 1024);
+        let mut all: Vec<usize> = batches.concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..500).collect::<Vec<_>>());
+        let padded: usize = batches.iter().map(|batch| batch.len() * lengths[batch[0]]).sum();
+        assert!(batches.iter().all(|batch| batch.len() * lengths[batch[0]] <= 1024));
+        let tokens: usize = lengths.iter().sum();
+        assert!(padded * 100 < tokens * 110, "{padded} with padding, {tokens} without");
+        assert_eq!(reading_order(&[5000, 3], 1024), [vec![0], vec![1]]);
+        assert!(reading_order(&[], 1024).is_empty());
     }
 
     #[test]

@@ -205,7 +205,7 @@ pub(crate) async fn fetch(tensors: &[&Tensor<2>]) -> Result<Vec<Vec<f32>>, elect
     Ok(asked.into_iter().map(|at| read::floats_of(&found[at])).collect())
 }
 
-fn input_of(batch: &TaskBatch, device: &Device) -> EncoderInput {
+pub(crate) fn input_of(batch: &TaskBatch, device: &Device) -> EncoderInput {
     let ids =
         |values: &[i32]| Tensor::<2, Int>::from_data(TensorData::new(values.to_vec(), [batch.rows, batch.seq]), device);
     let mask: Vec<f32> = batch.attention_mask.iter().map(|mask| f32::from(*mask)).collect();

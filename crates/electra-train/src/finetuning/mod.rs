@@ -128,8 +128,7 @@ impl FineTuning {
     async fn judge(&self) -> Result<Vec<Scores>, DeviceFailure> {
         let mut judged = Vec::new();
         for dev in self.data.dev.iter() {
-            let batch_size = self.plan.micro_batch().max(16);
-            let predictions = self.reader().predictions(&dev.examples, &dev.encoded, batch_size, &mut |_| {}).await?;
+            let predictions = self.reader().predictions(&dev.examples, &dev.encoded, &mut |_| {}).await?;
             let scores = score(&self.plan.head().kind, &self.data.metrics, &dev.examples, &predictions);
             judged.push(scores.expect("tags were checked when they were read"));
         }

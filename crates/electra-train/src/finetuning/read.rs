@@ -15,6 +15,21 @@ use super::head::{Said, TaskHead, fetch};
 /// Starts, and ends of each, that the joint head's beam looks at (the reference's).
 const BEAM: usize = 20;
 
+/// Tokens of a batch, padding included, where batches are read side by side: few enough for a layer to stay in a core's cache.
+const BATCH_TOKENS_OF_A_THREAD: usize = 1024;
+/// The same where one batch is read at a time: enough for a card.
+const BATCH_TOKENS: usize = 16_384;
+/// Batches that each thread reads before what they said is looked at: none waits long for another.
+const BATCHES_OF_A_THREAD: usize = 16;
+
+/// What is read of texts of these lengths in which batches, and how many of them are read side by side.
+pub(crate) fn reading(lengths: &[usize], device: &Device) -> (Vec<Vec<usize>>, usize) {
+    match side_by_side::width(device) {
+        0 | 1 => (reading_order(lengths, BATCH_TOKENS), 1),
+        threads => (reading_order(lengths, BATCH_TOKENS_OF_A_THREAD), threads * BATCHES_OF_A_THREAD),
+    }
+}
+
 /// A network with a head, ready to read.
 #[derive(Clone, Copy)]
 pub(crate) struct Reader<'a> {
@@ -26,20 +41,20 @@ pub(crate) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// One output for each of `features`, read `batch_size` at a time; `progress` is told how many are done.
+    /// One output for each of `features`; `progress` is told how many are done.
     ///
     /// # Errors
     /// The device failed.
     pub(crate) async fn outputs(
         &self,
         features: &[Feature],
-        batch_size: usize,
         progress: &mut dyn FnMut(usize),
     ) -> Result<Vec<Output>, DeviceFailure> {
         let mut outputs: Vec<Option<Output>> = vec![None; features.len()];
-        let order = reading_order(features, batch_size);
+        let lengths: Vec<usize> = features.iter().map(|feature| feature.ids.len()).collect();
+        let (order, at_a_time) = reading(&lengths, self.device);
         let mut done = 0;
-        for wave in order.chunks(side_by_side::width(self.device)) {
+        for wave in order.chunks(at_a_time) {
             let batch = |numbers: &Vec<usize>| TaskBatch::new(features, numbers, &self.head.kind, &[], self.special);
             let batches: Vec<TaskBatch> = wave.iter().map(batch).collect();
             let forward = |batch: &TaskBatch| self.head.forward(self.config, self.parameters, batch, self.device);
@@ -63,10 +78,9 @@ impl Reader<'_> {
         &self,
         examples: &[Example],
         encoded: &Encoded,
-        batch_size: usize,
         progress: &mut dyn FnMut(usize),
     ) -> Result<Vec<Prediction>, DeviceFailure> {
-        let outputs = self.outputs(&encoded.features, batch_size, progress).await?;
+        let outputs = self.outputs(&encoded.features, progress).await?;
         Ok(predictions(&self.head.kind, examples, encoded, &outputs))
     }
 

@@ -16,10 +16,6 @@ use crate::finetuning::TaskHead;
 use crate::finetuning::read::Reader;
 use crate::host::{self, wait_for};
 
-/// Tokens that are read at a time by each thread, padding included: enough for products to be worth their overhead, few enough for a
-/// layer to stay in a core's cache.
-const BATCH_TOKENS: usize = 2048;
-
 /// A network with the head of a task, and its tokenizer.
 pub struct TaskNetwork {
     /// The task.
@@ -70,7 +66,7 @@ impl TaskNetwork {
         let encoded = encode(examples, &self.record.kind, &self.tokenizer, &self.options())?;
         let total = encoded.features.len();
         let (reader, mut watch) = (self.reader(), |done| progress(done, total));
-        let read = reader.predictions(examples, &encoded, self.batch_size(&encoded), &mut watch);
+        let read = reader.predictions(examples, &encoded, &mut watch);
         let predictions = wait_for(read).during("the predictions")?;
         Ok(Predicted { predictions, encoded })
     }
@@ -87,7 +83,7 @@ impl TaskNetwork {
         };
         let encoded = encode(std::slice::from_ref(&example), &self.record.kind, &self.tokenizer, &self.options())?;
         let (reader, mut ignored) = (self.reader(), |_| {});
-        let read = reader.outputs(&encoded.features, self.batch_size(&encoded), &mut ignored);
+        let read = reader.outputs(&encoded.features, &mut ignored);
         let outputs = wait_for(read).during("the answer")?;
         Ok(answered(&example, &encoded.windows, &outputs))
     }
@@ -100,12 +96,6 @@ impl TaskNetwork {
     fn options(&self) -> EncodeOptions {
         let options = self.record.encode_options();
         EncodeOptions { max_length: options.max_length.min(self.config.max_position_embeddings), ..options }
-    }
-
-    fn batch_size(&self, encoded: &Encoded) -> usize {
-        let tokens: usize = encoded.features.iter().map(|feature| feature.ids.len()).sum();
-        let mean = tokens / encoded.features.len().max(1);
-        (BATCH_TOKENS / mean.max(1)).clamp(1, 256)
     }
 
     fn reader(&self) -> Reader<'_> {
