@@ -1,7 +1,6 @@
 //! Pre-training: what a [`Run`](crate::run::Run) does to learn an objective.
 
 mod batches;
-#[cfg(feature = "native")]
 pub mod card;
 #[cfg(feature = "native")]
 mod folder;
