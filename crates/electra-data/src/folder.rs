@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+#[cfg(feature = "native")]
+use std::path::Path;
+use std::path::PathBuf;
 
 /// Files by name, as a page holds them.
 pub type FilesInMemory = BTreeMap<String, Vec<u8>>;

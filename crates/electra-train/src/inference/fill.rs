@@ -100,6 +100,11 @@ impl Filler {
         &self.parameters
     }
 
+    /// Where it computes.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// The tokenizer that lies beside the network.
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use electra_data::Batch;
 use electra_kernels::DeviceFailure;
 use electra_model::objective::Frequencies;
+use electra_model::{Objective, Parameters};
 use serde_json::Value;
 
 use self::batches::Batches;
@@ -130,6 +131,16 @@ impl Pretraining {
             probe: data.probe,
             window,
         }
+    }
+
+    /// What it learns.
+    pub fn objective(&self) -> &dyn Objective {
+        self.trainer.learner.objective()
+    }
+
+    /// The weights as they are now.
+    pub fn parameters(&self) -> &Parameters {
+        &self.trainer.parameters
     }
 
     /// The first `count` held-out examples, corrupted and judged.
