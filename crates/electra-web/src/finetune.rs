@@ -226,7 +226,7 @@ fn config_of(options: &FineTuneOptions, positions: usize) -> Result<FineTuneConf
         seed: options.seed,
         from_scratch: options.from_scratch,
         // A checkpoint of each evaluation that is the best is enough.
-        checkpoint_every: u64::MAX,
+        checkpoint_every: 1_000_000,
         ..FineTuneConfig::default()
     })
 }

@@ -2,7 +2,7 @@
 // worker, after two losses one on the CPU; what stops is stopped for good after two seconds. Networks that were loaded are loaded
 // again, so that the page's numbers for them go on meaning the same.
 
-import workerUrl from "./worker.ts?worker&url";
+import workerUrl from "./worker?worker&url";
 import type {
   BackendChoice,
   EngineError,

@@ -34,7 +34,8 @@ fn tuned(steps: u64) -> Result<(FineTuned, Vec<Progress>), EngineError> {
         steps,
     };
     let base = model.discriminator().unwrap().clone();
-    let begun = FineTuner::begin(base, "CPU", ("reviews.csv", table().as_bytes()), &options, clock);
+    let table = table();
+    let begun = FineTuner::begin(base, "CPU", ("reviews.csv", table.as_bytes()), &options, clock);
     let (mut tuner, mut told) = wait_for(begun)?;
     loop {
         let (goes_on, more) = wait_for(tuner.step())?;
@@ -195,5 +196,5 @@ fn what_cannot_be_trained_is_told() {
     let short = PretrainOptions { text: "too short".to_owned(), ..options("rtd", 3) };
     assert!(failure(&short).contains("20 are needed"));
     assert!(failure(&options("magic", 3)).contains("objective.name"));
-    assert!(failure(&PretrainOptions { learning_rate: 7.0, ..options("rtd", 3) }).contains("learning_rate"));
+    assert!(failure(&PretrainOptions { learning_rate: 0.0, ..options("rtd", 3) }).contains("train.learning_rate"));
 }
