@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use burn::tensor::Device;
 use electra_data::FilesInMemory;
-use electra_kernels::device::{self, BrowserDevice};
+use electra_kernels::device::{self, BrowserDevice, NoWebGpu};
 use electra_kernels::verify::{Extent, kernels_of, verify_async};
 use js_sys::{Array, Float32Array, Object, Reflect, Uint8Array};
 use serde::Serialize;
@@ -93,7 +93,9 @@ impl Engine {
         }
         let opened = match device::open_in_browser().await {
             Ok(opened) => opened,
-            Err(reason) => return Self::on_cpu("noWebGpu", &reason.to_string()),
+            // That there is none says it all; wgpu's words for it list every interface that a page does not have.
+            Err(NoWebGpu::NoAdapter(_)) => return Self::on_cpu("noWebGpu", ""),
+            Err(NoWebGpu::DoesNotOpen(reason)) => return Self::on_cpu("noWebGpu", &reason),
         };
         if backend == "auto" && opened.is_fallback {
             return Self::on_cpu("fallbackAdapter", &opened.description);
