@@ -142,7 +142,7 @@ async function pretrain(id: number, { options }: Asked<"pretrain">): Promise<Ans
   }
 }
 
-async function answer(id: number, request: Exclude<ToWorker, { name: "pause" | "resume" | "cancel" }>): Promise<unknown> {
+async function answer(id: number, request: Extract<ToWorker, { ask: unknown }>): Promise<unknown> {
   switch (request.name) {
     case "probe":
       return probe(request.ask);
@@ -180,11 +180,11 @@ async function answer(id: number, request: Exclude<ToWorker, { name: "pause" | "
 
 port.addEventListener("message", (event: MessageEvent<ToWorker>) => {
   const request = event.data;
-  const { id, name } = request;
-  if (name === "pause" || name === "cancel" || name === "resume") {
+  const { id } = request;
+  if (!("ask" in request)) {
     // What has ended is not told to stop any more.
-    if (name === "resume" || !open.has(id)) wishes.delete(id);
-    else wishes.set(id, name);
+    if (request.name === "resume" || !open.has(id)) wishes.delete(id);
+    else wishes.set(id, request.name);
     sleepers.get(id)?.();
     sleepers.delete(id);
     return;
