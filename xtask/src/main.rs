@@ -14,6 +14,7 @@ mod soak;
 mod stage;
 mod structure;
 mod test;
+mod web;
 
 use std::process::ExitCode;
 
@@ -22,6 +23,7 @@ Usage: cargo xtask COMMAND
 
 Commands:
   test [STAGE...]   run every check and test, or the named stages; installs what it needs or says what is missing
+  web [--release]   build the page into web/dist; with --release its module is made for download, which takes long
   check-platforms   type-check Electra for Windows and macOS, from any machine
   soak [--kills N] [--seed N]
                     kill, stop and starve runs of a small network (200 kills), and compare with an undisturbed one
@@ -41,6 +43,8 @@ fn main() -> ExitCode {
     let names: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match names.as_slice() {
         ["test", stages @ ..] => test::run(stages),
+        ["web"] => stage::finish(vec![stage::time("page", || web::build(false))]),
+        ["web", "--release"] => stage::finish(vec![stage::time("page", || web::build(true))]),
         ["check-platforms"] => stage::finish(vec![stage::time("platforms", platforms::check)]),
         ["soak", options @ ..] => stage::finish(vec![stage::time("soak", || soak_program(options))]),
         ["help" | "--help" | "-h"] => {

@@ -24,7 +24,7 @@ const MESA_PACKAGES: [&str; 2] = ["libvulkan1", "mesa-vulkan-drivers"];
 /// Installs what the wanted stages need; an error lists all that could not be had.
 pub(crate) fn install(is_wanted: &dyn Fn(&str) -> bool) -> Result<(), String> {
     let mut needs: Vec<Result<(), String>> = Vec::new();
-    if is_wanted("web") || is_wanted("browser") {
+    if is_wanted("web") || is_wanted("browser") || is_wanted("page") {
         needs.push(rust_target(WEB_TARGET));
     }
     if is_wanted("platforms") {
@@ -35,6 +35,8 @@ pub(crate) fn install(is_wanted: &dyn Fn(&str) -> bool) -> Result<(), String> {
     }
     if is_wanted("browser") {
         needs.push(install_chromium());
+    }
+    if is_wanted("browser") || is_wanted("page") {
         needs.push(install_wasm_bindgen());
     }
     if is_wanted("dependencies") {

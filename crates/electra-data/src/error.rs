@@ -1,6 +1,5 @@
 //! What can go wrong between a file and a batch, each as one message: where, what, why, what to do.
 
-#[cfg(feature = "native")]
 use std::path::PathBuf;
 
 /// An error of this crate. Its `Display` is the whole message a user needs.
@@ -187,13 +186,11 @@ impl DataError {
 }
 
 /// Shows a path in messages, stdin by its name.
-#[cfg(feature = "native")]
 pub(crate) fn shown(path: &std::path::Path) -> String {
     path.display().to_string()
 }
 
 /// Turns an I/O error at `path` into a [`DataError`].
-#[cfg(feature = "native")]
 pub(crate) fn io_error(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> DataError {
     let path = path.into();
     move |source| DataError::Io { path: shown(&path), action, source }

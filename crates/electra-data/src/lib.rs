@@ -30,6 +30,7 @@ mod cut_cache;
 #[cfg(feature = "native")]
 mod dataset;
 mod error;
+mod folder;
 #[cfg(feature = "native")]
 mod folder_lock;
 #[cfg(feature = "native")]
@@ -71,6 +72,7 @@ pub use cut_cache::CACHE_FOLDER;
 #[cfg(feature = "native")]
 pub use dataset::{Dataset, dataset_tokenizer};
 pub use error::{DataError, Result};
+pub use folder::{FilesInMemory, Folder};
 #[cfg(feature = "native")]
 pub use folder_lock::FolderLock;
 #[cfg(feature = "native")]
@@ -92,11 +94,9 @@ pub use shard::ShardRecord;
 pub use source::{BatchSource, CutCache};
 pub use swap::{Swapped, WordSwaps, whole_word_counts};
 pub use text::TextInMemory;
-#[cfg(feature = "native")]
-pub use tokenizer::{ImportOptions, Imported};
 pub use tokenizer::{
-    LeftOutCharacters, LineEncoder, SpecialTokens, StripAccents, TokenKind, Tokenizer, TrainOptions, Trained,
-    UnknownTokens, UnknownWord, Unreachable,
+    ImportOptions, Imported, LeftOutCharacters, LineEncoder, SpecialTokens, StripAccents, TokenKind, Tokenizer,
+    TrainOptions, Trained, UnknownTokens, UnknownWord, Unreachable,
 };
 #[cfg(feature = "native")]
 pub use vectors::parquet_of_vectors;

@@ -5,11 +5,9 @@
 //! elsewhere, but never used here. [`Tokenizer::sha256`] identifies whatever decides ids, so that shards and checkpoints
 //! can refuse a tokenizer that isn't theirs.
 
-#[cfg(feature = "native")]
 pub mod files;
 #[cfg_attr(not(feature = "native"), allow(dead_code))]
 mod rules;
-#[cfg(feature = "native")]
 mod settings;
 mod train;
 #[cfg(feature = "native")]
@@ -30,7 +28,6 @@ use tokenizers::processors::bert::BertProcessing;
 use tokenizers::{AddedToken, PostProcessorWrapper};
 
 use crate::error::{DataError, Result};
-#[cfg(feature = "native")]
 pub use files::{ImportOptions, Imported};
 pub use rules::StripAccents;
 use rules::{TextRules, normalized};
@@ -72,7 +69,6 @@ pub struct Tokenizer {
     strips_accents: bool,
     sha256: String,
     /// Tokens that the networks it is for can take, where its files say. No part of the hash: it decides no ids.
-    #[cfg_attr(not(feature = "native"), allow(dead_code))]
     max_length: Option<usize>,
     /// Set where text can be cut into words beforehand, see [`words`].
     word_rules: Option<words::WordRules>,

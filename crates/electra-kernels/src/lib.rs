@@ -24,9 +24,9 @@ mod reference_only;
 pub mod side_by_side;
 mod types;
 
-pub use check::launches;
 #[cfg(not(target_family = "wasm"))]
-pub use check::{benchmark, verify};
+pub use check::benchmark;
+pub use check::{launches, verify};
 pub use gpu::largest_array;
 pub use ops::adam;
 pub use ops::attention::attention;

@@ -68,7 +68,7 @@ const fn mix32(mut x: u32) -> u32 {
 /// Gumbel noise from 32 bits: `-ln(-ln(u + 1e-9) + 1e-9)`, u uniform in [0, 1) of 24 bits.
 /// Reference: `sample_from_softmax` in google-research/electra.
 #[inline(always)]
-pub(crate) fn gumbel(bits: u32) -> f32 {
+pub fn gumbel(bits: u32) -> f32 {
     let uniform = (bits >> 8) as f32 * (1.0 / 16_777_216.0);
     -(-(uniform + 1e-9).ln() + 1e-9).ln()
 }

@@ -256,13 +256,31 @@ impl Encoder {
         visibility: &Visibility,
         noise: Option<EncoderNoise<'_>>,
     ) -> EncoderOutput {
-        let mut hidden = self.embed(input, noise);
+        self.layers_on(self.embed(input, noise), visibility, noise)
+    }
+
+    /// The layers alone, from what [`Encoder::embed`] gave: [`EncoderOutput::hidden_states`] begins with it.
+    pub fn layers_on(
+        &self,
+        embedded: Tensor<2>,
+        visibility: &Visibility,
+        noise: Option<EncoderNoise<'_>>,
+    ) -> EncoderOutput {
+        let mut hidden = embedded;
         let mut hidden_states = vec![hidden.clone()];
         for (index, layer) in self.layers.iter().enumerate() {
             hidden = encoder_layer(hidden, visibility, layer, &self.settings(index, noise));
             hidden_states.push(hidden.clone());
         }
         EncoderOutput { last_hidden: hidden, hidden_states }
+    }
+
+    /// The queries and the keys of every layer of a pass, `[batch * seq, hidden]` each: what attention is made of, to look at.
+    pub fn queries_and_keys(&self, output: &EncoderOutput) -> Vec<[Tensor<2>; 2]> {
+        let of_layer = |(layer, hidden): (&EncoderLayer, &Tensor<2>)| {
+            [&layer.query, &layer.key].map(|(weight, bias)| linear(hidden.clone(), weight.clone(), bias.clone()))
+        };
+        self.layers.iter().zip(&output.hidden_states).map(of_layer).collect()
     }
 
     /// A content stream of `input` and a query stream that reads it, through the same weights (Yang et al. 2019, section 2.3): in each

@@ -39,7 +39,6 @@ pub enum Error {
 }
 
 impl Error {
-    #[cfg(feature = "native")]
     pub(crate) fn io(path: &Path, action: &'static str, source: std::io::Error) -> Self {
         Self::Io { path: path.to_owned(), action, source }
     }

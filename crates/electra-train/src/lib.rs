@@ -11,12 +11,10 @@ pub mod data;
 pub mod diagnosis;
 mod error;
 pub mod estimate;
-#[cfg(feature = "native")]
 pub mod exchange;
 pub mod file;
 pub mod finetuning;
 pub mod host;
-#[cfg(feature = "native")]
 pub mod inference;
 pub mod pretraining;
 pub mod run;
@@ -24,9 +22,7 @@ pub mod step;
 
 pub use config::{MicroBatch, RunConfig, RunConfigError};
 pub use error::{During, Error, Result};
-#[cfg(feature = "native")]
 pub use exchange::hugging_face::{Architecture, Network};
-#[cfg(feature = "native")]
 pub use exchange::model_card::ModelCard;
 #[cfg(feature = "native")]
 pub use file::lock::RunFolder;

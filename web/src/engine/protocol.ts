@@ -67,7 +67,7 @@ export interface Walk {
   replaced: boolean[];
   /** The discriminator's probability for each token. */
   probabilities: number[];
-  /** Cross-entropy of each masked position, in nats. */
+  /** Cross-entropy of the original token at each masked position, in nats. (All of them hold [MASK]: none keeps its token, as some do in training.) */
   mlmLosses: number[];
   /** Binary cross-entropy of each token but [CLS] and [SEP] (0 there), in nats. */
   rtdLosses: number[];
@@ -75,8 +75,13 @@ export interface Walk {
   attention: Float32Array;
   layers: number;
   heads: number;
-  /** Norm of the gradient with respect to the embedding of each position, of MLM alone and of RTD alone. */
+  /**
+   * Norm of the gradient of MLM alone and of RTD alone with respect to the last hidden state of each position: whom a loss speaks to
+   * itself. MLM's is 0 but at masked positions.
+   */
   gradients: { mlm: number[]; rtd: number[] };
+  /** The same with respect to the embedding of each position: what reaches it through attention, too. */
+  inputGradients: { mlm: number[]; rtd: number[] };
 }
 
 /** A table that was read, before anything is trained on it. */
@@ -145,6 +150,7 @@ export interface PretrainOptions {
   resume?: Uint8Array;
 }
 
+/** Names of files begin with the network's folder: discriminator/config.json. */
 export interface PretrainResult {
   discriminator: Loaded | null;
   generator: Loaded | null;

@@ -7,10 +7,12 @@ use burn::tensor::Device;
 use electra_data::atomic;
 use electra_model::head::HeadStyle;
 use electra_train::config::{RUN_CONFIG, RunConfig};
-use electra_train::exchange::export::{NETWORKS, NetworkFolders, Replace, export_networks, networks_of};
+use electra_train::exchange::export::{NETWORKS, NetworkFolders, Replace, export_networks};
 use electra_train::exchange::hugging_face::{self, Architecture, Network};
 use electra_train::exchange::model_card::ModelCard;
+use electra_train::exchange::networks::networks_of;
 use electra_train::exchange::onnx::{self, Precision};
+use electra_train::host::wait_for;
 use electra_train::pretraining::card::card_of_checkpoint;
 use electra_train::run::Checkpoint;
 use electra_train::run::folder::checkpoints;
@@ -122,7 +124,7 @@ fn export_onnx(args: Args, source: &Path, terminal: &Terminal) -> anyhow::Result
         let (path, saved) = checkpoint(source, args.step, terminal)?;
         let objective = objective_of(&config, &config.objective)?;
         let parameters = host::parameters_from_host(&objective.layout(), saved.parameters, &path, &Device::flex())?;
-        let networks = networks_of(&*objective, &parameters, args.architecture, &path)?;
+        let networks = wait_for(networks_of(&*objective, &parameters, args.architecture, &path))?;
         let (role, network) = networks.into_iter().next().context("an objective has a network to keep")?;
         (network, source.join(role))
     } else {

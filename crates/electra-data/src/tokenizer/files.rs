@@ -1,5 +1,6 @@
 //! A tokenizer's folder, in Hugging Face's layout: tokenizer.json, tokenizer_config.json, vocab.txt.
 
+#[cfg(feature = "native")]
 use std::path::Path;
 
 use serde_json::json;
@@ -8,9 +9,10 @@ use super::rules::TextRules;
 use super::settings::Settings;
 use super::vocabulary::{changed_by, parse_vocab};
 use super::{StripAccents, Tokenizer, parse_json};
-use crate::atomic;
 use crate::error::{DataError, Result, io_error, shown};
-use crate::out_folder::finish_interrupted;
+use crate::folder::Folder;
+#[cfg(feature = "native")]
+use crate::{atomic, out_folder::finish_interrupted};
 
 /// The file that everything is read from.
 pub const TOKENIZER_FILE: &str = "tokenizer.json";
@@ -42,6 +44,7 @@ impl Tokenizer {
     ///
     /// # Errors
     /// A missing folder or file, malformed JSON, missing special tokens.
+    #[cfg(feature = "native")]
     pub fn load(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
         finish_interrupted(folder)?;
@@ -63,7 +66,7 @@ impl Tokenizer {
         }
         let bytes = std::fs::read(&path).map_err(io_error("read", &path))?;
         let mut tokenizer = Self::from_json(&bytes, &shown(&path))?;
-        tokenizer.max_length = Settings::read(folder)?.max_length;
+        tokenizer.max_length = Settings::read(folder.into())?.max_length;
         Ok(tokenizer)
     }
 
@@ -75,18 +78,33 @@ impl Tokenizer {
     ///
     /// # Errors
     /// As [`Tokenizer::load`]; `options` that contradict the tokenizer.json.
+    #[cfg(feature = "native")]
     pub fn import(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Imported> {
-        let mut path = path.as_ref().to_owned();
-        if path.is_dir() {
-            let found =
-                [TOKENIZER_FILE, VOCAB_FILE].map(|name| path.join(name)).into_iter().find(|file| file.is_file());
-            let Some(file) = found else {
-                return Err(no_vocabulary(&path));
-            };
-            path = file;
+        let path = path.as_ref();
+        match (path.parent(), path.file_name()) {
+            (Some(folder), Some(name)) if !path.is_dir() => {
+                Self::import_file(folder.into(), &name.to_string_lossy(), options)
+            }
+            _ => Self::import_from(path, options),
         }
-        let bytes = std::fs::read(&path).map_err(io_error("read", &path))?;
-        let settings = Settings::read(path.parent().unwrap_or(Path::new(".")))?;
+    }
+
+    /// As [`Tokenizer::import`], of a folder, which may lie in memory.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::import`].
+    pub fn import_from<'f>(folder: impl Into<Folder<'f>>, options: &ImportOptions) -> Result<Imported> {
+        let folder = folder.into();
+        match [TOKENIZER_FILE, VOCAB_FILE].into_iter().find(|name| folder.has(name)) {
+            Some(name) => Self::import_file(folder, name, options),
+            None => Err(no_vocabulary(folder)),
+        }
+    }
+
+    fn import_file(folder: Folder<'_>, name: &str, options: &ImportOptions) -> Result<Imported> {
+        let path = folder.path(name);
+        let bytes = folder.read(name).map_err(io_error("read", &path))?;
+        let settings = Settings::read(folder)?;
         let starts_as_json = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
         let is_json =
             path.extension().is_some_and(|extension| extension == "json") || (starts_as_json && bytes.ends_with(b"}"));
@@ -122,36 +140,40 @@ impl Tokenizer {
         self
     }
 
+    /// The files of this tokenizer by their names, in the order in which they are written: the one that loading looks for comes last.
+    pub fn to_files(&self) -> [(&'static str, String); 3] {
+        let mut vocab = self.tokens().join("\n");
+        vocab.push('\n');
+        let settings = format!("{:#}\n", self.settings_json());
+        [(VOCAB_FILE, vocab), (CONFIG_FILE, settings), (TOKENIZER_FILE, self.to_json())]
+    }
+
     /// Writes tokenizer.json, tokenizer_config.json and vocab.txt into `folder`, which is made if need be.
     ///
     /// # Errors
     /// What the file system says.
+    #[cfg(feature = "native")]
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
         let folder = folder.as_ref();
         std::fs::create_dir_all(folder).map_err(io_error("create", folder))?;
-        let mut vocab = self.tokens().join("\n");
-        vocab.push('\n');
-        let write = |name: &str, text: &str| {
+        for (name, text) in self.to_files() {
             let path = folder.join(name);
-            atomic::write(&path, text.as_bytes()).map_err(io_error("write to", &path))
-        };
-        write(VOCAB_FILE, &vocab)?;
-        write(CONFIG_FILE, &format!("{:#}\n", self.settings_json()))?;
-        // Last, since loading looks for this one.
-        write(TOKENIZER_FILE, &self.to_json())
+            atomic::write(&path, text.as_bytes()).map_err(io_error("write to", &path))?;
+        }
+        Ok(())
     }
 }
 
 /// What to say of a folder without a vocabulary that can be read.
-fn no_vocabulary(folder: &Path) -> DataError {
+fn no_vocabulary(folder: Folder<'_>) -> DataError {
     let other = ["spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "merges.txt"]
         .into_iter()
-        .find(|name| folder.join(name).is_file());
+        .find(|name| folder.has(name));
     let reason = match other {
         Some(name) => format!("the folder has no tokenizer.json and no vocab.txt, but {name}, which is no WordPiece"),
         None => "the folder has no tokenizer.json and no vocab.txt".to_owned(),
     };
-    DataError::tokenizer(shown(folder), reason, "name a vocab.txt, a tokenizer.json or a folder with either")
+    DataError::tokenizer(shown(&folder.place()), reason, "name a vocab.txt, a tokenizer.json or a folder with either")
 }
 
 /// An error for want of special tokens names those that the settings have in their place.

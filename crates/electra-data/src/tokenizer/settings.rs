@@ -5,14 +5,13 @@
 //! release 5 always). So that class is named only for a tokenizer that these settings describe exactly; any other gets the
 //! class that takes tokenizer.json as it is. tests/transformers holds both releases against it.
 
-use std::path::Path;
-
 use serde_json::{Map, Value, json};
 use tokenizers::{AddedToken, Model, ModelWrapper, PreTokenizerWrapper};
 
 use super::files::CONFIG_FILE;
 use super::{SPECIAL_NAMES, Tokenizer};
 use crate::error::{DataError, Result, io_error, shown};
+use crate::folder::Folder;
 
 /// What `transformers` takes for no limit, and writes where there is none: anything above this.
 const NO_LIMIT: f64 = 1e9;
@@ -37,9 +36,9 @@ impl Settings {
     ///
     /// # Errors
     /// A file that is there and is no JSON object, or has a setting of another type.
-    pub(crate) fn read(folder: &Path) -> Result<Self> {
-        let path = folder.join(CONFIG_FILE);
-        let bytes = match std::fs::read(&path) {
+    pub(crate) fn read(folder: Folder<'_>) -> Result<Self> {
+        let path = folder.path(CONFIG_FILE);
+        let bytes = match folder.read(CONFIG_FILE) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(io_error("read", &path)(error)),

@@ -1,5 +1,5 @@
 //! What looks at the operations from outside: whether an adapter computes them rightly, how fast they are, and what is
-//! launched. Nothing else imports it, and of all that a page has the record of launches alone.
+//! launched. Nothing else imports it; a page has all but the benchmark.
 
 #[cfg(not(target_family = "wasm"))]
 pub mod benchmark;
@@ -8,5 +8,4 @@ mod bounds;
 pub mod launches;
 #[cfg(all(test, not(target_family = "wasm")))]
 pub(crate) mod testing;
-#[cfg(not(target_family = "wasm"))]
 pub mod verify;

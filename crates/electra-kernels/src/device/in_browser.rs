@@ -18,6 +18,8 @@ pub struct BrowserDevice {
     pub device: Device,
     /// In words; browsers give away little.
     pub description: String,
+    /// Whether the browser emulates it on the CPU.
+    pub is_fallback: bool,
     /// Bytes of the largest array that a kernel may take.
     pub max_binding_bytes: u64,
 }
@@ -80,6 +82,7 @@ pub async fn open_in_browser() -> Result<BrowserDevice, NoWebGpu> {
     let name = [info.name, info.driver].into_iter().find(|name| !name.is_empty());
     Ok(BrowserDevice {
         device,
+        is_fallback: info.device_type == wgpu::DeviceType::Cpu,
         description: format!("WebGPU ({})", name.unwrap_or_else(|| "an adapter without a name".to_owned())),
         max_binding_bytes: limits.max_storage_buffer_binding_size,
     })

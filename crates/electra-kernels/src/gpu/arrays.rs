@@ -50,7 +50,6 @@ pub fn largest_array(device: &Device) -> usize {
 }
 
 /// Whether shaders on `device` can compute in half precision.
-#[cfg(not(target_family = "wasm"))]
 pub(crate) fn has_f16(device: &Device) -> bool {
     let device = device.clone().inner();
     let f16 = cubecl::ir::ElemType::Float(cubecl::ir::FloatKind::F16);

@@ -21,9 +21,7 @@ pub(crate) mod translate;
 
 pub use arrays::largest_array;
 pub(crate) use arrays::{
-    Operand, SOFTWARE_TURNS, columns, constant, empty, empty_ids, empty_like, id_tensor, ids, is_gpu, is_software,
-    matrix, operand, rows, stacked, tensor, view,
+    Operand, SOFTWARE_TURNS, columns, constant, empty, empty_ids, empty_like, has_f16, id_tensor, ids, is_gpu,
+    is_software, matrix, operand, probe, rows, stacked, tensor, view,
 };
-#[cfg(not(target_family = "wasm"))]
-pub(crate) use arrays::{has_f16, probe};
 pub(crate) use noise::Noise;

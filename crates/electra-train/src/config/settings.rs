@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-#[cfg(feature = "native")]
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
@@ -89,12 +88,10 @@ pub(crate) const FREE: &[&str] = &[
 const NOT_RECORDED: [&str; 4] = ["preset", "data.dir", "train.budget", "probe.data"];
 
 /// Free keys that change numbers all the same.
-#[cfg(feature = "native")]
 const FREE_BUT_FELT: [&str; 2] = ["train.steps", "train.micro_batch"];
 
 /// SHA-256 of what decides the numbers of a run, in hex: keys of a checkpoint's `settings`, with the values from before its
 /// `changes`. A run keeps it when it is resumed with other steps; one that has had them from the start is another run.
-#[cfg(feature = "native")]
 pub(crate) fn digest_at_start(settings: &BTreeMap<String, String>, changes: &[Change]) -> String {
     let mut settings = settings.clone();
     settings.extend(changes.iter().rev().map(|change| (change.key.clone(), change.from.clone())));
@@ -177,7 +174,6 @@ impl RunConfig {
     }
 }
 
-#[cfg(any(test, feature = "native"))]
 fn is_fixed(key: &str) -> bool {
     FIXED.contains(&key) || key.starts_with(OBJECTIVE)
 }

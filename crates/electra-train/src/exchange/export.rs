@@ -4,20 +4,16 @@
 //! get to their places together ([`OutFolder`]), and the folder's earlier ones go with them, those that have no successor
 //! too. Networks that somebody else made are not replaced unasked.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use electra_data::OutFolder;
-use electra_model::objective::PretrainedHead;
 use electra_model::{Objective, Parameters};
-use sha2::{Digest, Sha256};
 
-use crate::config::Change;
-use crate::config::settings;
-use crate::error::{During, Error, Result};
+use crate::error::{Error, Result};
 use crate::exchange::hugging_face::{self, Architecture, Network};
 use crate::exchange::model_card::ModelCard;
-use crate::host;
+use crate::exchange::networks;
+use crate::host::wait_for;
 
 /// Folders of the networks, the one to keep first.
 pub const NETWORKS: [&str; 2] = ["discriminator", "generator"];
@@ -27,18 +23,10 @@ pub const NETWORKS: [&str; 2] = ["discriminator", "generator"];
 pub enum Replace<'a> {
     /// Whatever is there: the folder is the run's own, or the user said so.
     Any,
-    /// Those of the run with this [`run_id`].
+    /// Those of the run with this [`networks::run_id`].
     OfRun(&'a str),
     /// Those of nobody.
     Nothing,
-}
-
-/// Tells a run from any other: equal for two that began to train the same on the same data, however far they have come and
-/// whatever was changed when they were resumed. It is made of what they began with and not drawn, so that equal runs give
-/// equal files.
-pub fn run_id(settings: &BTreeMap<String, String>, changes: &[Change], data_fingerprint: &str) -> String {
-    let digest = Sha256::digest(format!("{}\0{data_fingerprint}", settings::digest_at_start(settings, changes)));
-    crate::hex(&digest)[..16].to_owned()
 }
 
 /// A folder that gets networks.
@@ -106,39 +94,6 @@ impl NetworkFolders {
     }
 }
 
-/// The objective's networks as they are exported, each with its role, the one to keep first; that one as `asked`, if it can be.
-///
-/// # Errors
-/// The network to keep cannot be of the class `asked`; `path` is for the message.
-pub fn networks_of(
-    objective: &dyn Objective,
-    parameters: &Parameters,
-    asked: Option<Architecture>,
-    path: &Path,
-) -> Result<Vec<(&'static str, Network)>> {
-    let mut plans = objective.networks();
-    if let Some(asked) = asked {
-        let kept = &mut plans[0];
-        let own = [kept.head].into_iter().chain(kept.other_heads.iter().copied());
-        let heads: Vec<PretrainedHead> = own.collect();
-        let Some(head) = heads.iter().find(|head| Architecture::of(**head) == asked) else {
-            let can = heads.iter().map(|head| Architecture::of(*head).class_name()).collect::<Vec<_>>().join(" or ");
-            let problem = format!("the objective {} trains no {}", objective.name(), asked.class_name());
-            return Err(Error::invalid(path, problem, format!("leave out --as, or ask for {can}")));
-        };
-        kept.head = *head;
-    }
-    let parameters = &objective.exported(parameters);
-    let network = |plan: electra_model::objective::NetworkPlan| {
-        let architecture = Architecture::of(plan.head);
-        let specs = architecture.specs(&plan.config);
-        let tensors = host::wait_for(host::network_to_host(parameters, plan.prefix, &specs));
-        let tensors = tensors.during("the export")?;
-        Ok((plan.role, Network { architecture, config: plan.config, classifier_dropout: None, task: None, tensors }))
-    };
-    plans.into_iter().filter(|plan| plan.is_exported).map(network).collect()
-}
-
 /// Writes the objective's networks into `folders`, the one to keep first; that one as `asked`, if it can be. Returns where they are.
 ///
 /// # Errors
@@ -151,7 +106,7 @@ pub fn export_networks(
     card: &ModelCard,
     asked: Option<Architecture>,
 ) -> Result<Vec<PathBuf>> {
-    for (role, network) in networks_of(objective, parameters, asked, folders.out.path())? {
+    for (role, network) in wait_for(networks::networks_of(objective, parameters, asked, folders.out.path()))? {
         folders.add(role, &network, Some(tokenizer), card)?;
     }
     folders.publish()

@@ -10,7 +10,7 @@ use crate::exchange::hugging_face::{Architecture, Network};
 pub struct ModelCard {
     /// Name of the run or the model.
     pub name: String,
-    /// Tells the run from any other, see [`crate::exchange::export::run_id`].
+    /// Tells the run from any other, see [`crate::exchange::networks::run_id`].
     pub run: Option<String>,
     /// An identifier that Hugging Face knows (`apache-2.0`); the card says `unknown` where it is `None`.
     pub license: Option<String>,

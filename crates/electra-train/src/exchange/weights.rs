@@ -8,11 +8,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use electra_data::Folder;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+#[cfg(feature = "native")]
 use crate::exchange::pytorch::PytorchFile;
-use crate::file;
 use crate::file::tensor_file::TensorFile;
 use crate::host::HostTensor;
 
@@ -27,6 +28,7 @@ const PYTORCH_INDEX: &str = "pytorch_model.bin.index.json";
 /// A file of tensors.
 enum File {
     Safetensors(TensorFile),
+    #[cfg(feature = "native")]
     Pytorch(PytorchFile),
 }
 
@@ -34,6 +36,7 @@ impl File {
     fn path(&self) -> &Path {
         match self {
             Self::Safetensors(file) => file.path(),
+            #[cfg(feature = "native")]
             Self::Pytorch(file) => file.path(),
         }
     }
@@ -41,6 +44,7 @@ impl File {
     fn names(&self) -> Vec<&str> {
         match self {
             Self::Safetensors(file) => file.names().collect(),
+            #[cfg(feature = "native")]
             Self::Pytorch(file) => file.names().collect(),
         }
     }
@@ -48,6 +52,7 @@ impl File {
     fn tensor(&self, name: &str, shape: Option<&[usize]>) -> Result<HostTensor> {
         match self {
             Self::Safetensors(file) => file.tensor(name, shape),
+            #[cfg(feature = "native")]
             Self::Pytorch(file) => file.tensor(name, shape),
         }
     }
@@ -67,17 +72,14 @@ impl Weights {
     ///
     /// # Errors
     /// There are none, or of a format that isn't read; a file is damaged or missing; two tensors have one name.
-    pub(crate) fn open(folder: &Path) -> Result<Self> {
-        let mut known = [WEIGHTS, INDEX, PYTORCH, PYTORCH_INDEX].into_iter().map(|name| folder.join(name));
-        let Some(path) = known.find(|path| path.exists()) else {
-            return Err(other_format(folder, &folder.join(WEIGHTS)));
+    pub(crate) fn open(folder: Folder<'_>) -> Result<Self> {
+        let mut known = [WEIGHTS, INDEX, PYTORCH, PYTORCH_INDEX].into_iter();
+        let Some(name) = known.find(|name| folder.has(name)) else {
+            return Err(other_format(folder));
         };
-        let names = if path.extension().is_some_and(|extension| extension == "json") {
-            shards(&path)?.iter().map(|name| folder.join(name)).collect()
-        } else {
-            vec![path.clone()]
-        };
-        let files = names.iter().map(|name| open(name)).collect::<Result<Vec<_>>>()?;
+        let names = if name.ends_with(".json") { shards(folder, name)? } else { vec![name.to_owned()] };
+        let files = names.iter().map(|name| open(folder, name)).collect::<Result<Vec<_>>>()?;
+        let path = folder.path(name);
         let mut places = BTreeMap::new();
         let prefix = prefix_of(files.iter().flat_map(File::names));
         for (number, file) in files.iter().enumerate() {
@@ -129,11 +131,16 @@ impl Weights {
 }
 
 /// Opens one file, and tells a placeholder of a repository from a damaged one.
-fn open(path: &Path) -> Result<File> {
-    if path.extension().is_some_and(|extension| extension == "bin") {
-        return PytorchFile::open(path).map(File::Pytorch);
+fn open(folder: Folder<'_>, name: &str) -> Result<File> {
+    let path = &folder.path(name);
+    if name.ends_with(".bin") {
+        return match folder {
+            #[cfg(feature = "native")]
+            Folder::Disk(_) => PytorchFile::open(path).map(File::Pytorch),
+            Folder::Memory(_) => Err(Error::invalid(path, "PyTorch's files are not read in a page", FROM_PYTORCH)),
+        };
     }
-    let bytes = file::read(path)?;
+    let bytes = read(folder, name)?;
     if bytes.starts_with(b"version https://git-lfs") {
         let problem = "a pointer of Git LFS and not the weights themselves";
         return Err(Error::invalid(path, problem, "run \"git lfs pull\" in the repository it was cloned from"));
@@ -141,10 +148,15 @@ fn open(path: &Path) -> Result<File> {
     TensorFile::parse(path, bytes).map(File::Safetensors)
 }
 
+/// The bytes of a file of `folder`.
+pub(super) fn read(folder: Folder<'_>, name: &str) -> Result<Vec<u8>> {
+    folder.read(name).map_err(|source| Error::io(&folder.path(name), "read", source))
+}
+
 /// Names of the files that an index lists.
-fn shards(index: &Path) -> Result<Vec<String>> {
-    let remedy = "copy or download the folder again";
-    let value: Value = serde_json::from_slice(&file::read(index)?)
+fn shards(folder: Folder<'_>, name: &str) -> Result<Vec<String>> {
+    let (index, remedy) = (&folder.path(name), "copy or download the folder again");
+    let value: Value = serde_json::from_slice(&read(folder, name)?)
         .map_err(|error| Error::invalid(index, format!("malformed JSON ({error})"), remedy))?;
     let Some(map) = value["weight_map"].as_object() else {
         return Err(Error::invalid(index, "it has no weight_map", remedy));
@@ -187,16 +199,13 @@ fn name_of_today(name: &str, prefix: &str) -> String {
 }
 
 /// What to say of a folder without weights that are read: which there are, and what to do.
-fn other_format(folder: &Path, wanted: &Path) -> Error {
+fn other_format(folder: Folder<'_>) -> Error {
+    let wanted = &folder.path(WEIGHTS);
     let known = [
         ("tf_model.h5", "only tf_model.h5, the weights of TensorFlow, which are not read", FROM_TF),
         ("flax_model.msgpack", "only flax_model.msgpack, the weights of Flax, which are not read", FROM_FLAX),
     ];
-    let names: Vec<String> = std::fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
-        .collect();
+    let names = folder.names();
     for (name, problem, remedy) in known {
         if names.iter().any(|found| found == name) {
             return Error::invalid(wanted, format!("not there, {problem}"), remedy);
@@ -210,10 +219,11 @@ fn other_format(folder: &Path, wanted: &Path) -> Error {
         let problem = format!("not there, only {other}");
         return Error::invalid(wanted, problem, "if these are the weights, give them that name");
     }
-    let problem = if folder.is_dir() { "no weights in this folder" } else { "no such folder" };
+    let problem = if folder.exists() { "no weights in this folder" } else { "no such folder" };
     Error::invalid(wanted, problem, "check the path")
 }
 
+const FROM_PYTORCH: &str = "\"electra import FOLDER --out DIR\" makes a folder of it that can be";
 const FROM_TF: &str = "load it in Python with transformers 4 and TensorFlow, from_pretrained(\"FOLDER\", from_tf=True), and \
                        save it with save_pretrained(\"FOLDER\"), then import that folder";
 const FROM_FLAX: &str = "load it in Python with transformers 4 and Flax, from_pretrained(\"FOLDER\", from_flax=True), and save \
@@ -233,7 +243,7 @@ mod tests {
     }
 
     fn failure(folder: &Path) -> String {
-        match Weights::open(folder) {
+        match Weights::open(folder.into()) {
             Ok(_) => panic!("an error is expected"),
             Err(error) => error.to_string(),
         }
@@ -248,7 +258,7 @@ mod tests {
         let map =
             r#"{"x.LayerNorm.gamma": "a.safetensors", "x.LayerNorm.beta": "b.safetensors", "y": "b.safetensors"}"#;
         put(INDEX, format!(r#"{{"metadata": {{}}, "weight_map": {map}}}"#).as_bytes());
-        let weights = Weights::open(folder.path()).unwrap();
+        let weights = Weights::open(folder.path().into()).unwrap();
         assert_eq!(weights.names().collect::<Vec<_>>(), ["x.LayerNorm.bias", "x.LayerNorm.weight", "y"]);
         assert_eq!(weights.tensor("x.LayerNorm.weight", Some(&[2])).unwrap(), tensor("x.LayerNorm.weight", 2.0));
 
@@ -270,7 +280,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for (value, shown) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf"), (f32::NEG_INFINITY, "-inf")] {
             fs::write(folder.path().join(WEIGHTS), encode(&[tensor("w", value), tensor("v", 1.0)], None)).unwrap();
-            let weights = Weights::open(folder.path()).unwrap();
+            let weights = Weights::open(folder.path().into()).unwrap();
             assert!(weights.tensor("v", None).is_ok());
             let message = weights.tensor("w", None).unwrap_err().to_string();
             assert!(message.contains(&format!("\"w\" holds 1 values that are not finite, the first is {shown} at 1")));

@@ -15,6 +15,7 @@ mod results;
 use std::path::Path;
 
 use electra_kernels::DeviceFailure;
+use electra_model::Parameters;
 use electra_task::batch::{Epochs, TaskBatch};
 use electra_task::{Scores, score};
 use serde_json::{Value, json};
@@ -103,6 +104,16 @@ impl FineTuning {
         );
         let tokens_per_step = epochs.mean_tokens().round() as u64;
         Self { plan, trainer, data, epochs, tokens_per_step, memory }
+    }
+
+    /// The weights as they are now.
+    pub fn parameters(&self) -> &Parameters {
+        &self.trainer.parameters
+    }
+
+    /// What it learns from.
+    pub fn data(&self) -> &FineTuningData {
+        &self.data
     }
 
     /// What is computed.

@@ -3,16 +3,16 @@
 //! A text longer than the network's positions is scored in windows that overlap by half, each token by the window that
 //! shows most of its surroundings.
 
-use std::path::Path;
-
 use burn::tensor::Device;
-use electra_data::{Imported, Tokenizer};
-use electra_kernels::read;
-use electra_model::{Discriminator, EncoderInput};
+use electra_data::{Folder, Imported, Tokenizer};
+use electra_kernels::read::{self, Reads};
+use electra_model::{Discriminator, EncoderInput, Parameters};
 
 use super::load;
 use crate::error::{During, Error, Result};
 use crate::exchange::hugging_face::Architecture;
+#[cfg(feature = "native")]
+use crate::host::wait_for;
 
 /// One token and what the discriminator says of it.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -37,6 +37,7 @@ pub struct Detector {
     /// What its user should know of the tokenizer.
     pub notices: Vec<String>,
     discriminator: Discriminator,
+    parameters: Parameters,
     device: Device,
 }
 
@@ -45,23 +46,33 @@ impl Detector {
     ///
     /// # Errors
     /// The folder is not a discriminator with its tokenizer.
-    pub fn load(folder: &Path, device: &Device) -> Result<Self> {
+    pub fn load<'f>(folder: impl Into<Folder<'f>>, device: &Device) -> Result<Self> {
+        let folder = folder.into();
         let (config, parameters, Imported { tokenizer, notices }) = load(folder, Architecture::PreTraining, device)?;
         if config.max_position_embeddings < 3 {
             let problem = format!("max_position_embeddings is {}", config.max_position_embeddings);
-            return Err(Error::invalid(folder, problem, "a token needs 3, [CLS] and [SEP] included"));
+            return Err(Error::invalid(&folder.place(), problem, "a token needs 3, [CLS] and [SEP] included"));
         }
         let discriminator = Discriminator::bind(&config, &parameters, "");
-        Ok(Self { tokenizer, notices, discriminator, device: device.clone() })
+        Ok(Self { tokenizer, notices, discriminator, parameters, device: device.clone() })
     }
 
     /// Scores every token of `text`, in order.
     ///
     /// # Errors
     /// The device failed.
+    #[cfg(feature = "native")]
     pub fn score(&self, text: &str) -> Result<Vec<TokenScore>> {
+        wait_for(self.score_async(text))
+    }
+
+    /// As [`Detector::score`], where waiting must not block (a browser).
+    ///
+    /// # Errors
+    /// As [`Detector::score`].
+    pub async fn score_async(&self, text: &str) -> Result<Vec<TokenScore>> {
         let (ids, offsets) = self.tokenizer.encode_with_offsets(text);
-        let logits = self.logits(&ids)?;
+        let logits = self.logits_async(&ids).await?;
         let scores = ids
             .iter()
             .zip(offsets)
@@ -82,7 +93,16 @@ impl Detector {
     ///
     /// # Errors
     /// The device failed.
+    #[cfg(feature = "native")]
     pub fn logits(&self, ids: &[u32]) -> Result<Vec<f32>> {
+        wait_for(self.logits_async(ids))
+    }
+
+    /// As [`Detector::logits`], where waiting must not block (a browser).
+    ///
+    /// # Errors
+    /// As [`Detector::logits`].
+    pub async fn logits_async(&self, ids: &[u32]) -> Result<Vec<f32>> {
         let special = self.tokenizer.special();
         let room = self.discriminator.encoder.config().max_position_embeddings - 2;
         let mut logits = vec![0.0; ids.len()];
@@ -91,12 +111,29 @@ impl Detector {
             framed.extend_from_slice(&ids[window.start..window.end]);
             framed.push(special.sep);
             let found = self.discriminator.forward(&EncoderInput::single(&framed, &self.device), None);
-            let found = read::floats(&found).during("scoring the text")?;
+            let mut reads = Reads::default();
+            reads.floats(&found);
+            let found = read::floats_of(&reads.fetch().await.during("scoring the text")?[0]);
             for i in window.keep_from..window.end {
                 logits[i] = found[1 + i - window.start];
             }
         }
         Ok(logits)
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Discriminator {
+        &self.discriminator
+    }
+
+    /// Its weights, by the names of its class.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// Where it computes.
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// The tokenizer that lies beside the network.

@@ -1,15 +1,15 @@
 //! Filling masks with an exported generator.
 
-use std::path::Path;
-
 use burn::tensor::{Device, Tensor};
-use electra_data::{Imported, Tokenizer};
-use electra_kernels::read;
-use electra_model::{EncoderInput, Generator};
+use electra_data::{Folder, Imported, Tokenizer};
+use electra_kernels::read::{self, Reads};
+use electra_model::{EncoderInput, Generator, Parameters};
 
 use super::load;
 use crate::error::{During, Error, Result};
 use crate::exchange::hugging_face::Architecture;
+#[cfg(feature = "native")]
+use crate::host::wait_for;
 
 /// One guess for a masked position.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -30,6 +30,7 @@ pub struct Filler {
     /// What its user should know of the tokenizer.
     pub notices: Vec<String>,
     generator: Generator,
+    parameters: Parameters,
     device: Device,
 }
 
@@ -38,16 +39,18 @@ impl Filler {
     ///
     /// # Errors
     /// The folder is not a generator with its tokenizer.
-    pub fn load(folder: &Path, device: &Device) -> Result<Self> {
-        let (config, parameters, Imported { tokenizer, notices }) = load(folder, Architecture::MaskedLm, device)?;
+    pub fn load<'f>(folder: impl Into<Folder<'f>>, device: &Device) -> Result<Self> {
+        let (config, parameters, Imported { tokenizer, notices }) =
+            load(folder.into(), Architecture::MaskedLm, device)?;
         let generator = Generator::bind(&config, &parameters, "");
-        Ok(Self { tokenizer, notices, generator, device: device.clone() })
+        Ok(Self { tokenizer, notices, generator, parameters, device: device.clone() })
     }
 
     /// The `top` likeliest tokens for each [MASK] in `text`, best first.
     ///
     /// # Errors
     /// The text has no [MASK], or is longer than the network's positions; or the device failed.
+    #[cfg(feature = "native")]
     pub fn fill(&self, text: &str, top: usize) -> Result<Vec<Vec<Guess>>> {
         let special = self.tokenizer.special();
         let mut ids = vec![special.cls];
@@ -59,6 +62,15 @@ impl Filler {
             ids.extend(self.tokenizer.encode(part));
         }
         ids.push(special.sep);
+        wait_for(self.fill_ids(&ids, top))
+    }
+
+    /// As [`Filler::fill`], of ids with [CLS] and [SEP].
+    ///
+    /// # Errors
+    /// As [`Filler::fill`].
+    pub async fn fill_ids(&self, ids: &[u32], top: usize) -> Result<Vec<Vec<Guess>>> {
+        let special = self.tokenizer.special();
         let positions: Vec<usize> = (0..ids.len()).filter(|&i| ids[i] == special.mask).collect();
         if positions.is_empty() {
             return Err(Error::Text("the text has no [MASK]: put one where a token is to be filled in".to_owned()));
@@ -68,12 +80,34 @@ impl Filler {
             let problem = format!("the text has {} tokens, but the model only {room} positions: shorten it", ids.len());
             return Err(Error::Text(problem));
         }
-        let hidden = self.generator.encode(&EncoderInput::single(&ids, &self.device), None).last_hidden;
+        let hidden = self.generator.encode(&EncoderInput::single(ids, &self.device), None).last_hidden;
         let rows = positions.iter().map(|&i| hidden.clone().slice_dim(0, i..i + 1)).collect();
         let logits = self.generator.logits(Tensor::cat(rows, 0));
         let [_, vocab] = logits.dims();
-        let logits = read::floats(&logits).during("filling the masks")?;
+        let mut reads = Reads::default();
+        reads.floats(&logits);
+        let logits = read::floats_of(&reads.fetch().await.during("filling the masks")?[0]);
         Ok(logits.chunks(vocab).map(|row| self.best(row, top)).collect())
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Generator {
+        &self.generator
+    }
+
+    /// Its weights, by the names of its class.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// Where it computes.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The tokenizer that lies beside the network.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
     }
 
     fn best(&self, logits: &[f32], top: usize) -> Vec<Guess> {

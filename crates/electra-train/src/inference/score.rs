@@ -95,7 +95,8 @@ impl Scorer {
     /// # Errors
     /// The folder is not a network of that class with its tokenizer.
     pub fn load(folder: &Path, likelihood: Likelihood, device: &Device) -> Result<Self> {
-        let (config, parameters, Imported { tokenizer, notices }) = load(folder, likelihood.architecture(), device)?;
+        let (config, parameters, Imported { tokenizer, notices }) =
+            load(folder.into(), likelihood.architecture(), device)?;
         let network = match likelihood {
             Likelihood::Electric => Network::Energy(Box::new(Discriminator::bind(&config, &parameters, ""))),
             _ => Network::Vocabulary(Box::new(Generator::bind(&config, &parameters, ""))),

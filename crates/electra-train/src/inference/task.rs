@@ -1,20 +1,24 @@
 //! A fine-tuned network, ready to predict.
 
-use std::path::Path;
-
 use burn::tensor::Device;
-use electra_data::{ImportOptions, Imported, Tokenizer};
+use electra_data::{Folder, ImportOptions, Imported, Tokenizer};
 use electra_model::{Alias, ElectraConfig, Layout, Parameters};
 use electra_task::encode::{EncodeOptions, Encoded, encode};
+#[cfg(feature = "native")]
 use electra_task::output::answered;
+#[cfg(feature = "native")]
 use electra_task::squad::Answered;
-use electra_task::{Example, Input, Prediction, Target};
+use electra_task::{Example, Prediction};
+#[cfg(feature = "native")]
+use electra_task::{Input, Target};
 
 use crate::error::{During, Error, Result};
 use crate::exchange::hugging_face::{self, TaskRecord};
 use crate::finetuning::TaskHead;
 use crate::finetuning::read::Reader;
-use crate::host::{self, wait_for};
+use crate::host;
+#[cfg(feature = "native")]
+use crate::host::wait_for;
 
 /// A network with the head of a task, and its tokenizer.
 pub struct TaskNetwork {
@@ -43,17 +47,19 @@ impl TaskNetwork {
     ///
     /// # Errors
     /// The folder is not such a network with its tokenizer.
-    pub fn load(folder: &Path, device: &Device) -> Result<Self> {
+    pub fn load<'f>(folder: impl Into<Folder<'f>>, device: &Device) -> Result<Self> {
+        let folder = folder.into();
+        let place = &folder.place();
         let network = hugging_face::import(folder)?;
         let Some(record) = network.task else {
             let problem =
                 format!("{} is a pre-trained network, without the head of a task", network.architecture.class_name());
-            return Err(Error::invalid(folder, problem, "fine-tune it first: \"electra finetune --model ...\""));
+            return Err(Error::invalid(place, problem, "fine-tune it first: \"electra finetune --model ...\""));
         };
-        let Imported { tokenizer, notices } = Tokenizer::import(folder, &ImportOptions::default())?;
-        hugging_face::check_tokenizer_fits(&tokenizer, &network.config, folder)?;
+        let Imported { tokenizer, notices } = Tokenizer::import_from(folder, &ImportOptions::default())?;
+        hugging_face::check_tokenizer_fits(&tokenizer, &network.config, place)?;
         let layout = Layout::new(network.architecture.specs(&network.config), Vec::<Alias>::new());
-        let parameters = host::parameters_from_host(&layout, network.tensors, folder, device)?;
+        let parameters = host::parameters_from_host(&layout, network.tensors, place, device)?;
         let head = TaskHead { kind: record.kind.clone(), style: record.head, dropout: 0.0 };
         Ok(Self { record, notices, tokenizer, head, config: network.config, parameters, device: device.clone() })
     }
@@ -62,12 +68,25 @@ impl TaskNetwork {
     ///
     /// # Errors
     /// The device failed.
+    #[cfg(feature = "native")]
     pub fn predict(&self, examples: &[Example], progress: &mut dyn FnMut(usize, usize)) -> Result<Predicted> {
+        wait_for(self.predict_async(examples, progress))
+    }
+
+    /// As [`TaskNetwork::predict`], where waiting must not block (a browser).
+    ///
+    /// # Errors
+    /// As [`TaskNetwork::predict`].
+    pub async fn predict_async(
+        &self,
+        examples: &[Example],
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Predicted> {
         let encoded = encode(examples, &self.record.kind, &self.tokenizer, &self.options())?;
         let total = encoded.features.len();
         let (reader, mut watch) = (self.reader(), |done| progress(done, total));
         let read = reader.predictions(examples, &encoded, &mut watch);
-        let predictions = wait_for(read).during("the predictions")?;
+        let predictions = read.await.during("the predictions")?;
         Ok(Predicted { predictions, encoded })
     }
 
@@ -75,6 +94,7 @@ impl TaskNetwork {
     ///
     /// # Errors
     /// The device failed.
+    #[cfg(feature = "native")]
     pub fn answer(&self, question: &str, context: &str) -> Result<Answered> {
         let example = Example {
             id: "0".to_owned(),
@@ -86,6 +106,16 @@ impl TaskNetwork {
         let read = reader.outputs(&encoded.features, &mut ignored);
         let outputs = wait_for(read).during("the answer")?;
         Ok(answered(&example, &encoded.windows, &outputs))
+    }
+
+    /// The encoder's sizes.
+    pub fn config(&self) -> &ElectraConfig {
+        &self.config
+    }
+
+    /// Its weights, by the names of its class.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
     }
 
     /// The tokenizer that lies beside the network.

@@ -4,12 +4,14 @@ use std::path::Path;
 
 use super::metrics::MetricsRow;
 use crate::config::{Change, RunConfig};
-use crate::exchange::export::run_id;
 use crate::exchange::model_card::ModelCard;
+use crate::exchange::networks::run_id;
 use crate::run::checkpoint::TrainState;
+#[cfg(feature = "native")]
 use crate::run::folder::METRICS;
 
 /// The model card of a saved checkpoint, with its validation row where metrics.jsonl has one.
+#[cfg(feature = "native")]
 pub fn card_of_checkpoint(run: &Path, config: &RunConfig, state: &TrainState) -> ModelCard {
     let rows = std::fs::read_to_string(run.join(METRICS)).unwrap_or_default();
     let row = rows
@@ -20,12 +22,7 @@ pub fn card_of_checkpoint(run: &Path, config: &RunConfig, state: &TrainState) ->
 }
 
 /// The model card of the run in the folder `run`, at `state`.
-pub(crate) fn card_of(
-    run: &Path,
-    config: &RunConfig,
-    state: &TrainState,
-    validation: Option<&MetricsRow>,
-) -> ModelCard {
+pub fn card_of(run: &Path, config: &RunConfig, state: &TrainState, validation: Option<&MetricsRow>) -> ModelCard {
     let train = &config.train;
     // Devices and how often something is written are nobody's business but the user's.
     let changes = state.changes.iter().filter(|change| change.key == "train.steps");

@@ -1,7 +1,6 @@
 //! Pre-training: what a [`Run`](crate::run::Run) does to learn an objective.
 
 mod batches;
-#[cfg(feature = "native")]
 pub mod card;
 #[cfg(feature = "native")]
 mod folder;
@@ -22,6 +21,7 @@ use std::sync::Arc;
 use electra_data::Batch;
 use electra_kernels::DeviceFailure;
 use electra_model::objective::Frequencies;
+use electra_model::{Objective, Parameters};
 use serde_json::Value;
 
 use self::batches::Batches;
@@ -131,6 +131,16 @@ impl Pretraining {
             probe: data.probe,
             window,
         }
+    }
+
+    /// What it learns.
+    pub fn objective(&self) -> &dyn Objective {
+        self.trainer.learner.objective()
+    }
+
+    /// The weights as they are now.
+    pub fn parameters(&self) -> &Parameters {
+        &self.trainer.parameters
     }
 
     /// The first `count` held-out examples, corrupted and judged.

@@ -156,6 +156,20 @@ impl<W: Work, S: Sink<W>> Run<W, S> {
         &self.sink
     }
 
+    /// What is done in its steps.
+    pub fn work(&self) -> &W {
+        &self.work
+    }
+
+    /// Hands the sink a checkpoint between two steps, so that the run can be left and taken up again.
+    ///
+    /// # Errors
+    /// As [`Run::advance`].
+    pub async fn checkpoint(&mut self) -> Result<()> {
+        self.settle().await?;
+        self.save().await
+    }
+
     /// Times every launch of one of the next steps on a graphics adapter, for [`Sink::profile`].
     pub fn profile_a_step(&mut self) {
         self.profile_at = Some(self.first_step + STEPS_BEFORE_PROFILE);

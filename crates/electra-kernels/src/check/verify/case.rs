@@ -20,7 +20,29 @@ pub(super) const TOLERANCE: f64 = 1e-4;
 
 pub(super) type Arrays = Vec<Vec<f64>>;
 
-pub(super) type Body = Box<dyn Fn(&Device) -> Result<Arrays, DeviceFailure>>;
+/// What a case has asked a device for, and what is made of it: a page may not wait, so that asking and reading are two things.
+pub(super) struct Asked {
+    reads: Reads,
+    make: Box<dyn FnOnce(&[TensorData]) -> Arrays>,
+}
+
+impl Asked {
+    /// The arrays as they are read.
+    pub(super) fn of(reads: Reads) -> Self {
+        Self::to_make(reads, |found| found.iter().map(wide).collect())
+    }
+
+    /// What `make` makes of what is read.
+    pub(super) fn to_make(reads: Reads, make: impl FnOnce(&[TensorData]) -> Arrays + 'static) -> Self {
+        Self { reads, make: Box::new(make) }
+    }
+
+    pub(super) async fn arrays(self) -> Result<Arrays, DeviceFailure> {
+        Ok((self.make)(&self.reads.fetch().await?))
+    }
+}
+
+pub(super) type Body = Box<dyn Fn(&Device) -> Result<Asked, DeviceFailure>>;
 
 /// A case: what to compute, and how far apart the results may be.
 pub(super) struct Case {
@@ -36,7 +58,7 @@ impl Case {
     pub(super) fn new(
         kernel: Kernel,
         name: String,
-        body: impl Fn(&Device) -> Result<Arrays, DeviceFailure> + 'static,
+        body: impl Fn(&Device) -> Result<Asked, DeviceFailure> + 'static,
     ) -> Self {
         Self { kernel, name, tolerance: TOLERANCE, body: Box::new(body), twin: None }
     }
@@ -48,15 +70,15 @@ pub(super) fn values(seed: u64, length: usize) -> Vec<f32> {
 }
 
 /// The values of tensors of one device, read together.
-pub(super) fn host<const D: usize>(tensors: &[Tensor<D>]) -> Result<Arrays, DeviceFailure> {
+pub(super) fn host<const D: usize>(tensors: &[Tensor<D>]) -> Result<Asked, DeviceFailure> {
     let mut reads = Reads::default();
     for tensor in tensors {
         reads.floats(tensor);
     }
-    Ok(reads.read()?.iter().map(wide).collect())
+    Ok(Asked::of(reads))
 }
 
-pub(super) fn wide(data: &TensorData) -> Vec<f64> {
+fn wide(data: &TensorData) -> Vec<f64> {
     read::floats_of(data).into_iter().map(f64::from).collect()
 }
 
@@ -75,7 +97,16 @@ pub(super) fn differentiate(
     device: &Device,
     shapes: &[[usize; 2]],
     operation: impl Fn(Vec<Tensor<2>>, &Device) -> Tensor<2>,
-) -> Result<Arrays, DeviceFailure> {
+) -> Result<Asked, DeviceFailure> {
+    host(&derivatives(device, shapes, operation))
+}
+
+/// What [`differentiate`] reads, on the device.
+pub(super) fn derivatives(
+    device: &Device,
+    shapes: &[[usize; 2]],
+    operation: impl Fn(Vec<Tensor<2>>, &Device) -> Tensor<2>,
+) -> Vec<Tensor<2>> {
     let device = device.clone().autodiff();
     let leaves: Vec<_> =
         shapes.iter().zip(1..).map(|(&shape, seed)| matrix(seed, shape, &device).require_grad()).collect();
@@ -84,13 +115,12 @@ pub(super) fn differentiate(
 }
 
 /// A result, and the gradients of `leaves` for a loss that weighs each of its values differently.
-pub(super) fn with_gradients(result: Tensor<2>, leaves: &[Tensor<2>]) -> Result<Arrays, DeviceFailure> {
+fn with_gradients(result: Tensor<2>, leaves: &[Tensor<2>]) -> Vec<Tensor<2>> {
     let weights = matrix(99, result.dims(), &result.device());
     let gradients = (result.clone() * weights).sum().backward();
     let none = || Tensor::zeros([1, 1], &result.device().inner());
     let of_leaf = |leaf: &Tensor<2>| leaf.grad(&gradients).unwrap_or_else(none);
-    let arrays: Vec<Tensor<2>> = std::iter::once(result.clone().inner()).chain(leaves.iter().map(of_leaf)).collect();
-    host(&arrays)
+    std::iter::once(result.clone().inner()).chain(leaves.iter().map(of_leaf)).collect()
 }
 
 /// `short`, and `more` of a full verification.

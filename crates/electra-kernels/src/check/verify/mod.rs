@@ -12,13 +12,11 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-use std::time::Instant;
-
 use burn::tensor::Device;
 use serde::Serialize;
 
-use self::case::Case;
 pub use self::case::Extent;
+use self::case::{Arrays, Asked, Case};
 use crate::place::set_enabled;
 use crate::types::{failure::DeviceFailure, kernel::Kernel};
 
@@ -73,18 +71,33 @@ fn cases(device: &Device, extent: Extent) -> Vec<Case> {
 ///
 /// # Errors
 /// The device failed for good; a case that it merely refuses is a failed one.
+#[cfg(not(target_family = "wasm"))]
 pub fn verify(
     device: &Device,
     extent: Extent,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Vec<Check>, DeviceFailure> {
+    let started = std::time::Instant::now();
+    cubecl::future::block_on(verify_async(device, extent, &|| started.elapsed().as_secs_f64(), progress))
+}
+
+/// As [`verify`], where waiting must not block (a browser). `clock`: seconds since some moment.
+///
+/// # Errors
+/// As [`verify`].
+pub async fn verify_async(
+    device: &Device,
+    extent: Extent,
+    clock: &dyn Fn() -> f64,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Vec<Check>, DeviceFailure> {
     let mut checks = Vec::new();
     for Case { kernel, name, tolerance, body, twin } in cases(device, extent) {
         progress(Progress::Begins(&name));
-        let started = Instant::now();
-        let found = body(device);
-        let seconds = started.elapsed().as_secs_f64();
-        let expected = twin.map_or_else(|| body(&Device::flex()), |twin| twin(device));
+        let started = clock();
+        let found = arrays(body(device)).await;
+        let seconds = clock() - started;
+        let expected = arrays(twin.map_or_else(|| body(&Device::flex()), |twin| twin(device))).await;
         let (error, failure) = match (found, expected) {
             (Ok(found), Ok(expected)) => {
                 let errors = found.iter().zip(&expected).map(|(found, expected)| error(found, expected));
@@ -99,6 +112,10 @@ pub fn verify(
         checks.push(check);
     }
     Ok(checks)
+}
+
+async fn arrays(asked: Result<Asked, DeviceFailure>) -> Result<Arrays, DeviceFailure> {
+    asked?.arrays().await
 }
 
 /// Switches off, for `device`, every kernel that failed one of `checks`; returns them.

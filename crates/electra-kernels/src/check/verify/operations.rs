@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::case::{Case, Extent, differentiate, host, ids, sizes};
+use super::case::{Asked, Case, Extent, derivatives, differentiate, ids, sizes};
 use crate::gpu;
 use crate::noise::NoiseKey;
 use crate::ops::attention::attention;
@@ -16,7 +16,7 @@ use crate::ops::linear_gelu::linear_gelu;
 use crate::ops::mlm_loss::mlm_loss;
 use crate::ops::rtd_loss::rtd_loss;
 use crate::ops::token_log_probabilities::token_log_probabilities;
-use crate::read::{self, Reads};
+use crate::read::Reads;
 use crate::types::{dropout::Dropout, kernel::Kernel, table::Table, visibility::Visibility};
 
 pub(super) fn cases(device: &Device, extent: Extent) -> Vec<Case> {
@@ -126,18 +126,19 @@ pub(super) fn cases(device: &Device, extent: Extent) -> Vec<Case> {
         let name = format!("gather and corrupt {batch} x {seq} x {width}");
         cases.push(Case::new(Kernel::Embedding, name, move |device| {
             let masked = seq.div_ceil(6);
-            let mut arrays = differentiate(device, &[[batch * seq, width]], |operands, device| {
+            let arrays = derivatives(device, &[[batch * seq, width]], |operands, device| {
                 gather_positions(operands[0].clone(), &ids(batch, masked, seq, device), seq)
-            })?;
+            });
             let weights = Tensor::<2>::ones([batch, masked], device);
             let (positions, samples) = (ids(batch, masked, seq, device), ids(batch, masked, vocab, device));
             let (corrupted, is_replaced) = corrupt(&ids(batch, seq, vocab, device), &positions, &weights, &samples);
             let mut reads = Reads::default();
-            let corrupted = reads.ints(&corrupted);
-            let found = reads.read()?;
-            arrays.push(read::ints_of(&found[corrupted]).into_iter().map(f64::from).collect());
-            arrays.extend(host(&[is_replaced])?);
-            Ok(arrays)
+            for array in &arrays {
+                reads.floats(array);
+            }
+            reads.ints(&corrupted);
+            reads.floats(&is_replaced);
+            Ok(Asked::of(reads))
         }));
     }
     for [rows, width, vocab] in sizes(extent, &[[10, 16, 99]], &[[152, 64, 2048], [2, 3, 5]]) {

@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 
-use super::case::{Arrays, Case, Extent, TOLERANCE, differentiate, host, matrix, sizes};
+use super::case::{Asked, Case, Extent, TOLERANCE, differentiate, host, matrix, sizes};
 use crate::gpu::{
     self,
     cooperative_matrix::{CooperativeMatrix, Shares},
@@ -69,19 +69,19 @@ pub(super) fn on_cooperative_matrix(
     size: [usize; 3],
     cooperative_matrix: CooperativeMatrix,
     shares: Shares,
-) -> Result<Arrays, DeviceFailure> {
+) -> Result<Asked, DeviceFailure> {
     with_precision(Precision::F16, || {
         products(device, size, &|parts| Form::Matrix { cooperative_matrix, shares, parts })
     })
 }
 
-pub(super) fn staged_in_half(device: &Device, size: [usize; 3]) -> Result<Arrays, DeviceFailure> {
+pub(super) fn staged_in_half(device: &Device, size: [usize; 3]) -> Result<Asked, DeviceFailure> {
     with_precision(Precision::F16, || products(device, size, &Form::staged))
 }
 
 /// What a dense layer with GELU makes of products in `form`: its results, the values before GELU, and the gradients of
 /// input, weight and bias where a gradient has come back to those values.
-fn products(device: &Device, [m, n, k]: [usize; 3], form: &dyn Fn(usize) -> Form) -> Result<Arrays, DeviceFailure> {
+fn products(device: &Device, [m, n, k]: [usize; 3], form: &dyn Fn(usize) -> Form) -> Result<Asked, DeviceFailure> {
     let operand = |seed, shape| gpu::constant(&matrix(seed, shape, device));
     let (x, weight, bias, dy) = (operand(1, [m, k]), operand(2, [n, k]), operand(3, [1, n]), operand(4, [m, n]));
     let (z, of_bias) = (gpu::empty(&x, [m, n]), gpu::empty(&x, [n, 1]));
@@ -96,7 +96,7 @@ fn products(device: &Device, [m, n, k]: [usize; 3], form: &dyn Fn(usize) -> Form
 }
 
 /// The same on the CPU in primitives, and staged in `tile`s elsewhere.
-fn dense(device: &Device, [m, n, k]: [usize; 3], tile: Tile) -> Result<Arrays, DeviceFailure> {
+fn dense(device: &Device, [m, n, k]: [usize; 3], tile: Tile) -> Result<Asked, DeviceFailure> {
     if gpu::is_gpu(&matrix(1, [1, 1], device)) {
         return products(device, [m, n, k], &|parts| Form::Staged { tile, parts });
     }

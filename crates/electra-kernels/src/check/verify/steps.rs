@@ -3,7 +3,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::case::{Arrays, Case, Extent, host, ids, matrix, sizes, values, wide};
+use super::case::{Asked, Case, Extent, host, ids, matrix, sizes, values};
 use crate::noise::{NoiseKey, gumbel};
 use crate::ops::adam;
 use crate::ops::encoder_layer::encoder_layer;
@@ -38,7 +38,7 @@ pub(super) fn cases(extent: Extent) -> Vec<Case> {
 
 /// Two layers, forward and backward; `causal`: in the second tokens see what is before them alone. Parameters lie as a trainer's do: one after another in the optimizer's arenas, so that
 /// queries, keys and values are one projection where a bias begins where a binding may.
-fn encoder(device: &Device, [batch, seq, heads, head_dim]: [usize; 4], causal: bool) -> Result<Arrays, DeviceFailure> {
+fn encoder(device: &Device, [batch, seq, heads, head_dim]: [usize; 4], causal: bool) -> Result<Asked, DeviceFailure> {
     let (hidden, inner) = (heads * head_dim, 2 * heads * head_dim);
     let square = [hidden, hidden];
     let of_layer: [[usize; 2]; 16] = [
@@ -115,7 +115,7 @@ fn encoder(device: &Device, [batch, seq, heads, head_dim]: [usize; 4], causal: b
             reads.floats(&leaf.grad(&gradients).expect("the result depends on every parameter"));
         }
     }
-    Ok(reads.read()?.iter().map(wide).collect())
+    Ok(Asked::of(reads))
 }
 
 /// Of the uniform numbers behind a draw's noise, the last 16 before 1: an adapter's logarithm may be of no use there.
@@ -128,9 +128,9 @@ const WRONG_NOISE: f64 = 20.7;
 ///
 /// Among the rows is one with noise from the very end of the uniform numbers (shaders/common/gumbel.wgsl). Its id is just so
 /// improbable that it is drawn by a wrong noise alone.
-fn draw(device: &Device, rows: usize, width: usize, vocab: usize) -> Result<Arrays, DeviceFailure> {
+fn draw(device: &Device, rows: usize, width: usize, vocab: usize) -> Result<Asked, DeviceFailure> {
     let examples = [5, 6];
-    let key_of = |key: NoiseKey, row: usize| {
+    let key_of = move |key: NoiseKey, row: usize| {
         let per_example = rows / examples.len();
         key.child(u64::from(examples[row / per_example])).child((row % per_example) as u64)
     };
@@ -142,19 +142,21 @@ fn draw(device: &Device, rows: usize, width: usize, vocab: usize) -> Result<Arra
     };
     let (key, extreme_row, improbable) =
         (0..).map(NoiseKey::new).find_map(extreme).expect("one in a million numbers is there");
-    let sampling = Sampling { temperature: 0.7, disallow_correct: true, key, examples: &examples };
+    let temperature = 0.7;
+    let sampling = Sampling { temperature, disallow_correct: true, key, examples: &examples };
     let (hidden, table, mut bias) = (values(1, rows * width), values(2, vocab * width), values(3, vocab));
-    let logits = |row: usize, bias: &[f32]| -> Vec<f64> {
+    let (of_hidden, of_table) = (hidden.clone(), table.clone());
+    let logits = move |row: usize, bias: &[f32]| -> Vec<f64> {
         let dot = |id: usize| -> f64 {
-            (0..width).map(|k| f64::from(hidden[row * width + k]) * f64::from(table[id * width + k])).sum()
+            (0..width).map(|k| f64::from(of_hidden[row * width + k]) * f64::from(of_table[id * width + k])).sum()
         };
         (0..vocab).map(|id| dot(id) + f64::from(bias[id])).collect()
     };
-    let scores = |row: usize, logits: &[f64]| -> Vec<f64> {
+    let scores = move |row: usize, logits: &[f64]| -> Vec<f64> {
         let of_row = key_of(key, row);
         let score = |(id, logit): (usize, &f64)| {
             let penalty = if id == row * 7919 % vocab { -1000.0 } else { 0.0 };
-            (logit + penalty) / sampling.temperature + f64::from(gumbel(of_row.bits(id as u32)))
+            (logit + penalty) / temperature + f64::from(gumbel(of_row.bits(id as u32)))
         };
         logits.iter().enumerate().map(score).collect()
     };
@@ -162,7 +164,7 @@ fn draw(device: &Device, rows: usize, width: usize, vocab: usize) -> Result<Arra
     let before = logits(extreme_row, &bias);
     let others = scores(extreme_row, &before).into_iter().enumerate().filter(|&(id, _)| id != improbable);
     let best = highest(&others.map(|(_, score)| score).collect::<Vec<f64>>());
-    bias[improbable] -= (before[improbable] + sampling.temperature * (WRONG_NOISE - best - 1.5)) as f32;
+    bias[improbable] -= (before[improbable] + temperature * (WRONG_NOISE - best - 1.5)) as f32;
 
     let on =
         |values: &[f32], shape: [usize; 2]| Tensor::<2>::from_data(TensorData::new(values.to_vec(), shape), device);
@@ -178,23 +180,24 @@ fn draw(device: &Device, rows: usize, width: usize, vocab: usize) -> Result<Arra
     let mut reads = Reads::default();
     let drawn = reads.ints(&output.sampled_ids.expect("a sample was asked for"));
     let predicted = reads.ints(&output.predicted_ids);
-    let found = reads.read()?;
-    let (drawn, predicted) = (read::ints_of(&found[drawn]), read::ints_of(&found[predicted]));
-    let short_of_best = |id: i32, scores: &[f64]| {
-        usize::try_from(id)
-            .ok()
-            .and_then(|id| scores.get(id))
-            .map_or(f64::INFINITY, |score| 1.0 + highest(scores) - score)
-    };
-    let row_of = |row: usize| {
-        let logits = logits(row, &bias);
-        [short_of_best(drawn[row], &scores(row, &logits)), short_of_best(predicted[row], &logits)]
-    };
-    Ok(vec![(0..rows).flat_map(row_of).collect()])
+    Ok(Asked::to_make(reads, move |found| {
+        let (drawn, predicted) = (read::ints_of(&found[drawn]), read::ints_of(&found[predicted]));
+        let short_of_best = |id: i32, scores: &[f64]| {
+            usize::try_from(id)
+                .ok()
+                .and_then(|id| scores.get(id))
+                .map_or(f64::INFINITY, |score| 1.0 + highest(scores) - score)
+        };
+        let row_of = |row: usize| {
+            let logits = logits(row, &bias);
+            [short_of_best(drawn[row], &scores(row, &logits)), short_of_best(predicted[row], &logits)]
+        };
+        vec![(0..rows).flat_map(row_of).collect()]
+    }))
 }
 
 /// Parameters and moments after two updates, by arenas where the device has them and tensor by tensor elsewhere.
-fn updates(length: usize, device: &Device) -> Result<Arrays, DeviceFailure> {
+fn updates(length: usize, device: &Device) -> Result<Asked, DeviceFailure> {
     let tensor = |seed| Tensor::<1>::from_data(TensorData::new(values(seed, length), [length]), device);
     let (start, zeros, gradients) = (tensor(1), Tensor::<1>::zeros([length], device), [tensor(2), tensor(3)]);
     let (learning_rate, beta1, beta2, epsilon, weight_decay) = (0.01, 0.9, 0.999, 1e-6, 0.01);

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::case::{Arrays, TOLERANCE, matrix};
+use super::case::{TOLERANCE, matrix};
 use super::*;
 use crate::check::launches;
 use crate::check::testing::device;
@@ -12,6 +12,10 @@ use crate::gpu::{
     cooperative_matrix::{CooperativeMatrix, Shares},
     instruments::{as_on_a_card, divided},
 };
+
+fn now(asked: Result<Asked, DeviceFailure>) -> Result<Arrays, DeviceFailure> {
+    cubecl::future::block_on(arrays(asked))
+}
 
 fn quietly(device: &Device, extent: Extent) -> Result<Vec<Check>, DeviceFailure> {
     verify(device, extent, &mut |_| {})
@@ -79,8 +83,8 @@ fn what_training_launches_is_checked_before_the_first_training() {
 #[test]
 fn dividing_launches_into_dispatches_changes_no_bit() {
     let Some(device) = device() else { return };
-    let bits = |arrays: Result<Arrays, DeviceFailure>| -> Vec<u64> {
-        arrays.unwrap().into_iter().flatten().map(f64::to_bits).collect()
+    let bits = |asked: Result<Asked, DeviceFailure>| -> Vec<u64> {
+        now(asked).unwrap().into_iter().flatten().map(f64::to_bits).collect()
     };
     for Case { name, body, .. } in cases(&device, Extent::Full) {
         let (whole, dispatches) = launches::record(|| bits(body(&device)));
@@ -100,9 +104,10 @@ fn a_shader_that_the_device_refuses_is_a_failure_and_no_more() {
         return;
     }
     let cooperative_matrix = CooperativeMatrix::new(16, [32, 32], true, 256, 16 << 10).unwrap();
-    let failure = products::on_cooperative_matrix(&device, [7, 5, 3], cooperative_matrix, Shares::SMALL).unwrap_err();
+    let asked = products::on_cooperative_matrix(&device, [7, 5, 3], cooperative_matrix, Shares::SMALL);
+    let failure = now(asked).unwrap_err();
     assert!(matches!(failure, DeviceFailure::Refused(_)) && !failure.is_final(), "{failure}");
-    let expected = products::staged_in_half(&device, [7, 5, 3]).unwrap();
+    let expected = now(products::staged_in_half(&device, [7, 5, 3])).unwrap();
     assert_eq!(expected[0].len(), 35, "what follows is as if nothing had been");
 }
 
@@ -111,8 +116,9 @@ fn cooperative_matrices_are_held_against_the_portable_form() {
     let Some(device) = device() else { return };
     let cooperative_matrix =
         CooperativeMatrix { is_emulated: true, ..CooperativeMatrix::new(16, [32, 32], true, 256, 16 << 10).unwrap() };
-    let found = products::on_cooperative_matrix(&device, [67, 68, 100], cooperative_matrix, Shares::SMALL).unwrap();
-    let expected = products::staged_in_half(&device, [67, 68, 100]).unwrap();
+    let asked = products::on_cooperative_matrix(&device, [67, 68, 100], cooperative_matrix, Shares::SMALL);
+    let found = now(asked).unwrap();
+    let expected = now(products::staged_in_half(&device, [67, 68, 100])).unwrap();
     assert_eq!(found.len(), 5);
     for (found, expected) in found.iter().zip(&expected) {
         assert!(error(found, expected) <= TOLERANCE);

@@ -68,7 +68,6 @@ impl Tile {
     pub(crate) const SMALL: Self = Self { rows: 64, columns: 64, depth: 8 };
     pub(crate) const LARGE: Self = Self { rows: 128, columns: 128, depth: 16 };
     /// Those that are checked.
-    #[cfg(not(target_family = "wasm"))]
     pub(crate) const ALL: [Self; 2] = [Self::SMALL, Self::LARGE];
 
     /// Whether a workgroup that shares so many bytes holds the operands' tiles, of f32.

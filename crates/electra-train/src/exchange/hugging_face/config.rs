@@ -1,15 +1,13 @@
 //! config.json, as `transformers` writes it and as others do.
 
-use std::path::Path;
-
+use electra_data::Folder;
 use electra_model::ElectraConfig;
 use electra_model::head::HeadStyle;
 use serde_json::{Map, Value, json};
 
 use super::task::KEY;
-use super::{Architecture, CONFIG, Network, TaskRecord};
+use super::{Architecture, CONFIG, Network, TaskRecord, read};
 use crate::error::{Error, Result};
-use crate::file;
 
 /// `config.json`, field by field as `save_pretrained` writes it, but for `transformers_version`: no release of
 /// `transformers` wrote it.
@@ -73,13 +71,14 @@ pub(super) fn config_text(network: &Network, config: &ElectraConfig) -> String {
 ///
 /// # Errors
 /// The file is missing, damaged, or describes no encoder that can be built.
-pub fn import_config(folder: &Path) -> Result<ElectraConfig> {
-    read_config(&folder.join(CONFIG), &["electra", "bert"]).map(|parts| parts.config)
+pub fn import_config<'f>(folder: impl Into<Folder<'f>>) -> Result<ElectraConfig> {
+    read_config(folder.into(), &["electra", "bert"]).map(|parts| parts.config)
 }
 
 /// The class of the network in `folder`; `None` where that cannot be read.
-pub(crate) fn architecture_of(folder: &Path) -> Option<Architecture> {
-    read_config(&folder.join(CONFIG), &["electra"]).ok()?.architecture.ok()
+#[cfg(feature = "native")]
+pub(crate) fn architecture_of(folder: &std::path::Path) -> Option<Architecture> {
+    read_config(folder.into(), &["electra"]).ok()?.architecture.ok()
 }
 
 /// What config.json says.
@@ -99,9 +98,10 @@ const BERT: [(&str, usize); 4] =
     [("hidden_size", 768), ("num_hidden_layers", 12), ("num_attention_heads", 12), ("intermediate_size", 3072)];
 
 /// `kinds` are the values of model_type that are taken.
-pub(super) fn read_config(path: &Path, kinds: &[&str]) -> Result<ConfigParts> {
-    let invalid = |problem: String, remedy: &str| Error::invalid(path, problem, remedy);
-    let bytes = file::read(path)?;
+pub(super) fn read_config(folder: Folder<'_>, kinds: &[&str]) -> Result<ConfigParts> {
+    let path = folder.path(CONFIG);
+    let invalid = |problem: String, remedy: &str| Error::invalid(&path, problem, remedy);
+    let bytes = read(folder, CONFIG)?;
     let again = "copy or export the folder again";
     let fields: Map<String, Value> =
         serde_json::from_slice(&bytes).map_err(|error| invalid(format!("not a JSON object ({error})"), again))?;

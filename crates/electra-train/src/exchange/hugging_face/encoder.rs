@@ -3,11 +3,11 @@
 //! BERT's encoder is ELECTRA's without a projection of the embeddings, so that its weights fit under other names. Heads and
 //! poolers stay behind, and are named: a network that did not get what somebody thought it got should be found out early.
 
-use std::path::Path;
+use electra_data::Folder;
 
 use super::config::read_config;
 use super::import::{is_redundant, tensors_of};
-use super::{Architecture, CONFIG, Network};
+use super::{Architecture, Network};
 use crate::error::Result;
 use crate::exchange::weights::Weights;
 
@@ -41,8 +41,9 @@ impl ImportedEncoder {
 ///
 /// # Errors
 /// A file is missing or damaged, the encoder is not one that can be built, or lacks a tensor; the message names file and remedy.
-pub fn import_encoder(folder: &Path) -> Result<ImportedEncoder> {
-    let parts = read_config(&folder.join(CONFIG), &["electra", "bert"])?;
+pub fn import_encoder<'f>(folder: impl Into<Folder<'f>>) -> Result<ImportedEncoder> {
+    let folder = folder.into();
+    let parts = read_config(folder, &["electra", "bert"])?;
     let architecture = Architecture::Encoder;
     let specs = architecture.specs(&parts.config);
     let weights = Weights::open(folder)?;
@@ -54,7 +55,7 @@ pub fn import_encoder(folder: &Path) -> Result<ImportedEncoder> {
         notices.push(format!(
             "{}: this is a generator (ElectraForMaskedLM), which pre-training throws away; the network to fine-tune is the \
              discriminator that was trained with it (ElectraForPreTraining)",
-            folder.display()
+            folder.place().display()
         ));
     }
     let network = Network {

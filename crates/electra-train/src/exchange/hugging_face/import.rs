@@ -1,7 +1,6 @@
 //! Reading a network's folder, whoever wrote it.
 
-use std::path::Path;
-
+use electra_data::Folder;
 use electra_model::ParameterSpec;
 
 use super::config::{ConfigParts, read_config};
@@ -15,9 +14,9 @@ use crate::host::HostTensor;
 /// # Errors
 /// A file is missing or damaged, the network is not an ELECTRA this crate knows, or weights and configuration
 /// do not belong together; the message names file and remedy.
-pub fn import(folder: &Path) -> Result<Network> {
-    let path = folder.join(CONFIG);
-    let ConfigParts { config, architecture, classifier_dropout, fields, .. } = read_config(&path, &["electra"])?;
+pub fn import<'f>(folder: impl Into<Folder<'f>>) -> Result<Network> {
+    let folder = folder.into();
+    let ConfigParts { config, architecture, classifier_dropout, fields, .. } = read_config(folder, &["electra"])?;
     let architecture = architecture?;
     let task = TaskRecord::of(&fields, architecture, config.max_position_embeddings);
     let tensors = import_tensors(folder, &architecture.specs(&config), |_| false)?;
@@ -28,12 +27,13 @@ pub fn import(folder: &Path) -> Result<Network> {
 ///
 /// # Errors
 /// As [`import`], and where the folder holds another class.
-pub fn import_as(folder: &Path, class_name: &str) -> Result<Network> {
+pub fn import_as<'f>(folder: impl Into<Folder<'f>>, class_name: &str) -> Result<Network> {
+    let folder = folder.into();
     let network = import(folder)?;
     let found = network.architecture.class_name();
     if found != class_name {
         let remedy = "give the other network's folder (\"discriminator\" and \"generator\" lie side by side)";
-        return Err(Error::invalid(&folder.join(CONFIG), format!("{found}, but {class_name} is needed"), remedy));
+        return Err(Error::invalid(&folder.path(CONFIG), format!("{found}, but {class_name} is needed"), remedy));
     }
     Ok(network)
 }
@@ -43,12 +43,12 @@ pub fn import_as(folder: &Path, class_name: &str) -> Result<Network> {
 /// # Errors
 /// Lists what is missing, what is unexpected, or names the first tensor of another shape or type, or with values that are not
 /// finite.
-pub fn import_tensors(
-    folder: &Path,
+pub fn import_tensors<'f>(
+    folder: impl Into<Folder<'f>>,
     specs: &[ParameterSpec],
     ignored: impl Fn(&str) -> bool,
 ) -> Result<Vec<HostTensor>> {
-    tensors_of(&Weights::open(folder)?, specs, ignored)
+    tensors_of(&Weights::open(folder.into())?, specs, ignored)
 }
 
 /// As [`import_tensors`], of weights that are open.

@@ -15,11 +15,12 @@ mod tests;
 
 use std::path::Path;
 
-use electra_data::{ImportOptions, Tokenizer};
+use electra_data::{FilesInMemory, Tokenizer};
 use electra_model::head::{HeadStyle, JointSpan, QuestionAnswering, SequenceClassifier, TokenClassifier};
 use electra_model::objective::PretrainedHead;
 use electra_model::{Discriminator, ElectraConfig, Encoder, Generator, ParameterSpec};
 
+#[cfg(feature = "native")]
 pub(crate) use self::config::architecture_of;
 use self::config::config_text;
 pub use self::config::{config_json, import_config};
@@ -29,9 +30,10 @@ pub use self::task::TaskRecord;
 
 use crate::error::{Error, Result};
 use crate::exchange::model_card::ModelCard;
-use crate::exchange::weights::WEIGHTS;
-use crate::file;
-use crate::file::tensor_file::{encode, metadata_of};
+use crate::exchange::weights::{WEIGHTS, read};
+use crate::file::tensor_file::encode;
+#[cfg(feature = "native")]
+use crate::file::{self, tensor_file::metadata_of};
 use crate::host::HostTensor;
 
 /// The file without which nobody takes a folder for a network's.
@@ -42,6 +44,7 @@ pub const ENCODER: &str = "electra.";
 /// Key of the weights' metadata.
 const RUN: &str = "run";
 /// What belongs to a tokenizer in a network's folder; the last is written by others alone.
+#[cfg(feature = "native")]
 const TOKENIZER_FILES: [&str; 4] = ["tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"];
 
 /// Which class of `transformers` a folder is for.
@@ -154,11 +157,13 @@ pub struct Network {
 }
 
 /// Every file that [`export`] may write.
+#[cfg(feature = "native")]
 pub(crate) fn files() -> impl Iterator<Item = &'static str> {
     [CONFIG, WEIGHTS, CARD].into_iter().chain(TOKENIZER_FILES)
 }
 
 /// The run that trained the network in `folder`, where it was exported from one: [`ModelCard::run`].
+#[cfg(feature = "native")]
 pub fn run_of(folder: &Path) -> Option<String> {
     metadata_of(&folder.join(WEIGHTS), RUN)
 }
@@ -171,21 +176,54 @@ pub fn run_of(folder: &Path) -> Option<String> {
 ///
 /// # Errors
 /// A file cannot be read or written; the tokenizer has more entries than the network has words.
+#[cfg(feature = "native")]
 pub fn export(folder: &Path, network: &Network, tokenizer: Option<&Path>, card: &ModelCard) -> Result<()> {
-    let mut config = network.config.clone();
-    let tokenizer = tokenizer.map(|folder| Tokenizer::import(folder, &ImportOptions::default())).transpose()?;
+    let options = electra_data::ImportOptions::default();
+    let tokenizer = tokenizer.map(|folder| Tokenizer::import(folder, &options)).transpose()?;
     file::create_folder(folder)?;
+    let mut write = |name: &str, bytes: &[u8]| file::write_atomically(&folder.join(name), bytes);
+    export_with(folder, network, tokenizer.map(|imported| imported.tokenizer), card, &mut write)
+}
+
+/// What [`export`] writes, in memory; `place` is for messages.
+///
+/// # Errors
+/// The tokenizer has more entries than the network has words.
+pub fn export_to_memory(
+    network: &Network,
+    tokenizer: Tokenizer,
+    card: &ModelCard,
+    place: &Path,
+) -> Result<FilesInMemory> {
+    let mut files = FilesInMemory::new();
+    export_with(place, network, Some(tokenizer), card, &mut |name, bytes| {
+        files.insert(name.to_owned(), bytes.to_vec());
+        Ok(())
+    })?;
+    Ok(files)
+}
+
+/// Hands `write` each file of a folder, config.json last: without it nobody takes a folder for a network's.
+fn export_with(
+    place: &Path,
+    network: &Network,
+    tokenizer: Option<Tokenizer>,
+    card: &ModelCard,
+    write: &mut dyn FnMut(&str, &[u8]) -> Result<()>,
+) -> Result<()> {
+    let mut config = network.config.clone();
     if let Some(tokenizer) = tokenizer {
-        let tokenizer = tokenizer.tokenizer;
-        check_tokenizer_fits(&tokenizer, &config, folder)?;
+        check_tokenizer_fits(&tokenizer, &config, place)?;
         config.pad_token_id = tokenizer.special().pad as usize;
-        tokenizer.with_max_length(config.max_position_embeddings).save(folder)?;
+        for (name, text) in tokenizer.with_max_length(config.max_position_embeddings).to_files() {
+            write(name, text.as_bytes())?;
+        }
     }
-    file::write_atomically(&folder.join(CARD), card.to_markdown(network).as_bytes())?;
+    write(CARD, card.to_markdown(network).as_bytes())?;
     // `transformers` asks for the format.
     let metadata = [Some(("format", "pt")), card.run.as_deref().map(|run| (RUN, run))];
-    file::write_atomically(&folder.join(WEIGHTS), &encode(&network.tensors, metadata.into_iter().flatten()))?;
-    file::write_atomically(&folder.join(CONFIG), config_text(network, &config).as_bytes())
+    write(WEIGHTS, &encode(&network.tensors, metadata.into_iter().flatten()))?;
+    write(CONFIG, config_text(network, &config).as_bytes())
 }
 
 /// A word table may have more rows than the tokenizer has entries (padded, to a multiple of 8 for example), never fewer.
