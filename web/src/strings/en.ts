@@ -132,16 +132,16 @@ export const en = {
       "all-tokens": {
         title: "Why learning from every token pays",
         text: "A gradient says how to change a network so that its loss falls; its size at a token says how much is learnt there. Filling gaps asks about the hidden tokens alone, 15 in 100. Spotting fakes asks about each. For the same reading, the discriminator is asked six times as many questions.",
-        ask: "With gap-filling, where is the largest gradient?",
-        choices: ["Evenly everywhere", "Around the hidden tokens", "At the end of the sentence"],
-        why: "Only there was a question asked. The others help a little, by being read.",
+        ask: "With gap-filling, which tokens have a gradient of their own?",
+        choices: ["All of them", "Only the hidden ones", "Those at the end"],
+        why: "Only there was a question asked. The others get a share through attention, by having been read.",
       },
       "generator-size": {
         title: "How good should the generator be?",
         text: "If its fakes are silly, spotting them teaches little. If they are nearly perfect, nothing can be told apart. The paper found generators of a quarter to half the discriminator's size best. The curves count what was truly learnt: finding words swapped by chance, the same for all, not one's own generator's fakes.",
         ask: "A generator as large as the discriminator: good or bad?",
         choices: ["Good: better fakes teach more", "Bad: too hard, too early", "It makes no difference"],
-        why: "The paper found that it hurts. In runs as short as these, differences are small, and you see them as they are.",
+        why: "It hurts, in the paper and in these runs; and so do fakes drawn blindly. In between, differences are small.",
       },
       training: {
         title: "Three ways to train the pair",
@@ -179,7 +179,9 @@ export const en = {
       loss: "What each token adds to the loss",
       lossSum: (mlm: string, lambda: number, rtd: string, all: string) => `MLM ${mlm} + ${lambda} × RTD ${rtd} = ${all}`,
       lossNote: "RTD, replaced token detection, is the discriminator's loss; both are means.",
-      gradients: "Size of the gradient at each token",
+      gradients: "Size of the gradient where the loss asks",
+      reached: "What reaches each token by way of attention",
+      asked: "Tokens with a question of their own",
       size: "Finding swapped words, by generator",
       sizeOwn: "Spotting its own generator's fakes",
       training: "What flows where",
@@ -211,8 +213,7 @@ export const en = {
       seeds: "Seeds",
     },
     generators: { uniform: "any word, by chance", unigram: "by how frequent words are", share: (share: string) => `network of ${share}` },
-    sweep: "Train such pairs here",
-    flow: {
+      flow: {
       text: "text", mask: "mask", generator: "generator", sample: "draw", discriminator: "discriminator",
       mlmLoss: "MLM loss", rtdLoss: "RTD loss", reward: "reward for fooling", copy: "weights copied", frozen: "frozen",
       joint: "Solid: text flows. Dashed: what each loss teaches. Both losses teach at every step, and nothing goes back through the draw.",

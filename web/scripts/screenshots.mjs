@@ -1,0 +1,51 @@
+// Pictures of every section: node scripts/screenshots.mjs FOLDER [URL]. Widths 390 and 1280, light and dark, English and Chinese.
+import { chromium } from "@playwright/test";
+import { mkdirSync } from "node:fs";
+
+const [folder, url = "http://127.0.0.1:4173/a/path/", only] = process.argv.slice(2);
+if (!folder) {
+  console.error("usage: node scripts/screenshots.mjs FOLDER [URL] [SHOT]; serve the page first: node tests/serve.mjs dist 4173");
+  process.exit(2);
+}
+mkdirSync(folder, { recursive: true });
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+const CHAPTERS = ["tokens", "mask", "generator", "replace", "discriminator", "loss", "all-tokens", "generator-size", "training", "race", "paper"];
+const SHOTS = ["try", ...CHAPTERS.map((chapter) => `learn/${chapter}`), "finetune", "pretrain", "about"];
+
+for (const [language, locale] of [["en", "en-GB"], ["zh", "zh-CN"]])
+  for (const [width, colorScheme] of [[1280, "light"], [390, "dark"], [1280, "dark"], [390, "light"]]) {
+    const page = await browser.newPage({ viewport: { width, height: 844 }, colorScheme, locale });
+    for (const shot of SHOTS.filter((name) => !only || name.includes(only))) {
+      await page.goto(`${url}#${shot}`);
+      await page.reload();
+      await page.locator('.chip[data-stage="ready"]').waitFor({ timeout: 60_000 });
+      if (shot === "try") await page.locator(".word.level-4, .word").last().click();
+      if (shot.startsWith("learn/")) {
+        await page.locator(".choices button").nth(1).click();
+        await page.waitForTimeout(400);
+      }
+      if (shot === "learn/race") {
+        await page.locator("[data-does=pause]").click();
+        await page.waitForTimeout(6000);
+      }
+      if (shot === "finetune") {
+        await page.locator(".drop button").click();
+        await page.locator("#main button.primary").click();
+        await page.locator(".try-box input").first().waitFor({ timeout: 300_000 });
+        await page.locator(".buttons button.primary:enabled").last().waitFor({ timeout: 300_000 });
+        await page.locator(".try-box input").first().fill("a warm and wonderful film");
+        await page.waitForTimeout(1200);
+      }
+      if (shot === "pretrain") {
+        await page.locator(".buttons button").first().click();
+        await page.locator("input[type=number]").fill("120");
+        await page.locator("input[type=number]").blur();
+        await page.locator("#main button.primary").click();
+        await page.locator(".sample").first().waitFor({ timeout: 300_000 });
+        await page.waitForTimeout(900);
+      }
+      await page.screenshot({ path: `${folder}/${shot.replace("/", "-")}-${language}-${width}-${colorScheme}.png`, fullPage: true });
+    }
+    await page.close();
+  }
+await browser.close();
