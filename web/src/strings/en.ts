@@ -7,7 +7,7 @@ export const en = {
   sections: { try: "Try it", learn: "How it works", finetune: "Fine-tune", pretrain: "Pre-train", about: "About" },
   menu: "Sections",
   language: "Language",
-  theme: { label: "Colours", system: "As the system", light: "Light", dark: "Dark" },
+  theme: { label: "Colours", system: "System", light: "Light", dark: "Dark" },
   footer: "MIT or Apache-2.0. After “ELECTRA: Pre-training Text Encoders as Discriminators Rather Than Generators”, Clark, Luong, Le and Manning, ICLR 2020.",
 
   status: {

@@ -7,7 +7,7 @@ export const zh: Strings = {
   sections: { try: "试一试", learn: "原理", finetune: "微调", pretrain: "预训练", about: "关于" },
   menu: "栏目",
   language: "语言",
-  theme: { label: "配色", system: "跟随系统", light: "浅色", dark: "深色" },
+  theme: { label: "配色", system: "系统", light: "浅色", dark: "深色" },
   footer: "MIT 或 Apache-2.0 许可。依据论文 “ELECTRA: Pre-training Text Encoders as Discriminators Rather Than Generators”（Clark、Luong、Le、Manning，ICLR 2020）。",
 
   status: {

@@ -1,0 +1,156 @@
+// "Fine-tune" and "Pre-train".
+import { readFileSync } from "node:fs";
+import { expect, isAccessible, isReal, open, test } from "./support";
+
+const drop = (page: import("@playwright/test").Page, name: string, body: Buffer) => page.locator("#table-file").setInputFiles({ name, mimeType: "application/octet-stream", buffer: body });
+
+test("the sample is read, trained on and judged beside its baselines, and the model goes out and in again", async ({ page }, info) => {
+  test.slow();
+  await open(page, "#finetune");
+  await page.getByRole("button", { name: "Use the sample" }).click();
+  await expect(page.getByText("200 rows by label")).toBeVisible();
+  await expect(page.getByLabel("Label", { exact: true })).toHaveValue("label");
+  await page.getByRole("button", { name: "Train", exact: true }).click();
+  await expect(page.getByRole("heading", { name: "Training from scratch, to compare" })).toBeVisible();
+  const scores = page.locator("figure", { hasText: "On a tenth of the rows" }).locator("tr");
+  await expect(scores).toContainText(["Fine-tuned", "The same network from scratch", "Always the commonest label", "Linear model of words"]);
+  const score = async (at: number) => Number(await scores.nth(at).locator(".value").innerText());
+  expect(await score(0)).toBeGreaterThan(await score(2));
+  await expect(page.locator("table.confusion td")).not.toHaveCount(0);
+  await isAccessible(page);
+
+  const waiting = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Download the model" }).click();
+  const path = info.outputPath("fine-tuned.zip");
+  await (await waiting).saveAs(path);
+
+  await page.reload();
+  await expect(page.locator(".chip")).toHaveAttribute("data-stage", "ready");
+  await drop(page, "fine-tuned.zip", readFileSync(path));
+  await expect(page.getByText("A fine-tuned model is loaded. Its labels: bad, good.")).toBeVisible();
+  await page.getByLabel("Your text").fill("a warm and wonderful film");
+  await expect(page.locator(".try-box .bars")).toContainText("good");
+});
+
+test("a misread text with markup in it stays text @stand-in", async ({ page }) => {
+  await open(page, "#finetune");
+  await page.getByRole("button", { name: "Use the sample" }).click();
+  await page.getByLabel("Also train one from scratch").uncheck();
+  await page.getByRole("button", { name: "Train", exact: true }).click();
+  await expect(page.locator(".worst")).toContainText("<b>not bold</b>");
+  await expect(page.locator(".worst b")).toHaveCount(0);
+});
+
+test("a training pauses, goes on, and stops when asked", async ({ page }) => {
+  await open(page, "#finetune");
+  await page.getByRole("button", { name: "Use the sample" }).click();
+  await page.getByLabel("Epochs").fill("20");
+  await page.getByRole("button", { name: "Train", exact: true }).click();
+  const step = page.getByText(/step \d+ of \d+/);
+  await expect(step).toBeVisible();
+  await page.getByRole("button", { name: "Pause" }).click();
+  await page.waitForTimeout(isReal ? 2000 : 200);
+  const before = await step.innerText();
+  await page.waitForTimeout(isReal ? 2000 : 300);
+  expect(await step.innerText()).toBe(before);
+  await page.getByRole("button", { name: "Go on" }).click();
+  await expect.poll(() => step.innerText()).not.toBe(before);
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await expect(page.getByText("Stopped. Nothing was kept.")).toBeVisible();
+});
+
+test("tables with problems get warnings or an error that says what to do", async ({ page }) => {
+  await open(page, "#finetune");
+  await drop(page, "one.csv", Buffer.from("text\nonly one column\nand nothing else\n"));
+  await expect(page.getByRole("alert")).toContainText("one.csv");
+  await drop(page, "latin.csv", Buffer.from([0x74, 0x2c, 0x6c, 0x0a, 0xe9, 0x2c, 0x31, 0x0a]));
+  await expect(page.getByRole("alert")).toContainText("latin.csv is not UTF-8");
+  const rows = Array.from({ length: 60 }, (_, index) => `text number ${index},${index < 55 ? "yes" : "no"}`).join("\n");
+  await drop(page, "uneven.csv", Buffer.from(`text,label\n${rows}\n`));
+  await expect(page.getByRole("alert")).toHaveCount(0);
+  await expect(page.locator(".warning")).toContainText([/92 % of the rows/, /only 5 rows/, /Only 60 rows/]);
+});
+
+test("an upload of 50 MB is refused at once, with its size and what to do", async ({ page }) => {
+  await open(page, "#finetune");
+  await page.evaluate(() => {
+    const input = document.querySelector<HTMLInputElement>("#table-file")!;
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([new Uint8Array(50_000_000)], "big.csv"));
+    input.files = transfer.files;
+    input.dispatchEvent(new Event("change"));
+  });
+  await expect(page.getByRole("alert")).toContainText("big.csv has 50.0 MB; at most 5 MB");
+});
+
+test("damaged models are refused before they reach the engine", async ({ page }) => {
+  await open(page, "#finetune");
+  await drop(page, "model.zip", Buffer.from("PK, but no archive"));
+  await expect(page.getByRole("alert")).toContainText("model.zip is no zip");
+  await drop(page, "model.safetensors", Buffer.alloc(30));
+  await expect(page.getByRole("alert")).toContainText("There is no config.json");
+  const file = (name: string, body: string | Buffer) => ({ name, mimeType: "application/octet-stream", buffer: Buffer.from(body) });
+  await page.locator("#table-file").setInputFiles([file("config.json", "{}"), file("tokenizer.json", "{}"), file("model.safetensors", Buffer.concat([Buffer.from([255, 255, 255, 255, 0, 0, 0, 0]), Buffer.from("{}")]))]);
+  await expect(page.getByRole("alert")).toContainText("model.safetensors is damaged: header");
+});
+
+test("a pre-training is paused, outlives a reload, and goes on where it was", async ({ page }) => {
+  test.slow();
+  await open(page, "#pretrain");
+  await expect(page.getByRole("button", { name: "Pre-train", exact: true })).toBeDisabled();
+  await page.getByLabel("Your text").fill("far too short");
+  await expect(page.getByText(/Too short by 20 kB/)).toBeVisible();
+  await page.getByRole("button", { name: "Use this project's handbook" }).click();
+  await page.getByLabel("Steps", { exact: true }).fill("60");
+  await page.getByLabel("Steps", { exact: true }).blur();
+  await page.getByRole("button", { name: "Pre-train", exact: true }).click();
+  await expect(page.locator(".sample").first()).toBeVisible();
+  await isAccessible(page);
+  await page.getByRole("button", { name: "Pause" }).click();
+  const saved = page.getByText(/Saved in this browser at step \d+/);
+  await expect(saved).toBeVisible();
+  const at = /step (\d+)/.exec(await saved.innerText())![1]!;
+
+  await page.reload();
+  await expect(page.getByText(`A run stopped at step ${at} of 60`)).toBeVisible();
+  await page.getByRole("button", { name: "Go on with it" }).click();
+  await expect(page.getByText(/step \d+ of 60/)).toBeVisible();
+  await expect(page.getByRole("heading", { name: "Done." })).toBeVisible();
+  // The curve of a run that went on is not begun anew.
+  expect(Number(await page.locator("progress").count())).toBe(0);
+
+  await page.getByRole("button", { name: "Fine-tune this network" }).click();
+  await expect(page).toHaveURL(/#finetune/);
+  await page.getByRole("button", { name: "Use the sample" }).click();
+  await expect(page.getByText("Fine-tuned will be: your own network")).toBeVisible();
+});
+
+test("where storage is refused the page says so and trains on", async ({ page }) => {
+  await page.addInitScript(() => {
+    navigator.storage.getDirectory = () => Promise.reject(new DOMException("no", "SecurityError"));
+  });
+  await open(page, "#pretrain");
+  await page.getByRole("button", { name: "Use this project's handbook" }).click();
+  await page.getByLabel("Steps", { exact: true }).fill("200");
+  await page.getByLabel("Steps", { exact: true }).blur();
+  await page.getByRole("button", { name: "Pre-train", exact: true }).click();
+  await expect(page.getByText(/step \d+ of 200/)).toBeVisible();
+  await page.getByRole("button", { name: "Pause" }).click();
+  await expect(page.getByText("This browser refuses to store files")).toBeVisible();
+  await page.getByRole("button", { name: "Go on" }).click();
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await expect(page.getByText("Stopped.")).toBeVisible();
+});
+
+test("a race runs three networks side by side, pauses and stops", async ({ page }) => {
+  test.slow();
+  await open(page, "#learn/race");
+  await page.getByRole("button", { name: "Just show me" }).click();
+  await page.getByRole("button", { name: "Start", exact: true }).click();
+  await expect(page.locator(".legend li")).toHaveCount(3);
+  await expect(page.locator(".chart path.line")).toHaveCount(3);
+  await page.getByRole("button", { name: "Pause" }).click();
+  await page.getByRole("button", { name: "Go on" }).click();
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await expect(page.getByRole("button", { name: "Start", exact: true })).toBeVisible();
+});
