@@ -25,7 +25,7 @@ for (const [language, locale] of [["en", "en-GB"], ["zh", "zh-CN"]])
         await page.waitForTimeout(400);
       }
       if (shot === "learn/race") {
-        await page.locator("[data-does=pause]").click();
+        await page.locator(".controls button.primary").click();
         await page.waitForTimeout(6000);
       }
       if (shot === "finetune") {

@@ -8,14 +8,16 @@ import type { State } from "../view/router";
 import type { Shown } from "./index";
 
 type Points = [number, number][];
-const SMALLEST = "all";
+const ALL = "all";
+/** The size that the paper recommends is drawn strongest. */
+const STYLES: Record<string, number> = { "1/4": 0, unigram: 1, "1/2": 4, uniform: 3, "1": 5, "1/8": 2 };
 
 export function generatorSize(): Shown {
   const place = h("div", {});
-  let picked = SMALLEST;
+  let picked = ALL;
   const name = (generator: string) => (generator === "uniform" ? t().learn.generators.uniform : generator === "unigram" ? t().learn.generators.unigram : t().learn.generators.share(generator));
   const draw = () => {
-    const shown = runs.size.map((run, style) => ({ ...run, style })).filter(({ generator }) => picked === SMALLEST || generator === picked);
+    const shown = runs.size.map((run) => ({ ...run, style: STYLES[run.generator] ?? 2 })).filter(({ generator }) => picked === ALL || generator === picked);
     const lines = (key: "swapped" | "own"): Line[] => shown.map((run) => ({ name: name(run.generator), points: run[key] as Points, style: run.style }));
     const origin = t().learn.figure.recordedRuns(runs.steps);
     replace(
@@ -24,7 +26,7 @@ export function generatorSize(): Shown {
       figure(t().learn.figure.sizeOwn, origin, ...curves(t().learn.figure.sizeOwn, lines("own"), { low: 0.5, high: 1 })),
     );
   };
-  const control = choice(t().learn.control.size, [[SMALLEST, t().learn.control.sizeAll], ...runs.size.map(({ generator }) => [generator, name(generator)] as const)], picked, (value) => {
+  const control = choice(t().learn.control.size, [[ALL, t().learn.control.sizeAll], ...runs.size.map(({ generator }) => [generator, name(generator)] as const)], picked, (value) => {
     picked = value;
     draw();
   });
@@ -47,7 +49,7 @@ export function training(): Shown {
       const lines = runs.training.map((run, style): Line => ({ name: t().learn.control[run.algorithm as State["algorithm"]], points: run.swapped as Points, style }));
       replace(
         place,
-        figure(t().learn.figure.training, t().learn.control[algorithm], flow(algorithm), h("p", {}, t().learn.flow[algorithm])),
+        figure(t().learn.figure.training, t().learn.control[algorithm], h("div", { class: "wide", tabindex: 0, role: "region", "aria-label": t().learn.figure.training }, flow(algorithm)), h("p", {}, t().learn.flow[algorithm])),
         lines.length > 1 ? figure(t().learn.figure.trainingCurve, t().learn.figure.recordedRuns(runs.steps), ...curves(t().learn.figure.trainingCurve, lines, { low: 0.5, high: 0.9 })) : null,
       );
     },

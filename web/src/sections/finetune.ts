@@ -6,6 +6,7 @@ import { filesOf, sort } from "../files/dropped";
 import { t } from "../strings";
 import { alarm, begin, engine, isCancelled, networks, own } from "../view/app";
 import { button, choice, h, number, replace } from "../view/dom";
+import { redraw as redrawIn, runBar, seldom } from "../view/running";
 import { reportOf, warningsOf } from "./finetune/table";
 import { curvesOf, resultOf, tryBox } from "./finetune/result";
 
@@ -40,7 +41,18 @@ export function fineTune(network: Loaded): void {
 export function finetune(): HTMLElement {
   const says = h("div", { role: "status", class: "says" });
   const columns = h("div", {});
-  const live = h("div", {});
+  const title = h("h2", {});
+  const bar = runBar(t().finetune.training, {
+    pause() {
+      isPaused = !isPaused;
+      if (isPaused) running?.pause();
+      else running?.resume();
+      drawLive();
+    },
+    cancel: () => running?.cancel(),
+  });
+  const curves = h("div", {});
+  const live = h("div", {}, title, bar.element, curves);
   const outcome = h("div", {});
   const input = h("input", { type: "file", id: "table-file", class: "hidden-input", multiple: true, accept: ".csv,.tsv,.txt,.zip,.json,.safetensors", change: () => void take([...(input.files ?? [])].map((file) => ({ path: file.name, file }))) });
   const drop = h(
@@ -137,7 +149,7 @@ export function finetune(): HTMLElement {
   function hear(job: Job, progress: Progress): void {
     if (progress.kind === "row") job.rows.push(progress.row);
     else if (progress.kind === "step") job.step = progress;
-    drawLive();
+    drawSoon();
   }
 
   function settingsBox(): HTMLElement {
@@ -182,31 +194,14 @@ export function finetune(): HTMLElement {
   }
 
   function drawLive(): void {
-    if (jobs.length === 0) return replace(live);
     const now = jobs.at(-1);
-    const focused = live.contains(document.activeElement);
-    replace(
-      live,
-      h("h2", {}, now?.kind === "scratch" ? t().finetune.scratch : t().finetune.training),
-      running && now
-        ? h(
-            "div",
-            { class: "controls" },
-            now.step ? h("progress", { max: now.step.steps, value: now.step.step, "aria-label": t().finetune.training }) : null,
-            h("span", {}, now.step ? `${t().common.of(now.step.step, now.step.steps)} · ${t().common.secondsLeft(Math.ceil(now.step.secondsLeft))}` : t().common.working),
-            button(isPaused ? t().common.resume : t().common.pause, () => {
-              isPaused = !isPaused;
-              if (isPaused) running?.pause();
-              else running?.resume();
-              drawLive();
-            }, { "data-does": "pause" }),
-            button(t().common.cancel, () => running?.cancel()),
-          )
-        : null,
-      ...curvesOf(jobs),
-    );
-    if (focused) live.querySelector<HTMLElement>("button")?.focus();
+    live.hidden = now === undefined;
+    if (!now) return;
+    title.textContent = running === null ? t().finetune.curves : now.kind === "scratch" ? t().finetune.scratch : t().finetune.training;
+    bar.update({ isOn: running !== null, isPaused, step: now.step });
+    redrawIn(curves, ...curvesOf(jobs));
   }
+  const drawSoon = seldom(drawLive);
 
   const redraw = () => {
     replace(says, notice ? h("p", { class: "notice" }, notice) : null, isStopped ? h("p", { class: "notice" }, t().finetune.cancelled) : null, problem ? alarm(problem) : null);

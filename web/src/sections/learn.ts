@@ -90,7 +90,7 @@ export function learn(): HTMLElement {
     go({ chapter: next });
   }
 
-  const root = h("div", {}, h("h1", {}, t().learn.title), h("p", { class: "quiet" }, t().learn.lead), h("div", { class: "book" }, h("nav", { "aria-label": t().learn.chapters }, list), place));
+  const root = h("div", {}, h("h1", {}, t().learn.title), h("p", { class: "quiet" }, t().learn.lead), h("div", { class: "book" }, h("nav", { "aria-label": t().learn.chapters }, h("details", { class: "contents", open: innerWidth > 700 }, h("summary", {}, t().learn.chapters), list)), place));
   follow();
   addEventListener("hashchange", follow);
   addEventListener("keydown", keys);

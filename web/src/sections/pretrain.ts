@@ -9,6 +9,7 @@ import { bytes, t } from "../strings";
 import { alarm, engine, go, isCancelled } from "../view/app";
 import { curves, figure, type Line } from "../view/charts";
 import { button, choice, fresh, h, number, replace } from "../view/dom";
+import { redraw as redrawIn, runBar, seldom } from "../view/running";
 import { fineTune } from "./finetune";
 import { levelOf } from "./try";
 
@@ -42,7 +43,19 @@ let draw: () => void = () => undefined;
 export function pretrain(): HTMLElement {
   const field = fresh("text");
   const [said, lack] = [fresh("said"), fresh("lack")];
-  const place = h("div", {});
+  const title = h("h2", {});
+  const bar = runBar(t().pretrain.progress, {
+    pause() {
+      isPaused = !isPaused;
+      if (isPaused) running?.pause();
+      else running?.resume();
+      drawRun();
+    },
+    cancel: () => running?.cancel(),
+  });
+  const told = h("div", { role: "status" });
+  const drawn = h("div", {});
+  const place = h("div", {}, title, bar.element, told, drawn);
   const waiting = h("div", {});
   const count = h("p", { id: said, class: "quiet" });
   const short = h("p", { id: lack, class: "quiet", role: "status" });
@@ -116,7 +129,7 @@ export function pretrain(): HTMLElement {
         running?.pause();
       }
     }
-    drawRun();
+    drawSoon();
   }
 
   async function saved(at: number, content: Uint8Array): Promise<void> {
@@ -131,38 +144,31 @@ export function pretrain(): HTMLElement {
   }
 
   function drawRun(): void {
-    if (!running && !result && rows.length === 0 && !problem && !isCancelledNow) return replace(place);
-    const focused = place.contains(document.activeElement) ? (document.activeElement as HTMLElement).dataset["does"] : undefined;
-    const line = (name: string, key: string, split: string, style: number): Line => ({ name, style, points: rows.flatMap((row) => (row.split === split && typeof row[key] === "number" ? [[row.step, row[key]] as [number, number]] : [])) });
-    replace(
-      place,
-      h("h2", {}, result ? t().pretrain.done : t().pretrain.progress),
-      problem ? alarm(problem) : null,
+    place.hidden = !running && !result && rows.length === 0 && !problem && !isCancelledNow;
+    if (place.hidden) return;
+    title.textContent = result ? t().pretrain.done : t().pretrain.progress;
+    bar.update({ isOn: running !== null, isPaused, step });
+    const messages = [
       isCancelledNow ? h("p", { class: "notice" }, t().pretrain.cancelled) : null,
-      running
-        ? h(
-            "div",
-            { class: "controls" },
-            step ? h("progress", { max: step.steps, value: step.step, "aria-label": t().pretrain.progress }) : null,
-            h("span", {}, step ? `${t().common.of(step.step, step.steps)} · ${t().common.secondsLeft(Math.ceil(step.secondsLeft))}` : t().common.working),
-            button(isPaused ? t().common.resume : t().common.pause, () => {
-              isPaused = !isPaused;
-              if (isPaused) running?.pause();
-              else running?.resume();
-              drawRun();
-            }, { "data-does": "pause" }),
-            button(t().common.cancel, () => running?.cancel(), { "data-does": "cancel" }),
-          )
-        : null,
-      h("div", { role: "status" }, running && isPaused ? h("p", { class: "notice" }, t().pretrain.paused) : null, keptAt !== null && running ? h("p", { class: "quiet" }, t().pretrain.saved(keptAt)) : null, isRefused && running ? h("p", { class: "warning" }, t().pretrain.notSaved) : null),
-      rows.length > 0 ? figure(t().pretrain.curve, t().common.live, ...curves(t().pretrain.curve, [line(t().pretrain.generatorLoss, "generator_loss", "train", 1), line(t().pretrain.discriminatorLoss, "discriminator_loss", "train", 0)], { low: 0 })) : null,
+      running && isPaused ? h("p", { class: "notice" }, t().pretrain.paused) : null,
+      running && keptAt !== null ? h("p", { class: "quiet" }, t().pretrain.saved(keptAt)) : null,
+      running && isRefused ? h("p", { class: "warning" }, t().pretrain.notSaved) : null,
+    ];
+    // A reader of the screen hears what changes here, so that only changes are written.
+    const words = messages.map((message) => message?.textContent ?? "").join();
+    if (told.dataset["words"] !== words) replace(told, ...messages);
+    told.dataset["words"] = words;
+    redrawIn(
+      drawn,
+      problem ? alarm(problem) : null,
+      rows.some((row) => typeof row["generator_loss"] === "number") ? figure(t().pretrain.curve, t().common.live, ...curves(t().pretrain.curve, [line(t().pretrain.generatorLoss, "generator_loss", "train", 1), line(t().pretrain.discriminatorLoss, "discriminator_loss", "train", 0)], { low: 0 })) : null,
       rows.some((row) => typeof row["discriminator_auc"] === "number" && row.split === "validation") ? figure(t().pretrain.auc, t().common.live, ...curves(t().pretrain.auc, [line(t().pretrain.auc, "discriminator_auc", "validation", 0)], { low: 0.4, high: 1, mark: { at: 0.5, name: ".5" } })) : null,
       ...samples.map(sampleOf),
       notes.length > 0 ? h("details", {}, h("summary", {}, t().finetune.notes), h("ul", {}, ...notes.map((note) => h("li", {}, note)))) : null,
       result ? resultButtons(result) : null,
     );
-    if (focused) place.querySelector<HTMLElement>(`[data-does="${focused}"]`)?.focus();
   }
+  const drawSoon = seldom(drawRun);
 
   function resultButtons(done: PretrainResult): HTMLElement {
     const { discriminator } = done;
@@ -199,6 +205,12 @@ export function pretrain(): HTMLElement {
   if (!running) void look();
   return h("div", {}, h("h1", {}, t().pretrain.title), h("p", { class: "lead" }, t().pretrain.lead), waiting, setup, place);
 }
+
+const line = (name: string, key: string, split: string, style: number): Line => ({
+  name,
+  style,
+  points: rows.flatMap((row) => (row.split === split && typeof row[key] === "number" ? [[row.step, row[key]] as [number, number]] : [])),
+});
 
 /** A held-out text as it is judged now; what stood there is told where a token was swapped. */
 function sampleOf({ step: at, tokens }: Sample): HTMLElement {

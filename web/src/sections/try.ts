@@ -113,7 +113,7 @@ export function tryIt(): HTMLElement {
     const isMasked = masked !== null && masked.start === word.start;
     return h(
       "button",
-      { type: "button", class: `word level-${levelOf(word.replaced)}${isMasked ? " masked" : ""}`, "aria-label": t().try.word(word.text, percent), "aria-pressed": String(isMasked), click: () => void propose(word) },
+      { type: "button", class: `word level-${levelOf(word.replaced)}${isMasked ? " masked" : ""}${word.text.length === 1 ? " single" : ""}`, "aria-label": t().try.word(word.text, percent), "aria-pressed": String(isMasked), click: () => void propose(word) },
       word.text,
       h("span", { class: "share", "aria-hidden": "true" }, `${percent}`),
     );

@@ -160,7 +160,7 @@ export const en = {
       paper: {
         title: "What the paper measured",
         text: "GLUE is a set of language tasks; its score is an average in per cent. To the right: more computing, counted in single operations (FLOPs). Points further up and to the left are better bargains. ELECTRA-Small trained four days on one graphics card. The bars take ELECTRA apart, piece by piece, at one size.",
-        ask: "How much of BERT-Base's score does BERT-Small lack against ELECTRA-Small at equal computing?",
+        ask: "At equal computing, how far is BERT-Small behind ELECTRA-Small?",
         choices: ["About half a point", "About five points", "About twenty points"],
         why: "75.1 against 79.9 with the same number of operations.",
       },
@@ -252,6 +252,7 @@ export const en = {
     train: "Train",
     training: "Training on your rows",
     scratch: "Training from scratch, to compare",
+    curves: "How the training went",
     loss: "Loss",
     score: "Score on held-out rows",
     result: "How good it is",

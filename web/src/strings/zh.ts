@@ -252,6 +252,7 @@ export const zh: Strings = {
     train: "训练",
     training: "正在从你的数据中学习",
     scratch: "正在从零训练，用于比较",
+    curves: "训练过程",
     loss: "损失",
     score: "在留出的行上的得分",
     result: "效果如何",

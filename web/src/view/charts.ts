@@ -75,7 +75,7 @@ export function curves(caption: string, lines: readonly Line[], options: { low?:
     ...ticks(low, high).flatMap((at) => [s("line", { x1: MARGIN.left, x2: WIDTH - MARGIN.right, y1: y(at), y2: y(at), class: "grid" }), s("text", { x: MARGIN.left - 8, y: y(at) + 4, "text-anchor": "end" }, short(at))]),
     ...ticks(0, right, 6).map((at) => s("text", { x: x(at), y: HEIGHT - 8, "text-anchor": "middle" }, short(at))),
     ...(options.mark
-      ? [s("line", { x1: MARGIN.left, x2: WIDTH - MARGIN.right, y1: y(options.mark.at), y2: y(options.mark.at), class: "mark-line" }), s("text", { x: WIDTH - MARGIN.right, y: y(options.mark.at) - 6, "text-anchor": "end" }, options.mark.name)]
+      ? [s("line", { x1: MARGIN.left, x2: WIDTH - MARGIN.right, y1: y(options.mark.at), y2: y(options.mark.at), class: "mark-line" }), s("text", { x: MARGIN.left + 4, y: y(options.mark.at) - 6 }, options.mark.name)]
       : []),
     ...lines.flatMap((line) => {
       const path = line.points.map(([step, level], index) => `${index ? "L" : "M"}${x(step).toFixed(1)} ${y(level).toFixed(1)}`).join("");

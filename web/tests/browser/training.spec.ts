@@ -8,7 +8,7 @@ test("the sample is read, trained on and judged beside its baselines, and the mo
   test.slow();
   await open(page, "#finetune");
   await page.getByRole("button", { name: "Use the sample" }).click();
-  await expect(page.getByText("200 rows by label")).toBeVisible();
+  await expect(page.getByText("200 rows by label").first()).toBeVisible();
   await expect(page.getByLabel("Label", { exact: true })).toHaveValue("label");
   await page.getByRole("button", { name: "Train", exact: true }).click();
   await expect(page.getByRole("heading", { name: "Training from scratch, to compare" })).toBeVisible();
@@ -101,20 +101,21 @@ test("a pre-training is paused, outlives a reload, and goes on where it was", as
   await page.getByLabel("Your text").fill("far too short");
   await expect(page.getByText(/Too short by 20 kB/)).toBeVisible();
   await page.getByRole("button", { name: "Use this project's handbook" }).click();
-  await page.getByLabel("Steps", { exact: true }).fill("60");
+  await page.getByLabel("Steps", { exact: true }).fill("200");
   await page.getByLabel("Steps", { exact: true }).blur();
   await page.getByRole("button", { name: "Pre-train", exact: true }).click();
   await expect(page.locator(".sample").first()).toBeVisible();
-  await isAccessible(page);
   await page.getByRole("button", { name: "Pause" }).click();
   const saved = page.getByText(/Saved in this browser at step \d+/);
   await expect(saved).toBeVisible();
+  await expect(page.getByText("Paused.")).toBeVisible();
+  await isAccessible(page);
   const at = /step (\d+)/.exec(await saved.innerText())![1]!;
 
   await page.reload();
-  await expect(page.getByText(`A run stopped at step ${at} of 60`)).toBeVisible();
+  await expect(page.getByText(`A run stopped at step ${at} of 200`)).toBeVisible();
   await page.getByRole("button", { name: "Go on with it" }).click();
-  await expect(page.getByText(/step \d+ of 60/)).toBeVisible();
+  await expect(page.getByText(/step \d+ of 200/)).toBeVisible();
   await expect(page.getByRole("heading", { name: "Done." })).toBeVisible();
   // The curve of a run that went on is not begun anew.
   expect(Number(await page.locator("progress").count())).toBe(0);
