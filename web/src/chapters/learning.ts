@@ -2,7 +2,7 @@
 import type { Walk } from "../engine/protocol";
 import { digits, t } from "../strings";
 import { set } from "../view/app";
-import { columns, figure, legend } from "../view/charts";
+import { columns, figure, legendOfBars } from "../view/charts";
 import { choice, h, slider } from "../view/dom";
 import type { Shown } from "./index";
 import { onWalk } from "./walked";
@@ -31,7 +31,7 @@ export function loss(): Shown {
           t().common.live,
           h("p", { class: "formula" }, t().learn.figure.lossSum(digits(mlmMean), state.lambda, digits(rtdMean, 3), digits(mlmMean + state.lambda * rtdMean))),
           ...columns(t().learn.figure.loss, walk.corrupted.slice(1, -1).map(({ token }) => token), rtd, names, { second: mlm }),
-          legend([{ name: names[0], style: 0 }, { name: names[1], style: 1 }]),
+          legendOfBars([{ name: names[1], kind: "generator" }, { name: names[0], kind: "replaced" }]),
           h("p", { class: "quiet" }, t().learn.figure.lossNote),
         ),
       ];

@@ -57,7 +57,7 @@ export function generator(): Shown {
         return figure(
           caption,
           t().common.live,
-          bars(caption, all.map(({ token, id, probability }) => ({ name: id === drawn.id ? `${token} ←` : token, value: probability, said: t().common.percent(probability), kind: "generator" as const })), 1),
+          bars(caption, all.map(({ token, id, probability }) => ({ name: id === drawn.id ? `${token} ← ${t().learn.figure.drawn}` : token, value: probability, said: t().common.percent(probability), kind: "generator" as const })), 1),
         );
       }),
   );

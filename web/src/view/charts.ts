@@ -55,6 +55,10 @@ export function figure(caption: string, origin: string, ...content: (Node | null
   return h("figure", {}, h("figcaption", {}, h("span", {}, caption), h("span", { class: "origin" }, origin)), ...content.filter((node) => node !== null));
 }
 
+/** The same for areas. */
+export const legendOfBars = (bars: readonly { name: string; kind: "generator" | "replaced" }[]) =>
+  h("ul", { class: "legend" }, ...bars.map(({ name, kind }) => h("li", {}, s("svg", { width: 12, height: 12, "aria-hidden": "true" }, s("rect", { width: 12, height: 12, rx: 2, class: `fill-${kind}` })), name)));
+
 export const legend = (lines: readonly { name: string; style: number }[]) =>
   h("ul", { class: "legend" }, ...lines.map(({ name, style }) => h("li", {}, s("svg", { width: 28, height: 10, "aria-hidden": "true" }, s("line", { x1: 1, x2: 27, y1: 5, y2: 5, class: `line line-${style}` })), name)));
 

@@ -13,9 +13,9 @@ test("the sample is read, trained on and judged beside its baselines, and the mo
   await page.getByRole("button", { name: "Train", exact: true }).click();
   await expect(page.getByRole("heading", { name: "Training from scratch, to compare" })).toBeVisible();
   const scores = page.locator("figure", { hasText: "On a tenth of the rows" }).locator("tr");
-  await expect(scores).toContainText(["Fine-tuned", "The same network from scratch", "Always the commonest label", "Linear model of words"]);
-  const score = async (at: number) => Number(await scores.nth(at).locator(".value").innerText());
-  expect(await score(0)).toBeGreaterThan(await score(2));
+  await expect(scores).toContainText(["Fine-tuned", "The same network from scratch", /Always|Linear/, /Always|Linear/]);
+  const score = async (name: string) => Number(await scores.filter({ hasText: name }).locator(".value").innerText());
+  expect(await score("Fine-tuned")).toBeGreaterThan(await score("Always the commonest label"));
   await expect(page.locator("table.confusion td")).not.toHaveCount(0);
   await isAccessible(page);
 
@@ -68,7 +68,7 @@ test("tables with problems get warnings or an error that says what to do", async
   const rows = Array.from({ length: 60 }, (_, index) => `text number ${index},${index < 55 ? "yes" : "no"}`).join("\n");
   await drop(page, "uneven.csv", Buffer.from(`text,label\n${rows}\n`));
   await expect(page.getByRole("alert")).toHaveCount(0);
-  await expect(page.locator(".warning")).toContainText([/92 % of the rows/, /only 5 rows/, /Only 60 rows/]);
+  for (const words of [/92 % of the rows/, /only 5 rows/, /Only 60 rows/]) await expect(page.locator(".warning").filter({ hasText: words })).toBeVisible();
 });
 
 test("an upload of 50 MB is refused at once, with its size and what to do", async ({ page }) => {
@@ -117,8 +117,7 @@ test("a pre-training is paused, outlives a reload, and goes on where it was", as
   await page.getByRole("button", { name: "Go on with it" }).click();
   await expect(page.getByText(/step \d+ of 200/)).toBeVisible();
   await expect(page.getByRole("heading", { name: "Done." })).toBeVisible();
-  // The curve of a run that went on is not begun anew.
-  expect(Number(await page.locator("progress").count())).toBe(0);
+  await expect(page.locator("progress")).toBeHidden();
 
   await page.getByRole("button", { name: "Fine-tune this network" }).click();
   await expect(page).toHaveURL(/#finetune/);
@@ -149,9 +148,12 @@ test("a race runs three networks side by side, pauses and stops", async ({ page 
   await page.getByRole("button", { name: "Just show me" }).click();
   await page.getByRole("button", { name: "Start", exact: true }).click();
   await expect(page.locator(".legend li")).toHaveCount(3);
-  await expect(page.locator(".chart path.line")).toHaveCount(3);
+  await expect(page.locator(".chart path.line").nth(1)).toBeVisible();
   await page.getByRole("button", { name: "Pause" }).click();
   await page.getByRole("button", { name: "Go on" }).click();
   await page.getByRole("button", { name: "Cancel" }).click();
   await expect(page.getByRole("button", { name: "Start", exact: true })).toBeVisible();
+  // And once more, to its end: all three are judged by one test.
+  await page.getByRole("button", { name: "Start", exact: true }).click();
+  await expect(page.locator("figure", { hasText: "At the end" }).locator("tr")).toHaveCount(3, { timeout: 150_000 });
 });

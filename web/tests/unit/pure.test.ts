@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { ANSWERS } from "../../src/chapters/answers";
+import { found, swaps } from "../../src/chapters/judge";
 import { terms } from "../../src/chapters/learning";
 import { faultOf, model } from "../../src/files/dropped";
 import { crc32, unzip, zip } from "../../src/files/zip";
@@ -140,6 +141,27 @@ describe("figures", () => {
     expect(ticks(0.43, 0.91)).toEqual([0.5, 0.6, 0.7, 0.8, 0.9]);
     expect(ticks(3, 3)).toEqual([3]);
     expect([0, 1500, 0.123456, 2e6].map(short)).toEqual(["0", "1.5k", "0.123", "2e6"]);
+  });
+});
+
+describe("the race's test", () => {
+  const text = Array.from({ length: 30 }, (_, index) => `the small boat number ${"abcdefghijklmnopqrstuvwxyz"[index % 26]} came slowly into the quiet harbour again.`).join("\n");
+  it("swaps one word for another of about the same frequency, the same for a seed", () => {
+    const made = swaps(text, text, 10, 1);
+    expect(made).toHaveLength(10);
+    expect(swaps(text, text, 10, 1)).toEqual(made);
+    expect(swaps(text, text, 10, 2)).not.toEqual(made);
+    const lines = text.split("\n").map((line) => line.split(" "));
+    for (const { text: swapped } of made) {
+      const words = swapped.split(" ");
+      expect(Math.min(...lines.map((line) => (line.length === words.length ? line.filter((word, index) => word !== words[index]).length : 99)))).toBeLessThanOrEqual(1);
+    }
+  });
+  it("counts the other words that look less swapped", () => {
+    const words = [{ start: 0, replaced: 0.1 }, { start: 4, replaced: 0.6 }, { start: 8, replaced: 0.6 }, { start: 12, replaced: 0.9 }];
+    expect(found(words, 4)).toBe(0.5);
+    expect(found(words, 12)).toBe(1);
+    expect(found(words, 5)).toBeNull();
   });
 });
 
