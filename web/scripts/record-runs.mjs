@@ -35,7 +35,7 @@ const training = Object.entries({ joint: "rtd-0.25", two_stage: "two_stage", adv
   const swapped = points(name, "swap_auc");
   return swapped ? [{ algorithm, swapped }] : [];
 });
-const source = "docs/LOG.md, 2026-11-27, Generators for the page";
+const source = "docs/LOG.md, 2026-11-27: generators for the page, and the page itself";
 writeFileSync(new URL("../src/recorded/runs.json", import.meta.url), `${JSON.stringify({ source, steps: STEPS, size, training })}\n`);
 for (const { generator, swapped, own } of size) console.log(generator, swapped.at(-1)?.[1], own.at(-1)?.[1]);
 for (const { algorithm, swapped } of training) console.log(algorithm, swapped.at(-1)?.[1]);
