@@ -1,14 +1,12 @@
 // The page's build. Its root is the repository, so that index.html stands on top and shaders and Rust sources can be shown as they are.
 import { fileURLToPath } from "node:url";
-import { defineConfig } from "vite";
+import { defineConfig, type UserConfig } from "vite";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 // The tests of the interface put a worker in the engine's place that answers the same to the same request. It is built to a folder
-// of its own and never into dist.
-const standIn = process.env["ELECTRA_STAND_IN"] === "1";
-
-export default defineConfig({
+// of its own and never into dist: vite build --mode stand-in.
+const config = (standIn: boolean): UserConfig => ({
   root: here(".."),
   base: "./",
   publicDir: standIn ? here("tests/stand-in/public") : here("public"),
@@ -28,3 +26,5 @@ export default defineConfig({
     chunkSizeWarningLimit: 200,
   },
 });
+
+export default defineConfig(({ mode }) => config(mode === "stand-in"));

@@ -1,5 +1,5 @@
 // A worker in the engine's place, for the tests of the interface: it speaks the protocol, answers the same to the same request, and
-// computes nothing. Never part of the page: vite.config.ts puts it there where ELECTRA_STAND_IN is set, into a folder of its own.
+// computes nothing. Never part of the page: vite.config.ts puts it there in the mode `stand-in`, into a folder of its own.
 import type { FineTuneResult, FromWorker, Loaded, MetricsRow, PretrainResult, Progress, RequestName, Requests, Status, TableReport, ToWorker, Walk } from "../../src/engine/protocol";
 import { chance, idOf, proposalsFor, replacedOf, tokensOf } from "./text";
 
