@@ -68,8 +68,9 @@ def main():
         folder = Path(folder)
         table = folder / "texts.jsonl"
         table.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
-        subprocess.run([args.electra, "export", args.model, "--format", "onnx", "--out", folder / "onnx", "-q"], check=True)
-        path = next((folder / "onnx").rglob("*.onnx"))
+        subprocess.run([args.electra, "export", args.model, "--format", "onnx", "--out", folder / "model.onnx", "-q"],
+                       check=True)
+        path = folder / "model.onnx"
         onnx = Onnx(args.model, path, longest)
 
         def electra(command, out):

@@ -66,6 +66,10 @@ impl Head {
                 let logits = SequenceClassifier::bind(config, 0.0, style, parameters, "").forward(&input, None);
                 let loss = if labels == 1 {
                     head::regression_loss(logits.clone(), flat(tensors.floats_at("in.labels", None), device))
+                } else if tensors.shape_at("in.labels", None).len() == 2 {
+                    // Any of the labels a text.
+                    let targets = flat(tensors.floats_at("in.labels", None), device).reshape(logits.dims());
+                    head::binary_cross_entropy(logits.clone(), targets)
                 } else {
                     head::cross_entropy(logits.clone(), ints("in.labels"))
                 };

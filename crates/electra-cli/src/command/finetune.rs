@@ -13,7 +13,7 @@ use electra_task::encode::LongTexts;
 use electra_task::task::{Task, find};
 use electra_train::LayerwiseExponent;
 use electra_train::exchange::hugging_face;
-use electra_train::finetuning::{FineTuneConfig, Results};
+use electra_train::finetuning::{FineTuneConfig, OutOfRange, Results};
 
 use crate::exit::End;
 use crate::fine_tuning::{JOB, Job, RESULTS, stopped, work};
@@ -82,7 +82,7 @@ struct Settings {
     /// Examples of a forward pass [default: what runs side by side best]
     #[arg(long, value_name = "N")]
     micro_batch: Option<usize>,
-    /// Peak of the schedule [default: 3e-4 small, 1e-4 base, 5e-5 large]
+    /// Peak of the schedule [default: by width: 3e-4 up to 256, 1e-4 up to 900, 5e-5 above]
     #[arg(long, value_name = "RATE")]
     learning_rate: Option<f64>,
     /// Share of the steps in which the rate rises [default: 0.1]
@@ -211,7 +211,9 @@ fn job_of(args: &Args, task: &'static Task, terminal: &Terminal) -> anyhow::Resu
             network.max_position_embeddings
         );
     }
-    check_settings(&config)?;
+    if let Some(OutOfRange { key, value, least, most }) = config.out_of_range() {
+        bail!("--{} {value}: it must be between {least} and {most}", key.replace('_', "-"));
+    }
     // As seen from anywhere.
     let whole =
         |path: &Path| path.canonicalize().with_context(|| format!("{}: no such file or folder", path.display()));
@@ -259,25 +261,6 @@ impl Settings {
         config.class_weights |= self.class_weights;
         config.recompute |= self.recompute;
     }
-}
-
-fn check_settings(config: &FineTuneConfig) -> anyhow::Result<()> {
-    let range = |name: &str, value: f64, low: f64, high: f64| {
-        if value.is_finite() && (low..=high).contains(&value) {
-            return Ok(());
-        }
-        bail!("--{name} {value}: it must be between {low} and {high}")
-    };
-    range("epochs", config.epochs, 1e-6, 10_000.0)?;
-    range("batch-size", config.batch_size as f64, 1.0, 65_536.0)?;
-    range("learning-rate", config.learning_rate, 0.0, 1.0)?;
-    range("warmup", config.warmup, 0.0, 1.0)?;
-    range("layer-decay", config.layer_decay, 0.0, 1.0)?;
-    range("weight-decay", config.weight_decay, 0.0, 1.0)?;
-    range("dropout", config.dropout, 0.0, 0.99)?;
-    range("max-length", config.max_length as f64, 4.0, 65_536.0)?;
-    range("evaluations-per-epoch", config.evaluations_per_epoch as f64, 1.0, 1e6)?;
-    range("log-every", config.log_every as f64, 0.0, 1e9)
 }
 
 /// Folders of GLUE's tasks in the folder of a whole GLUE.

@@ -106,21 +106,20 @@ impl RunConfig {
         let in_a_row = train.max_nonfinite_in_a_row;
         check(in_a_row >= 1, "train.max_nonfinite_in_a_row", &in_a_row, "at least 1");
 
-        if probe.every > 0 {
-            let tasks: Vec<&str> = TASKS.iter().map(|task| task.name).collect();
-            let known = tasks.contains(&probe.task.as_str());
-            check(known, "probe.task", &format!("{:?}", probe.task), &format!("one of {}", tasks.join(", ")));
-            check(!probe.data.as_os_str().is_empty(), "probe.data", &"\"\"", "the task's folder or file");
-            check(
-                positive(probe.epochs) && probe.epochs <= 1e4,
-                "probe.epochs",
-                &probe.epochs,
-                "above 0, at most 10000",
-            );
-            check(probe.batch_size >= 1, "probe.batch_size", &probe.batch_size, "at least 1");
-            let rate = probe.learning_rate;
-            check((0.0..=1.0).contains(&rate), "probe.learning_rate", &rate, "from 0 (the paper's) to 1");
-        }
+        let tasks: Vec<&str> = TASKS.iter().map(|task| task.name).collect();
+        check(
+            tasks.contains(&probe.task.as_str()) || (probe.task.is_empty() && probe.every == 0),
+            "probe.task",
+            &format!("{:?}", probe.task),
+            &format!("one of {}", tasks.join(", ")),
+        );
+        let has_data = !probe.data.as_os_str().is_empty() || probe.every == 0;
+        check(has_data, "probe.data", &"\"\"", "the task's folder or file");
+        let epochs = probe.epochs;
+        check(positive(epochs) && epochs <= 1e4, "probe.epochs", &epochs, "above 0, at most 10000");
+        check(probe.batch_size >= 1, "probe.batch_size", &probe.batch_size, "at least 1");
+        let rate = probe.learning_rate;
+        check((0.0..=1.0).contains(&rate), "probe.learning_rate", &rate, "between 0 (the paper's) and 1");
 
         let name = &objective.name;
         let known = objective::names().join("\" or \"");

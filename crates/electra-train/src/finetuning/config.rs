@@ -109,6 +109,19 @@ impl Default for FineTuneConfig {
     }
 }
 
+/// A number that no fine-tuning can have.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OutOfRange {
+    /// Its key.
+    pub key: &'static str,
+    /// As it was given.
+    pub value: f64,
+    /// What it may be at least.
+    pub least: f64,
+    /// What it may be at most.
+    pub most: f64,
+}
+
 /// Keys that decide how fast something is learnt, and not what.
 const FREE: [&str; 3] = ["micro_batch", "recompute", "keep"];
 
@@ -124,6 +137,25 @@ impl FineTuneConfig {
             _ => (5e-5, 0.9),
         };
         self
+    }
+
+    /// The first number that is out of its range.
+    pub fn out_of_range(&self) -> Option<OutOfRange> {
+        let ranges = [
+            ("epochs", self.epochs, 1e-6, 10_000.0),
+            ("batch_size", self.batch_size as f64, 1.0, 65_536.0),
+            ("learning_rate", self.learning_rate, 0.0, 1.0),
+            ("warmup", self.warmup, 0.0, 1.0),
+            ("layer_decay", self.layer_decay, 0.0, 1.0),
+            ("weight_decay", self.weight_decay, 0.0, 1.0),
+            ("dropout", self.dropout, 0.0, 0.99),
+            ("max_length", self.max_length as f64, 4.0, 65_536.0),
+            ("evaluations_per_epoch", self.evaluations_per_epoch as f64, 1.0, 1e6),
+            ("log_every", self.log_every as f64, 0.0, 1e9),
+        ];
+        // A number that is none is in no range.
+        let mut ranges = ranges.into_iter().filter(|(_, value, least, most)| !(least..=most).contains(&value));
+        ranges.next().map(|(key, value, least, most)| OutOfRange { key, value, least, most })
     }
 
     /// How examples become features.

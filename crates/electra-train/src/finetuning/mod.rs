@@ -20,7 +20,7 @@ use electra_task::batch::{Epochs, TaskBatch};
 use electra_task::{Scores, score};
 use serde_json::{Value, json};
 
-pub use self::config::{FINETUNE_CONFIG, FineTuneConfig};
+pub use self::config::{FINETUNE_CONFIG, FineTuneConfig, OutOfRange};
 pub use self::data::{DevSet, FineTuningData};
 #[cfg(feature = "native")]
 pub use self::folder::{FineTuneOptions, FineTuned, finetune};
