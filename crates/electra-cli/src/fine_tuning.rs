@@ -7,10 +7,9 @@ use anyhow::{Context, bail};
 use electra_data::{ImportOptions, Tokenizer, atomic};
 use electra_kernels::device::{DeviceChoice, OpenDevice};
 use electra_model::ElectraConfig;
-use electra_task::baseline::baselines;
+use electra_task::Scores;
 use electra_task::task::TaskData;
 use electra_task::task::custom::Decision;
-use electra_task::{Prediction, Scores, score};
 use electra_train::exchange::hugging_face::paper_head::in_a_known_class;
 use electra_train::exchange::hugging_face::{self, Network, TaskRecord};
 use electra_train::finetuning::{
@@ -166,25 +165,14 @@ impl Prepared<'_> {
 
     /// Baselines, and no run yet.
     fn results(&self) -> Results {
-        let kind = &self.task_data.kind;
-        let mut results = Results {
+        let dev = self.data.dev.first();
+        Results {
             task: self.job.config.task.clone(),
-            set: self.data.dev.first().map(|dev| dev.name.clone()).unwrap_or_default(),
-            examples: [
-                self.data.examples.len() as u64,
-                self.data.dev.first().map_or(0, |dev| dev.examples.len() as u64),
-            ],
+            set: dev.map(|dev| dev.name.clone()).unwrap_or_default(),
+            examples: [self.data.examples.len() as u64, dev.map_or(0, |dev| dev.examples.len() as u64)],
+            baselines: self.data.baselines(self.job.config.seed),
             ..Results::default()
-        };
-        let Some(dev) = self.data.dev.first() else { return results };
-        for baseline in baselines(kind, &self.data.examples, self.job.config.seed) {
-            let predictions: Vec<Prediction> =
-                dev.examples.iter().map(|example| baseline.predict(&example.input)).collect();
-            if let Ok(scores) = score(kind, &self.data.metrics, &dev.examples, &predictions) {
-                results.baselines.insert(baseline.name().to_owned(), scores);
-            }
         }
-        results
     }
 
     fn seed_result(&self, config: &FineTuneConfig, tuned: &FineTuned) -> SeedResult {

@@ -1,6 +1,7 @@
 //! Shows a run's events: a progress bar with the latest numbers, a line per validation.
 
 use electra_train::finetuning::FineTuneRow;
+use electra_train::pretraining::Probe;
 use electra_train::run::work::Row;
 use electra_train::{MetricsRow, TrainEvent};
 
@@ -118,10 +119,6 @@ impl Shown for FineTuneRow {
     }
 }
 
-/// How rows of probes, and what is to be beaten in them, are called.
-const PROBE: &str = "probe";
-const MAJORITY: &str = "majority_";
-
 /// The scores of a probe's row that `shown` has a name for.
 fn of_probe(row: &MetricsRow, shown: impl Fn(&str) -> Option<&str>) -> String {
     let scores = row.extra.iter().filter_map(|(name, value)| {
@@ -134,8 +131,8 @@ fn of_probe(row: &MetricsRow, shown: impl Fn(&str) -> Option<&str>) -> String {
 impl Shown for MetricsRow {
     fn summary(&self) -> String {
         let row = self;
-        if row.split == PROBE {
-            return of_probe(self, |name| (!name.starts_with(MAJORITY)).then_some(name));
+        if row.split == Probe::SPLIT {
+            return of_probe(self, |name| (!name.starts_with(Probe::MAJORITY)).then_some(name));
         }
         let fields = [
             ("loss", row.loss, 3),
@@ -153,8 +150,8 @@ impl Shown for MetricsRow {
     }
 
     fn beside(&self) -> String {
-        if self.split == PROBE {
-            let majority = of_probe(self, |name| name.strip_prefix(MAJORITY));
+        if self.split == Probe::SPLIT {
+            let majority = of_probe(self, |name| name.strip_prefix(Probe::MAJORITY));
             return if majority.is_empty() { majority } else { format!("majority: {majority}") };
         }
         let extra = |name: &str| self.extra.get(name).copied().flatten();

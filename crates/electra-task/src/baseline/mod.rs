@@ -39,48 +39,46 @@ enum WordsKind {
     },
 }
 
-/// The baselines of a kind, learned from the examples of `train` that have a target: `majority`, `mean` or `most_frequent_tag` first, then
-/// `bag_of_words` (for tags `tag_of_word`: each word's most frequent tag). None for questions. Equal examples and seeds give equal models.
+/// The baselines of a kind, learned from the examples of `train` that have a target: [`constant`] first, then `bag_of_words` (for tags
+/// `tag_of_word`: each word's most frequent tag). None for questions. Equal examples and seeds give equal models.
 ///
 /// # Panics
 /// If a target is not of the kind.
 pub fn baselines(kind: &Kind, train: &[Example], seed: u64) -> Vec<Baseline> {
-    let train: Vec<&Example> = train.iter().filter(|example| example.target != Target::Unknown).collect();
-    if train.is_empty() {
-        return Vec::new();
-    }
-    match kind {
-        Kind::Classification { labels } => {
-            let targets: Vec<Vec<usize>> = train.iter().map(|example| vec![class(&example.target)]).collect();
-            let constant = Prediction::most_probable(shares(&targets, labels.len()));
-            let words = words(&train, &targets, labels.len(), WordsKind::Class, seed);
-            vec![Baseline { name: "majority", model: Model::Constant(constant) }, words]
-        }
-        Kind::MultiLabel { labels } => {
-            let targets: Vec<Vec<usize>> = train.iter().map(|example| classes(&example.target).to_vec()).collect();
-            let constant = Prediction::all_probable(shares(&targets, labels.len()));
-            let words = words(&train, &targets, labels.len(), WordsKind::Classes, seed);
-            vec![Baseline { name: "majority", model: Model::Constant(constant) }, words]
-        }
-        Kind::Regression { .. } => {
-            let values: Vec<f64> = train.iter().map(|example| value(&example.target)).collect();
-            let mean = values.iter().sum::<f64>() / values.len() as f64;
-            let (features, rows) = features(&train, 1);
-            let weights = ridge(&rows, &values, features.len());
-            let kind = WordsKind::Value {
-                least: values.iter().copied().fold(f64::INFINITY, f64::min),
-                most: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-            };
-            vec![
-                Baseline { name: "mean", model: Model::Constant(Prediction::Value(mean)) },
-                Baseline { name: "bag_of_words", model: Model::Words { features, weights, kind } },
-            ]
-        }
-        Kind::Tagging { labels } => tags(&train, labels.len()),
-        Kind::QuestionAnswering { .. } => Vec::new(),
-    }
+    constant(kind, train).into_iter().chain(of_words(kind, &with_target(train), seed)).collect()
 }
 
+/// What knows the targets of `train` alone, and says the same whatever the text: `majority`, `mean` or `most_frequent_tag`. None for
+/// questions, nor where no example has a target.
+///
+/// # Panics
+/// If a target is not of the kind.
+pub fn constant(kind: &Kind, train: &[Example]) -> Option<Baseline> {
+    let train = with_target(train);
+    if train.is_empty() {
+        return None;
+    }
+    let (name, model) = match kind {
+        Kind::Classification { labels } => {
+            let shares = shares(&targets(&train, class), labels.len());
+            ("majority", Model::Constant(Prediction::most_probable(shares)))
+        }
+        Kind::MultiLabel { labels } => {
+            let shares = shares(&targets(&train, classes), labels.len());
+            ("majority", Model::Constant(Prediction::all_probable(shares)))
+        }
+        Kind::Regression { .. } => {
+            let mean = train.iter().map(|example| value(&example.target)).sum::<f64>() / train.len() as f64;
+            ("mean", Model::Constant(Prediction::Value(mean)))
+        }
+        Kind::Tagging { labels } => {
+            let else_ = most_frequent_tag(&train, labels.len());
+            ("most_frequent_tag", Model::Tags { of_words: HashMap::new(), else_ })
+        }
+        Kind::QuestionAnswering { .. } => return None,
+    };
+    Some(Baseline { name, model })
+}
 impl Baseline {
     /// `majority`, `mean`, `most_frequent_tag`, `tag_of_word` or `bag_of_words`.
     pub fn name(&self) -> &'static str {
@@ -123,46 +121,82 @@ fn features(train: &[&Example], outputs: usize) -> (Features, Rows) {
     (features, rows)
 }
 
-fn words(train: &[&Example], targets: &[Vec<usize>], labels: usize, kind: WordsKind, seed: u64) -> Baseline {
-    let (features, rows) = features(train, labels);
-    let link = if matches!(kind, WordsKind::Class) { Link::Softmax } else { Link::Sigmoid };
-    let weights = fit(&rows, targets, features.len(), labels, link, seed);
-    Baseline { name: "bag_of_words", model: Model::Words { features, weights, kind } }
-}
-
-fn tags(train: &[&Example], labels: usize) -> Vec<Baseline> {
-    let mut counts = vec![0u64; labels];
-    let mut of_words: HashMap<&str, Vec<u64>> = HashMap::new();
-    for example in train {
-        let (Input::Words(words), Target::Tags(tags)) = (&example.input, &example.target) else {
-            panic!("a sentence of words and tags, and not {example:?}")
-        };
-        for (word, tag) in words.iter().zip(tags) {
-            counts[*tag] += 1;
-            of_words.entry(word).or_insert_with(|| vec![0; labels])[*tag] += 1;
-        }
+/// What counts words; `train` all have targets.
+fn of_words(kind: &Kind, train: &[&Example], seed: u64) -> Option<Baseline> {
+    if train.is_empty() {
+        return None;
     }
-    let most = |counts: &[u64]| {
-        // Of equal counts the first.
-        let most = *counts.iter().max().unwrap_or(&0);
-        counts.iter().position(|count| *count == most).unwrap_or(0)
+    let words = |targets: &[Vec<usize>], labels: usize, link: Link, kind: WordsKind| {
+        let (features, rows) = features(train, labels);
+        let weights = fit(&rows, targets, features.len(), labels, link, seed);
+        Model::Words { features, weights, kind }
     };
-    let else_ = most(&counts);
-    let of_words = of_words.into_iter().map(|(word, counts)| (word.to_owned(), most(&counts))).collect();
-    vec![
-        Baseline { name: "most_frequent_tag", model: Model::Tags { of_words: HashMap::new(), else_ } },
-        Baseline { name: "tag_of_word", model: Model::Tags { of_words, else_ } },
-    ]
+    let (name, model) = match kind {
+        Kind::Classification { labels } => {
+            ("bag_of_words", words(&targets(train, class), labels.len(), Link::Softmax, WordsKind::Class))
+        }
+        Kind::MultiLabel { labels } => {
+            ("bag_of_words", words(&targets(train, classes), labels.len(), Link::Sigmoid, WordsKind::Classes))
+        }
+        Kind::Regression { .. } => {
+            let values: Vec<f64> = train.iter().map(|example| value(&example.target)).collect();
+            let (features, rows) = features(train, 1);
+            let weights = ridge(&rows, &values, features.len());
+            let kind = WordsKind::Value {
+                least: values.iter().copied().fold(f64::INFINITY, f64::min),
+                most: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+            };
+            ("bag_of_words", Model::Words { features, weights, kind })
+        }
+        Kind::Tagging { labels } => {
+            let mut counts: HashMap<&str, Vec<u64>> = HashMap::new();
+            for (word, tag) in train.iter().flat_map(|example| tagged(example)) {
+                counts.entry(word).or_insert_with(|| vec![0; labels.len()])[tag] += 1;
+            }
+            let of_words = counts.into_iter().map(|(word, counts)| (word.to_owned(), most(&counts))).collect();
+            ("tag_of_word", Model::Tags { of_words, else_: most_frequent_tag(train, labels.len()) })
+        }
+        Kind::QuestionAnswering { .. } => return None,
+    };
+    Some(Baseline { name, model })
 }
 
-fn class(target: &Target) -> usize {
+fn most_frequent_tag(train: &[&Example], labels: usize) -> usize {
+    let mut counts = vec![0u64; labels];
+    train.iter().flat_map(|example| tagged(example)).for_each(|(_, tag)| counts[tag] += 1);
+    most(&counts)
+}
+
+/// Where the greatest count is: of equal ones the first.
+fn most(counts: &[u64]) -> usize {
+    let most = *counts.iter().max().unwrap_or(&0);
+    counts.iter().position(|count| *count == most).unwrap_or(0)
+}
+
+/// The words of a sentence with their tags.
+fn tagged(example: &Example) -> impl Iterator<Item = (&str, usize)> {
+    let (Input::Words(words), Target::Tags(tags)) = (&example.input, &example.target) else {
+        panic!("a sentence of words and tags, and not {example:?}")
+    };
+    words.iter().map(String::as_str).zip(tags.iter().copied())
+}
+
+fn with_target(train: &[Example]) -> Vec<&Example> {
+    train.iter().filter(|example| example.target != Target::Unknown).collect()
+}
+
+fn targets(train: &[&Example], labels_of: fn(&Target) -> Vec<usize>) -> Vec<Vec<usize>> {
+    train.iter().map(|example| labels_of(&example.target)).collect()
+}
+
+fn class(target: &Target) -> Vec<usize> {
     let Target::Class(label) = target else { panic!("a class, and not {target:?}") };
-    *label
+    vec![*label]
 }
 
-fn classes(target: &Target) -> &[usize] {
+fn classes(target: &Target) -> Vec<usize> {
     let Target::Classes(labels) = target else { panic!("classes, and not {target:?}") };
-    labels
+    labels.clone()
 }
 
 fn value(target: &Target) -> f64 {

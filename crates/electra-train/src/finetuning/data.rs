@@ -1,12 +1,14 @@
 //! A task's examples to what a fine-tuning reads.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use electra_data::Tokenizer;
 use electra_data::random::Draws;
+use electra_task::baseline::{Baseline, baselines, constant};
 use electra_task::encode::{Encoded, Wanted, encode};
 use electra_task::task::{TaskData, in_both_orders};
-use electra_task::{Example, Kind, Target};
+use electra_task::{Example, Kind, Prediction, Scores, Target, score};
 use sha2::{Digest, Sha256};
 
 use super::config::FineTuneConfig;
@@ -98,6 +100,23 @@ impl FineTuningData {
             tokenizer_sha256: tokenizer.sha256().to_owned(),
             notes,
         })
+    }
+
+    /// What each baseline scores on the set that counts first, by its name: what a result is shown beside.
+    pub fn baselines(&self, seed: u64) -> BTreeMap<String, Scores> {
+        let scored = |baseline: Baseline| Some((baseline.name().to_owned(), self.scores_of(&baseline)?));
+        baselines(&self.kind, &self.examples, seed).into_iter().filter_map(scored).collect()
+    }
+
+    /// What is scored by who knows no text, and only what training's targets are.
+    pub fn constant_baseline(&self) -> Option<Scores> {
+        self.scores_of(&constant(&self.kind, &self.examples)?)
+    }
+
+    fn scores_of(&self, baseline: &Baseline) -> Option<Scores> {
+        let dev = self.dev.first()?;
+        let said: Vec<Prediction> = dev.examples.iter().map(|example| baseline.predict(&example.input)).collect();
+        score(&self.kind, &self.metrics, &dev.examples, &said).ok()
     }
 }
 

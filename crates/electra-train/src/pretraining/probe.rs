@@ -11,9 +11,8 @@ use electra_data::{SpecialTokens, Tokenizer};
 use electra_model::Objective;
 use electra_model::encoder::Encoder;
 use electra_model::head::HeadStyle;
-use electra_task::baseline::baselines;
+use electra_task::Scores;
 use electra_task::task::{Task, TaskData};
-use electra_task::{Prediction, Scores, score};
 
 use super::metrics::{MetricWindow, MetricsRow};
 use crate::config::{ProbeConfig, RunConfig};
@@ -21,12 +20,6 @@ use crate::error::{During, Error, Result};
 use crate::finetuning::{FineTuneConfig, FineTunePlan, FineTuning, FineTuningData};
 use crate::host;
 use crate::run::{Advance, MemorySink, Run};
-
-/// How a row of metrics.jsonl calls it.
-pub(super) const SPLIT: &str = "probe";
-
-/// Begins the names of what a probe must beat.
-const MAJORITY: &str = "majority_";
 
 /// A task that is ready to be learnt.
 #[derive(Debug, Clone)]
@@ -40,6 +33,12 @@ pub struct Probe {
 }
 
 impl Probe {
+    /// How rows of metrics.jsonl call it.
+    pub const SPLIT: &'static str = "probe";
+
+    /// Begins the names of what a probe must beat.
+    pub const MAJORITY: &'static str = "majority_";
+
     /// The probe that `config` asks for, on `task_data`.
     ///
     /// # Errors
@@ -73,13 +72,10 @@ impl Probe {
         if data.train.features.is_empty() {
             return Err(missing("learn from"));
         }
-        let Some(dev) = data.dev.first().filter(|dev| !dev.examples.is_empty()) else {
+        if data.dev.first().is_none_or(|dev| dev.examples.is_empty()) {
             return Err(missing("be judged by"));
-        };
-        let majority = baselines(&data.kind, &data.examples, config.seed).into_iter().next().and_then(|baseline| {
-            let said: Vec<Prediction> = dev.examples.iter().map(|example| baseline.predict(&example.input)).collect();
-            score(&data.kind, &data.metrics, &dev.examples, &said).ok()
-        });
+        }
+        let majority = data.constant_baseline();
         Ok(Self { every: *every, config: fine_tuning, data, special: tokenizer.special(), majority })
     }
 
@@ -118,8 +114,8 @@ impl Probe {
         };
         let mut extra: BTreeMap<String, Option<f64>> = self.data.metrics.iter().map(|name| scores(name)).collect();
         let majority = self.majority.iter().flat_map(Scores::iter).filter(|(_, value)| value.is_finite());
-        extra.extend(majority.map(|(name, value)| (format!("{MAJORITY}{name}"), Some(value))));
-        Ok(MetricsRow { extra, ..MetricWindow::default().row(step, SPLIT, None) })
+        extra.extend(majority.map(|(name, value)| (format!("{}{name}", Self::MAJORITY), Some(value))));
+        Ok(MetricsRow { extra, ..MetricWindow::default().row(step, Self::SPLIT, None) })
     }
 }
 
