@@ -5,11 +5,10 @@ use std::path::Path;
 use std::rc::Rc;
 
 use electra_data::FilesInMemory;
-use electra_task::baseline::baselines;
 use electra_task::report::worst_misread;
 use electra_task::task::TaskData;
 use electra_task::task::custom::Decision;
-use electra_task::{Example, Input, Kind, Prediction, Scores, Target, score};
+use electra_task::{Example, Input, Kind, Prediction, Scores, Target};
 use electra_train::exchange::hugging_face::{Architecture, TaskRecord, export_to_memory};
 use electra_train::finetuning::{FineTuneConfig, FineTunePlan, FineTuning, FineTuningData};
 use electra_train::inference::{Detector, TaskNetwork};
@@ -141,7 +140,7 @@ impl FineTuner {
         let notes = decided.cloned().chain(reported).chain(task.notes.clone()).chain(data.notes.clone());
         let notes = notes.map(|text| Progress::Note { text }).collect();
 
-        let baselines = baselines_of(&data, options.seed);
+        let baselines = data.baselines(options.seed);
         let specs = Architecture::Encoder.specs(&network);
         let encoder = host::network_to_host(base.parameters(), "", &specs).await?;
         let special = base.tokenizer().special();
@@ -229,17 +228,6 @@ fn config_of(options: &FineTuneOptions, positions: usize) -> Result<FineTuneConf
         checkpoint_every: 1_000_000,
         ..FineTuneConfig::default()
     })
-}
-
-fn baselines_of(data: &FineTuningData, seed: u64) -> BTreeMap<String, Scores> {
-    let Some(dev) = data.dev.first() else { return BTreeMap::new() };
-    let of_baseline = |baseline: electra_task::baseline::Baseline| {
-        let predictions: Vec<Prediction> =
-            dev.examples.iter().map(|example| baseline.predict(&example.input)).collect();
-        let scores = score(&data.kind, &data.metrics, &dev.examples, &predictions).ok()?;
-        Some((baseline.name().to_owned(), scores))
-    };
-    baselines(&data.kind, &data.examples, seed).into_iter().filter_map(of_baseline).collect()
 }
 
 fn card(
