@@ -14,6 +14,7 @@ mod inputs;
 mod plot;
 mod pretrain;
 mod read_only;
+mod serve;
 mod signals;
 mod terminal;
 mod tokenizer_and_data;

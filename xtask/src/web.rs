@@ -1,4 +1,4 @@
-//! `cargo xtask web`: the page's module and the page itself, into web/dist, a folder that any static host serves.
+//! `cargo xtask web`: the page's module and the page itself, into web/dist, a folder that any static host serves; and their tests.
 //!
 //! Without `--release` the module is that of the tests, which is built already where they ran, and large. With it every crate is
 //! compiled for download (the profile `page`), all as one, and wasm-opt makes it smaller still.
@@ -25,18 +25,27 @@ const WASM_FEATURES: [&str; 7] = [
 
 /// Builds the page.
 pub(crate) fn build(is_release: bool) -> Result<(), String> {
-    prerequisites::install(&|name| name == "page")?;
-    let node = npm(&["--version"]).output();
-    if !node.is_ok_and(|output| output.status.success()) {
-        return Err(
-            "no npm, which builds the page; install Node.js 20 or later (on Debian: sudo apt-get install npm)".into()
-        );
-    }
+    prerequisites::install(&|name| name == "assembly")?;
+    run(&mut npm(&["ci"]))?;
+    assemble(is_release)
+}
+
+/// The page's tests: of its parts, then in a browser with a stand-in for its module, then with the module itself.
+pub(crate) fn test() -> Result<(), String> {
+    run(&mut npm(&["ci"]))?;
+    run(&mut npm(&["run", "unit"]))?;
+    let chromium = prerequisites::chromium().ok_or(prerequisites::NO_CHROMIUM)?;
+    run(npm(&["run", "browser"]).env("CHROMIUM", &chromium))?;
+    assemble(false)?;
+    run(npm(&["exec", "playwright", "test"]).env("CHROMIUM", &chromium).env("ELECTRA_ENGINE", "1"))
+}
+
+/// The module, its glue and the page around them; npm's packages are there.
+fn assemble(is_release: bool) -> Result<(), String> {
     let module = module(is_release)?;
     let folder = web().join("src/engine/wasm");
     let mut bindgen = Command::new(prerequisites::wasm_bindgen()?);
     run(bindgen.args(["--target", "web", "--out-name", "electra_web", "--out-dir"]).arg(&folder).arg(module))?;
-    run(&mut npm(&["ci"]))?;
     if is_release {
         optimize(&folder.join("electra_web_bg.wasm"))?;
     }
@@ -73,7 +82,7 @@ fn optimize(module: &std::path::Path) -> Result<(), String> {
 }
 
 fn npm(arguments: &[&str]) -> Command {
-    let mut command = Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" });
+    let mut command = Command::new(prerequisites::NPM);
     command.args(arguments).current_dir(web());
     command
 }

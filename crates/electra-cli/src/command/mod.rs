@@ -22,6 +22,7 @@ mod plot;
 mod predict;
 mod pretrain;
 mod score;
+mod serve;
 mod texts;
 mod tokenizer;
 
@@ -95,6 +96,7 @@ pub(crate) enum Command {
     Doctor(doctor::Args),
     Plot(plot::Args),
     Embed(embed::Args),
+    Serve(serve::Args),
     Flops(flops::Args),
     Bench(bench::Args),
     Devices(devices::Args),
@@ -145,6 +147,7 @@ pub(crate) fn run(cli: Cli, terminal: &Terminal) -> anyhow::Result<End> {
         Some(Command::Doctor(args)) => doctor::run(args, terminal),
         Some(Command::Plot(args)) => plot::run(args, terminal),
         Some(Command::Embed(args)) => embed::run(args, terminal),
+        Some(Command::Serve(args)) => serve::run(args, terminal),
         Some(Command::Flops(args)) => flops::run(args, terminal),
         Some(Command::Bench(args)) => bench::run(args, terminal),
         Some(Command::Devices(args)) => devices::run(args, terminal),
