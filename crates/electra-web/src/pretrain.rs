@@ -38,6 +38,9 @@ pub struct PretrainOptions {
     pub objective: String,
     pub layers: usize,
     pub hidden: usize,
+    /// Of the discriminator's width; the preset's where there is none.
+    #[serde(default)]
+    pub generator_size: Option<f64>,
     pub batch_size: usize,
     pub sequence_length: usize,
     pub learning_rate: f64,
@@ -188,7 +191,7 @@ impl Pretrainer {
 /// The preset that learns fastest in minutes, in the sizes that were asked for.
 fn config_of(options: &PretrainOptions) -> Result<RunConfig, EngineError> {
     let heads = (options.hidden / HEAD_SIZE).max(1);
-    let settings = [
+    let mut settings = vec![
         ("objective.name", options.objective.clone()),
         ("model.vocab_size", options.vocabulary.to_string()),
         ("model.num_hidden_layers", options.layers.to_string()),
@@ -209,6 +212,7 @@ fn config_of(options: &PretrainOptions) -> Result<RunConfig, EngineError> {
         ("train.checkpoint_every", options.steps.max(1).to_string()),
         ("seed", options.seed.to_string()),
     ];
+    settings.extend(options.generator_size.map(|size| ("model.generator_size", size.to_string())));
     let sets: Vec<String> = settings.iter().map(|(key, value)| format!("{key}={value}")).collect();
     Ok(config::resolve(Some("first"), None, &sets)?)
 }

@@ -48,11 +48,11 @@ export function found(words: readonly { start: number; replaced: number }[], sta
   return others.reduce((sum, { replaced }) => sum + (replaced < swapped.replaced ? 1 : replaced === swapped.replaced ? 0.5 : 0), 0) / others.length;
 }
 
-/** Each network's mean over the sentences; the first must be a discriminator, whose tokens are those of all. */
+/** Each network's mean over the sentences; one must be a discriminator: the tokens of the first are those of all. */
 export async function judge(networks: readonly Loaded[], all: readonly Swapped[], isWanted: () => boolean): Promise<number[]> {
   const sums = networks.map(() => 0);
   let counted = 0;
-  const [first] = networks;
+  const first = networks.find(({ kind }) => kind === "discriminator");
   if (!first) return [];
   for (const { text, start } of all) {
     if (!isWanted()) return [];

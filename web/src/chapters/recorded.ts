@@ -5,12 +5,26 @@ import { set } from "../view/app";
 import { curves, figure, type Line } from "../view/charts";
 import { choice, h, replace, s } from "../view/dom";
 import type { State } from "../view/router";
+import { contest, type Contestant } from "./contest";
 import type { Shown } from "./index";
 
 type Points = [number, number][];
 const ALL = "all";
 /** The size that the paper recommends is drawn strongest. */
 const STYLES: Record<string, number> = { "1/4": 0, unigram: 1, "1/2": 4, uniform: 3, "1": 5, "1/8": 2 };
+
+const size = (share: string, generatorSize: number): Contestant => ({
+  key: share,
+  name: () => t().learn.generators.share(share),
+  style: STYLES[share] ?? 2,
+  ask: { generatorSize },
+});
+
+/** The same question to the reader's own machine. */
+const sweep = contest(
+  () => ({ title: t().learn.figure.sweep, note: t().learn.figure.sweepNote, end: t().learn.figure.sweepEnd }),
+  [size("1/4", 1 / 4), size("1/2", 1 / 2), size("1", 1)],
+);
 
 export function generatorSize(): Shown {
   const place = h("div", {});
@@ -31,7 +45,8 @@ export function generatorSize(): Shown {
     draw();
   });
   draw();
-  return { element: h("div", {}, h("div", { class: "controls" }, control), place), update: () => undefined };
+  const live = h("div", {}, h("h3", {}, t().learn.figure.sweepTry), sweep().element);
+  return { element: h("div", {}, h("div", { class: "controls" }, control), place, live), update: () => undefined };
 }
 
 export function training(): Shown {

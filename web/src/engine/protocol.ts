@@ -140,6 +140,8 @@ export interface PretrainOptions {
   objective: string;
   layers: number;
   hidden: number;
+  /** The generator's width as a share of the discriminator's, above 0, at most 1; left out: as the preset has it. */
+  generatorSize?: number;
   batchSize: number;
   sequenceLength: number;
   learningRate: number;

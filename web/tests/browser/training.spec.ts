@@ -157,3 +157,13 @@ test("a race runs three networks side by side, pauses and stops", async ({ page 
   await page.getByRole("button", { name: "Start", exact: true }).click();
   await expect(page.locator("figure", { hasText: "At the end" }).locator("tr")).toHaveCount(3, { timeout: 150_000 });
 });
+
+test("generators of three widths train side by side, and stop", async ({ page }) => {
+  await open(page, "#learn/generator-size");
+  await page.getByRole("button", { name: "Just show me" }).click();
+  await page.getByRole("button", { name: "Start", exact: true }).click();
+  const live = page.locator("figure", { hasText: "by the generator's width" }).first();
+  await expect(live.locator(".legend li")).toHaveCount(3);
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await expect(page.getByRole("button", { name: "Start", exact: true })).toBeVisible();
+});

@@ -108,6 +108,7 @@ fn options(objective: &str, steps: u64) -> PretrainOptions {
         objective: objective.to_owned(),
         layers: 1,
         hidden: 32,
+        generator_size: None,
         batch_size: 4,
         sequence_length: 32,
         learning_rate: 1e-3,
@@ -191,10 +192,20 @@ fn an_objective_without_a_discriminator_gives_a_generator_alone() {
 }
 
 #[test]
+fn the_generator_is_as_wide_as_it_is_asked_to_be() {
+    for (share, width) in [(0.25, 8), (0.5, 16), (1.0, 32)] {
+        let options = PretrainOptions { generator_size: Some(share), ..options("rtd", 1) };
+        let (_, done) = to_its_end(begin(&options, None).unwrap());
+        assert_eq!(done.generator.unwrap().loaded(1).hidden, width);
+    }
+}
+
+#[test]
 fn what_cannot_be_trained_is_told() {
     let failure = |options: &PretrainOptions| begin(options, None).err().expect("refused").message;
     let short = PretrainOptions { text: "too short".to_owned(), ..options("rtd", 3) };
     assert!(failure(&short).contains("20 are needed"));
     assert!(failure(&options("magic", 3)).contains("objective.name"));
     assert!(failure(&PretrainOptions { learning_rate: 0.0, ..options("rtd", 3) }).contains("train.learning_rate"));
+    assert!(failure(&PretrainOptions { generator_size: Some(2.0), ..options("rtd", 3) }).contains("generator_size"));
 }
