@@ -18,7 +18,9 @@ impl Served {
         let folder = tempfile::tempdir().expect("a folder");
         let page = folder.path().join("page");
         std::fs::create_dir_all(page.join("assets")).expect("a folder");
-        for (name, text) in [("index.html", "<!doctype html>the page"), ("assets/a.wasm", "\0asm"), ("assets/b.js", "1")] {
+        for (name, text) in
+            [("index.html", "<!doctype html>the page"), ("assets/a.wasm", "\0asm"), ("assets/b.js", "1")]
+        {
             std::fs::write(page.join(name), text).expect("it is written");
         }
         std::fs::write(folder.path().join("secret.txt"), "secret").expect("it is written");
@@ -38,7 +40,8 @@ impl Served {
     /// What is answered to a GET, headers in lower case.
     fn get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).expect("it listens");
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address).expect("it is sent");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address)
+            .expect("it is sent");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("text");
         answer.to_lowercase()

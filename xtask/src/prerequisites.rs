@@ -117,7 +117,9 @@ fn install_node() -> Result<(), String> {
         return Ok(());
     }
     if !is_root() || !Path::new("/usr/bin/apt-get").exists() {
-        return Err("no npm, which builds the page; install Node.js 20 or later (on Debian: sudo apt-get install npm)".into());
+        return Err(
+            "no npm, which builds the page; install Node.js 20 or later (on Debian: sudo apt-get install npm)".into()
+        );
     }
     run(apt_get().arg("update"))?;
     run(apt_get().args(["install", "--yes", "--no-install-recommends", "npm"]))

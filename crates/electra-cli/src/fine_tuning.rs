@@ -258,15 +258,15 @@ fn base_name(path: &str) -> &str {
 
 /// Scores beside those that must be beaten.
 fn show(results: &Results, terminal: &Terminal) -> anyhow::Result<()> {
-    let names: Vec<&str> = results.metric.iter().map(|(name, _)| name).collect();
+    let columns: Vec<(&str, usize)> = results.metric.iter().map(|(name, _)| (name, (name.len() + 2).max(12))).collect();
     let line = |what: &str, scores: &Scores| {
-        let cells = names.iter().map(|name| match scores.get(name).filter(|value| value.is_finite()) {
-            Some(value) => format!("{value:>12.4}"),
-            None => format!("{:>12}", "-"),
+        let cells = columns.iter().map(|(name, width)| match scores.get(name).filter(|value| value.is_finite()) {
+            Some(value) => format!("{value:>width$.4}"),
+            None => format!("{:>width$}", "-"),
         });
         format!("{what:<20}{}", cells.collect::<String>())
     };
-    let heading: String = names.iter().map(|name| format!("{name:>12}")).collect();
+    let heading: String = columns.iter().map(|(name, width)| format!("{name:>width$}")).collect();
     terminal.result(format_args!("{HEADING_STYLE}{:<20}{heading}{HEADING_STYLE:#}", results.set))?;
     for seed in results.seeds.iter().filter(|_| results.seeds.len() > 1) {
         terminal.result(line(&format!("seed {}", seed.seed), &seed.metric))?;

@@ -57,7 +57,8 @@ pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
         let address = listener.local_addr().context("the server's address")?;
         terminal.note(format_args!("serving {}; Ctrl-C ends it", folder.display()));
         if !args.host.is_loopback() {
-            terminal.warn(format_args!("other machines reach the page at this one's addresses, port {}", address.port()));
+            terminal
+                .warn(format_args!("other machines reach the page at this one's addresses, port {}", address.port()));
         }
         terminal.result(format_args!("http://{address}/"))?;
         axum::serve(listener, router(&folder)).await.context("the server")
@@ -76,7 +77,8 @@ fn page_folder(named: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     let program = std::env::current_exe().ok();
     let beside = program.as_deref().and_then(Path::parent).map(|folder| folder.join("page"));
     // target/release/electra, or target of another name.
-    let repository = program.as_deref().and_then(|program| program.ancestors().nth(3)).map(|root| root.join("web/dist"));
+    let repository =
+        program.as_deref().and_then(|program| program.ancestors().nth(3)).map(|root| root.join("web/dist"));
     let places: Vec<PathBuf> = [Some(PathBuf::from("web/dist")), repository, beside].into_iter().flatten().collect();
     places.iter().find(|folder| has_page(folder)).cloned().with_context(|| {
         let places: Vec<String> = places.iter().map(|folder| folder.display().to_string()).collect();
