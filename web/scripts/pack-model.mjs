@@ -1,15 +1,19 @@
-// Puts a run's networks where the page fetches them: weights in half precision, each file gzipped, and a manifest with sizes and hashes.
-// node scripts/pack-model.mjs RUN NAME     RUN has discriminator/ and generator/, as `electra pretrain` leaves them.
+// Puts a run's networks where the page fetches them: weights in half precision, each file gzipped, a manifest with sizes and hashes, and a
+// model card. The program carries the same files.
+// node scripts/pack-model.mjs EXPORT METRICS TEXT
+//   EXPORT has discriminator/ and generator/, as `electra export RUN --license LICENCE` writes them; METRICS is the run's metrics.jsonl;
+//   TEXT is a sentence for the card: what it was trained on, and under which licences that is.
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 
-const [run, name] = process.argv.slice(2);
-if (!run || !name) {
-  console.error("usage: node scripts/pack-model.mjs RUN NAME");
+const [run, metrics, text] = process.argv.slice(2);
+if (!run || !metrics || !text) {
+  console.error("usage: node scripts/pack-model.mjs EXPORT METRICS TEXT");
   process.exit(2);
 }
+const name = "electra-mini";
 const out = new URL("../public/models/", import.meta.url).pathname;
 
 /** Round to nearest, ties to even, as Rust's `half` does; weights are far from its ends. */
@@ -53,6 +57,23 @@ function inHalf(bytes) {
   return Buffer.concat([size, Buffer.from(text, "utf8"), ...parts]);
 }
 
+/** The card of the exported discriminator, with the run's curve and where its text comes from. */
+function card() {
+  const rows = readFileSync(metrics, "utf8").trim().split("\n").map((line) => JSON.parse(line)).filter(({ split }) => split === "validation");
+  const shown = rows.filter((_, index) => index === rows.length - 1 || index % Math.ceil(rows.length / 12) === 0);
+  const number = (value) => (typeof value === "number" ? value.toFixed(3) : "");
+  const columns = ["discriminator_auc", "unigram_auc", "bigram_auc", "swap_auc", "swap_first", "generator_loss", "generator_accuracy"];
+  const curve = [
+    "| step | finds its generator's words (AUC) | by frequency | by the word before | finds swapped words (AUC) | ranks them first | generator, nats | accuracy |",
+    "|---|---|---|---|---|---|---|---|",
+    ...shown.map((row) => `| ${row.step} | ${columns.map((column) => number(row[column])).join(" | ")} |`),
+  ];
+  const head = `# ${name}\n\nThe two networks of the page, and of \`electra detect\` and \`electra fill\` where no other is named. Weights in half precision, ${(all / 1e6).toFixed(1)} MB packed.\n`;
+  const written = readFileSync(join(run, "discriminator", "README.md"), "utf8");
+  const body = written.slice(written.indexOf("\nAn ELECTRA network")).replace(/\n## Use\n[\s\S]*?(?=\n## Limits)/, `\n## How it learnt\n\nHeld-out text; detectors that know counts alone stand beside the network, on the same tokens.\n\n${curve.join("\n")}\n\n## Text\n\n${text}\n`);
+  return `${written.slice(0, written.indexOf("# "))}${head}${body}`;
+}
+
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
 const manifest = { name };
@@ -64,11 +85,13 @@ for (const role of ["discriminator", "generator"]) {
     const content = file.endsWith(".safetensors") ? inHalf(bytes) : bytes;
     const packed = gzipSync(content, { level: 9 });
     const sha256 = createHash("sha256").update(content).digest("hex");
-    const path = `${sha256.slice(0, 12)}-${file}.gz`;
+    const path = `${role}/${file}.gz`;
+    mkdirSync(join(out, role), { recursive: true });
     writeFileSync(join(out, path), packed);
     manifest[role][file] = { path, size: packed.length, sha256 };
     all += packed.length;
   }
 }
 writeFileSync(join(out, "manifest.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+writeFileSync(join(out, "README.md"), card());
 console.log(`${name}: ${(all / 1e6).toFixed(2)} MB in ${out}`);

@@ -8,6 +8,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_macros)]
 #![warn(missing_docs)]
 
+mod brought_model;
 mod command;
 mod device_failure;
 mod exit;

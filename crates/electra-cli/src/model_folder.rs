@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context, bail};
-use electra_data::finish_interrupted;
+use electra_data::{FilesInMemory, Folder, finish_interrupted};
 
+use crate::brought_model;
 use crate::hub::{self, Hub};
 use crate::terminal::Terminal;
 
@@ -67,6 +68,44 @@ pub(crate) fn find(model: Option<&Path>, kind: &str, terminal: &Terminal) -> any
             model.display()
         );
     }
+    newest(kind)?.with_context(|| {
+        format!(
+            "no model yet: {RUNS}/ holds no run with a {kind}; train one with \"cargo run --release\", or name one \
+             with --model"
+        )
+    })
+}
+
+/// As [`find`], but without any run the network that Electra brings.
+pub(crate) fn find_or_brought(model: Option<&Path>, kind: &str, terminal: &Terminal) -> anyhow::Result<Found> {
+    if model.is_some() {
+        return find(model, kind, terminal).map(Found::OnDisk);
+    }
+    if let Some(folder) = newest(kind)? {
+        return Ok(Found::OnDisk(folder));
+    }
+    terminal.note(format_args!("{RUNS}/ holds no run: this is the model that Electra brings, {}", brought_model::NAME));
+    Ok(Found::Brought(brought_model::files(kind)))
+}
+
+/// A network's folder, wherever it is.
+pub(crate) enum Found {
+    OnDisk(PathBuf),
+    /// In the program itself.
+    Brought(FilesInMemory),
+}
+
+impl Found {
+    pub(crate) fn folder(&self) -> Folder<'_> {
+        match self {
+            Self::OnDisk(folder) => Folder::Disk(folder),
+            Self::Brought(files) => Folder::Memory(files),
+        }
+    }
+}
+
+/// The network `kind` of the run that was exported last.
+fn newest(kind: &str) -> anyhow::Result<Option<PathBuf>> {
     let mut newest: Option<(SystemTime, PathBuf)> = None;
     if let Ok(runs) = std::fs::read_dir(RUNS) {
         for run in runs {
@@ -80,10 +119,5 @@ pub(crate) fn find(model: Option<&Path>, kind: &str, terminal: &Terminal) -> any
             }
         }
     }
-    newest.map(|(_, folder)| folder).with_context(|| {
-        format!(
-            "no model yet: {RUNS}/ holds no run with a {kind}; train one with \"cargo run --release\", or name one \
-             with --model"
-        )
-    })
+    Ok(newest.map(|(_, folder)| folder))
 }

@@ -27,7 +27,7 @@ pub(crate) struct Args {
     #[arg(value_name = "TEXT")]
     texts: Vec<String>,
     /// A run's folder or an exported discriminator, or ORG/NAME of the Hugging Face Hub [default: the newest
-    /// run under runs/]
+    /// run under runs/, else the model that Electra brings]
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
     /// auto, cpu, gpu or gpu:N; a sentence is scored fastest on the CPU
@@ -39,10 +39,10 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
-    let folder = model_folder::find(args.model.as_deref(), "discriminator", terminal)?;
+    let found = model_folder::find_or_brought(args.model.as_deref(), "discriminator", terminal)?;
     let device = open_checked(args.device, terminal)?;
-    terminal.detail(format_args!("{} on {}", folder.display(), device.description));
-    let detector = Detector::load(&folder, &device.device)?;
+    terminal.detail(format_args!("{} on {}", found.folder().place().display(), device.description));
+    let detector = Detector::load(found.folder(), &device.device)?;
     detector.notices.iter().for_each(|notice| terminal.warn(notice));
     if !args.json {
         terminal.note(LEGEND);

@@ -29,7 +29,7 @@ pub(crate) struct Args {
     #[arg(long, short = 'k', default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     top_k: u32,
     /// A run's folder or an exported generator, or ORG/NAME of the Hugging Face Hub [default: the newest
-    /// run under runs/]
+    /// run under runs/, else the model that Electra brings]
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
     /// auto, cpu, gpu or gpu:N; a sentence is scored fastest on the CPU
@@ -41,10 +41,10 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(args: Args, terminal: &Terminal) -> anyhow::Result<()> {
-    let folder = model_folder::find(args.model.as_deref(), "generator", terminal)?;
+    let found = model_folder::find_or_brought(args.model.as_deref(), "generator", terminal)?;
     let device = open_checked(args.device, terminal)?;
-    terminal.detail(format_args!("{} on {}", folder.display(), device.description));
-    let filler = Filler::load(&folder, &device.device)?;
+    terminal.detail(format_args!("{} on {}", found.folder().place().display(), device.description));
+    let filler = Filler::load(found.folder(), &device.device)?;
     filler.notices.iter().for_each(|notice| terminal.warn(notice));
     let is_single = args.texts.len() == 1;
     texts::for_each(&args.texts, |text| {
