@@ -80,11 +80,19 @@ async function adapterKey(): Promise<string | undefined> {
   return key.href;
 }
 
+/** Storage may be refused: the verification is then done each time. */
+async function remembering(): Promise<Cache | undefined> {
+  try {
+    return await caches.open(VERIFIED);
+  } catch {
+    return undefined;
+  }
+}
+
 async function probe({ backend }: Asked<"probe">): Promise<Status> {
   await init({ module_or_path: new URL(wasmUrl, import.meta.url) });
   const key = backend === "cpu" ? undefined : await adapterKey().catch(() => undefined);
-  // Storage may be refused or full: the verification is then done each time.
-  const cache = key ? await caches.open(VERIFIED).catch(() => undefined) : undefined;
+  const cache = key ? await remembering() : undefined;
   const known = key ? await cache?.match(key).catch(() => undefined) : undefined;
   engine = await Engine.open(backend, known !== undefined);
   const status = JSON.parse(engine.status()) as Status;

@@ -184,7 +184,7 @@ export function tryIt(): HTMLElement {
   });
   let stage = chip.stage;
   onChange(() => {
-    // A worker that began again reads the sentence again.
+    // A model that has arrived reads the sentence that waits for it.
     if (chip.stage !== stage && root.isConnected) void score();
     stage = chip.stage;
   });

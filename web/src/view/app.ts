@@ -104,6 +104,9 @@ export function said(error: unknown): string {
 
 export const isCancelled = (error: unknown) => error instanceof RequestFailed && error.kind === "cancelled";
 
+/** Whether what computes broke under a request, so that the same may work with the next worker. */
+export const isBroken = (error: unknown) => error instanceof RequestFailed && (error.kind === "lost" || error.kind === "panic");
+
 /** What went wrong, where it is read at once. */
 export const alarm = (error: unknown) => h("p", { class: "alarm", role: "alert" }, typeof error === "string" ? error : said(error));
 

@@ -144,17 +144,6 @@ test("colours follow the system until the reader chooses", async ({ page }) => {
   expect(await paper()).toBe(dark);
 });
 
-test("a panic in the worker is told, and the next sentence is scored by a new one @stand-in", async ({ page }) => {
-  await open(page);
-  const field = page.getByLabel("Your sentence");
-  await field.fill("panic please");
-  await expect(page.getByRole("alert")).toContainText("starts again by itself");
-  await field.fill("the cat sat on the umbrella");
-  await expect(page.locator(".verdict").first()).toContainText("umbrella");
-  await expect(page.getByRole("alert")).toHaveCount(0);
-  await expect(page.locator(".chip")).toContainText("started again");
-});
-
 test("a model that arrives damaged is refused, and the recorded scores stay", async ({ page }) => {
   await page.route("**/models/*.gz", (route) => route.fulfill({ body: "no model" }));
   await page.goto("./");
