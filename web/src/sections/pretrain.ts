@@ -6,7 +6,7 @@ import { handbook } from "../files/handbook";
 import { checkpoint, forget, found, keep, type Kept } from "../files/storage";
 import { zip } from "../files/zip";
 import { bytes, t } from "../strings";
-import { alarm, engine, go, isBroken, isCancelled } from "../view/app";
+import { alarm, engine, go, isBroken, isCancelled, isLost } from "../view/app";
 import { curves, figure, type Line } from "../view/charts";
 import { button, choice, fresh, h, number, replace } from "../view/dom";
 import { redraw as redrawIn, runBar, seldom } from "../view/running";
@@ -126,8 +126,8 @@ export function pretrain(): HTMLElement {
         break;
       } catch (error) {
         const reached = stepNow();
-        // What breaks where it broke before would do so again.
-        if (!isBroken(error) || reached <= brokeAt) {
+        // What panics where it did before would do so again. Losses come to an end by themselves: after two the processor computes.
+        if (!isBroken(error) || (!isLost(error) && reached <= brokeAt)) {
           if (isCancelled(error)) isCancelledNow = true;
           else problem = error;
           break;

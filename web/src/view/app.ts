@@ -105,7 +105,8 @@ export function said(error: unknown): string {
 export const isCancelled = (error: unknown) => error instanceof RequestFailed && error.kind === "cancelled";
 
 /** Whether what computes broke under a request, so that the same may work with the next worker. */
-export const isBroken = (error: unknown) => error instanceof RequestFailed && (error.kind === "lost" || error.kind === "panic");
+export const isBroken = (error: unknown) => isLost(error) || (error instanceof RequestFailed && error.kind === "panic");
+export const isLost = (error: unknown) => error instanceof RequestFailed && error.kind === "lost";
 
 /** What went wrong, where it is read at once. */
 export const alarm = (error: unknown) => h("p", { class: "alarm", role: "alert" }, typeof error === "string" ? error : said(error));

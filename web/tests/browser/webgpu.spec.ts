@@ -14,6 +14,7 @@ let engine: EngineInPage;
 test.beforeAll(async ({ browser, baseURL }) => {
   context = await browser.newContext({ baseURL: baseURL ?? "", locale: "en-GB" });
   page = await context.newPage();
+  await breakable(page);
 });
 test.afterAll(() => context.close());
 
@@ -46,7 +47,6 @@ test("ten steps of fine-tuning have the processor's losses", async () => {
 });
 
 test("a sentence is scored, a word hidden, and a proposal takes its place", async () => {
-  await breakable(page);
   await page.goto("./?backend=webgpu#try?text=the+cat+sat+on+the+umbrella");
   await expect(page.locator(".chip")).toHaveAttribute("data-stage", "ready", { timeout: 300_000 });
   await expect(page.locator(".chip")).toContainText("Runs on your graphics card");
