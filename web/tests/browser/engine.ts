@@ -25,7 +25,7 @@ export class EngineInPage {
         let last = 0;
         worker.onmessage = ({ data }) => {
           const one = waiting.get(data.id)!;
-          if (data.type === "progress") one.progress.push(data.progress);
+          if (data.type === "progress") one.progress.push({ ...data.progress, at: performance.now() });
           else if (data.type === "done") one.resolve({ answer: data.answer, progress: one.progress });
           else one.reject(new Error(`${data.error.kind}: ${data.error.message}`));
         };
@@ -46,7 +46,7 @@ export class EngineInPage {
     return (await this.told(name, ask)).answer;
   }
 
-  /** The answer, and what was told before it. Of the answer only what JSON can hold. */
+  /** The answer, and what was told before it, and `at` which time. Of the answer only what JSON can hold. */
   async told<Name extends RequestName>(name: Name, ask: Requests[Name]["ask"]): Promise<{ answer: Requests[Name]["answer"]; progress: Progress[] }> {
     const told = await this.page.evaluate(
       async ([backend, name, ask]) => {
