@@ -186,6 +186,13 @@ async function answer(id: number, request: Extract<ToWorker, { ask: unknown }>):
   }
 }
 
+/** What of an answer is handed over and not copied: the files of a network, checkpoints, attention. */
+function buffersOf(answer: unknown): ArrayBuffer[] {
+  if (answer === null || typeof answer !== "object") return [];
+  const { files, ...rest } = answer as { files?: Record<string, unknown> };
+  return [...Object.values(files ?? {}), ...Object.values(rest)].flatMap((value) => (ArrayBuffer.isView(value) ? [value.buffer as ArrayBuffer] : []));
+}
+
 port.addEventListener("message", (event: MessageEvent<ToWorker>) => {
   const request = event.data;
   const { id } = request;
@@ -200,7 +207,7 @@ port.addEventListener("message", (event: MessageEvent<ToWorker>) => {
   open.add(id);
   answer(id, request)
     .then((answer) => {
-      if (open.delete(id)) port.postMessage({ id, type: "done", answer });
+      if (open.delete(id)) port.postMessage({ id, type: "done", answer }, buffersOf(answer));
     })
     .catch((error: unknown) => fail(id, error))
     .finally(() => wishes.delete(id));

@@ -56,7 +56,8 @@ let modelReady: Promise<void> | undefined;
 
 /** Opens the engine and loads the page's networks, once. */
 export function begin(): Promise<void> {
-  modelReady ??= start();
+  // In a task of its own, so that there is text before there is an engine.
+  modelReady ??= new Promise((next) => setTimeout(next)).then(start);
   return modelReady;
 }
 
