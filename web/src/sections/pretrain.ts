@@ -199,7 +199,7 @@ export function pretrain(): HTMLElement {
       rows.some((row) => typeof row["generator_loss"] === "number") ? figure(t().pretrain.curve, t().common.live, ...curves(t().pretrain.curve, [line(t().pretrain.generatorLoss, "generator_loss", "train", 1), line(t().pretrain.discriminatorLoss, "discriminator_loss", "train", 0)], { low: 0 })) : null,
       rows.some((row) => typeof row["discriminator_auc"] === "number" && row.split === "validation") ? figure(t().pretrain.auc, t().common.live, ...curves(t().pretrain.auc, [line(t().pretrain.auc, "discriminator_auc", "validation", 0)], { low: 0.4, high: 1, mark: { at: 0.5, name: ".5" } })) : null,
       ...samples.map(sampleOf),
-      notes.length > 0 ? h("details", {}, h("summary", {}, t().finetune.notes), h("ul", {}, ...notes.map((note) => h("li", {}, note)))) : null,
+      notes.length > 0 ? h("details", {}, h("summary", {}, t().finetune.notes), h("ul", {}, ...notes.map((note) => h("li", { lang: "en" }, note)))) : null,
       result ? resultButtons(result) : null,
     );
   }

@@ -98,6 +98,7 @@ async function start(): Promise<void> {
 export function said(error: unknown): string {
   if (error instanceof RequestFailed) {
     if (error.kind === "memory") return t().errors.memory;
+    if (error.kind === "input") return t().errors.fromEngine(error.message);
     if (error.kind === "panic" || error.kind === "lost") return `${t().common.engineGone} (${error.message.split("\n")[0]})`;
   }
   return error instanceof Error ? error.message : String(error);

@@ -113,6 +113,8 @@ test("messages are in the reader's language", async ({ page }) => {
   await expect(alert(page)).toContainText("latin.csv 不是 UTF-8 文本");
   await drop(page, ...folder(new Uint8Array(5)));
   await expect(alert(page)).toContainText("model.safetensors 无法读取：它只有 5 个字节");
+  await drop(page, file("one.csv", "text\nonly one column\nand nothing else\n"));
+  await expect(alert(page)).toContainText(/无法完成，原因如下（英文）：.*one\.csv/);
   await goesOn(page);
 });
 
