@@ -1,9 +1,14 @@
-// The page's tests in Debian's Chromium. By default they run against the stand-in's build, which needs no WebAssembly; with
-// ELECTRA_ENGINE=1 against web/dist, as `cargo xtask web` made it, where those marked @stand-in are left out.
+// The page's tests in Debian's Chromium, of which each project is a way to run them. `interface` has the stand-in for an engine, and
+// needs no WebAssembly. `cpu` and `webgpu` have web/dist, as `cargo xtask web` made it; tests marked @stand-in are left out there.
 import { defineConfig } from "@playwright/test";
 
 const isReal = process.env["ELECTRA_ENGINE"] === "1";
 const port = isReal ? 4174 : 4173;
+const WEBGPU = "webgpu.spec.ts";
+/** Without a card there is an adapter in software, for those who ask for it; it wants the new headless mode, which is that of the whole browser. */
+const SWIFTSHADER = ["--headless=new", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
+
+const launched = (...flags: string[]) => ({ launchOptions: { executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium", args: ["--no-sandbox", ...flags] } });
 
 export default defineConfig({
   testDir: "tests/browser",
@@ -12,13 +17,13 @@ export default defineConfig({
   timeout: isReal ? 240_000 : 60_000,
   expect: { timeout: isReal ? 60_000 : 10_000 },
   workers: 1,
-  ...(isReal ? { grepInvert: /@stand-in/ } : {}),
   reporter: [["list"]],
-  use: {
-    baseURL: `http://127.0.0.1:${port}/a/path/`,
-    viewport: { width: 1280, height: 900 },
-    locale: "en-GB",
-    launchOptions: { executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium", args: ["--no-sandbox"] },
-  },
+  use: { baseURL: `http://127.0.0.1:${port}/a/path/`, viewport: { width: 1280, height: 900 }, locale: "en-GB" },
+  projects: isReal
+    ? [
+        { name: "cpu", testIgnore: WEBGPU, grepInvert: /@stand-in/, use: launched() },
+        { name: "webgpu", testMatch: WEBGPU, use: launched(...SWIFTSHADER) },
+      ]
+    : [{ name: "interface", testIgnore: [WEBGPU, "numbers.spec.ts"], use: launched() }],
   webServer: { command: `node tests/serve.mjs ${isReal ? "dist" : "tests/dist"} ${port}`, url: `http://127.0.0.1:${port}/a/path/`, reuseExistingServer: false },
 });

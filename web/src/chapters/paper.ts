@@ -38,7 +38,7 @@ export function paper(): Shown {
       replace(
         place,
         figure(t().learn.figure.paperScatter, t().common.paper, ...scatter(t().learn.figure.paperScatter, GLUE, ["FLOPs", "GLUE"], scale)),
-        figure(t().learn.figure.paperBars, t().common.paper, bars(t().learn.figure.paperBars, ABLATIONS.map(([name, value]) => ({ name, value, said: value.toFixed(1), kind: name === "ELECTRA" ? "replaced" : "plain" })), 86, 80), h("p", { class: "quiet" }, "80 – 86")),
+        figure(t().learn.figure.paperBars, t().common.paper, bars(t().learn.figure.paperBars, ABLATIONS.map(([name, value]) => ({ name, value, said: value.toFixed(1), kind: name === "ELECTRA" ? "replaced" : "plain" })), 86, 80), h("p", { class: "quiet" }, t().learn.figure.paperBarsNote)),
       );
     },
   };

@@ -1,6 +1,7 @@
 // The page's side of the protocol: typed requests of a worker that may have to be replaced. A panic or a lost device gives a new
 // worker, after two losses one on the CPU; what stops is stopped for good after two seconds. Networks that were loaded are loaded
-// again, so that the page's numbers for them go on meaning the same.
+// again, so that the page's numbers for them go on meaning the same. A small request that a lost device took with it is asked again;
+// a training is not, since only its section knows from where it can go on.
 
 import workerUrl from "./worker?worker&url";
 import type {
@@ -59,6 +60,8 @@ export class Engine {
   private losses = 0;
   private choice: BackendChoice;
   private ready: Promise<Status> | undefined;
+  /** Whether the worker has its device and all networks. One that breaks before is not replaced at once: the next would break, too. */
+  private isOpen = false;
 
   /** `onStatus` hears of each worker that begins; `onGone` of networks that no new worker can have again. */
   constructor(
@@ -83,7 +86,7 @@ export class Engine {
   async unload(model: number): Promise<void> {
     const known = this.models.get(model);
     this.models.delete(model);
-    if (known) await this.ask("unload", { model: known.now });
+    if (known) await this.ask("unload", () => ({ model: known.now }));
   }
 
   score(ask: Ask<"score">): Promise<Answer<"score">> {
@@ -146,8 +149,14 @@ export class Engine {
     return this.models.get(model)?.now ?? -1;
   }
 
-  private ask<Name extends RequestName>(name: Name, ask: Ask<Name> | (() => Ask<Name>)): Promise<Answer<Name>> {
-    return this.run(name, typeof ask === "function" ? (ask as () => Ask<Name>) : () => ask).result;
+  private async ask<Name extends RequestName>(name: Name, ask: Ask<Name> | (() => Ask<Name>)): Promise<Answer<Name>> {
+    for (let losses = 0; ; losses += 1) {
+      try {
+        return await this.run(name, typeof ask === "function" ? (ask as () => Ask<Name>) : () => ask).result;
+      } catch (error) {
+        if (!(error instanceof RequestFailed && error.kind === "lost" && losses < MOST_LOSSES)) throw error;
+      }
+    }
   }
 
   private run<Name extends RequestName>(
@@ -185,19 +194,26 @@ export class Engine {
   }
 
   private async begin(): Promise<Status> {
-    this.worker = started();
-    this.worker.onmessage = (event: MessageEvent<FromWorker>) => this.hear(event.data);
-    this.worker.onerror = (event) => this.replace({ kind: "panic", message: event.message });
+    const worker = started();
+    this.worker = worker;
+    // A worker that has been replaced may still have something to say, of which nobody wants to hear.
+    const isCurrent = () => this.worker === worker;
+    worker.onmessage = (event: MessageEvent<FromWorker>) => isCurrent() && this.hear(event.data);
+    worker.onerror = (event) => {
+      event.preventDefault();
+      if (isCurrent()) this.replace({ kind: "panic", message: event.message || "the engine's script could not be loaded" });
+    };
     const status = await this.send(this.nextId++, "probe", { backend: this.choice });
     const gone: number[] = [];
     for (const [model, known] of this.models) {
-      const again = known.ask && (await this.send(this.nextId++, "load", known.ask).catch(() => undefined));
+      const again = known.ask && (await this.send(this.nextId++, "load", known.ask).catch(refused));
       if (again) known.now = again.model;
       else {
         this.models.delete(model);
         gone.push(model);
       }
     }
+    this.isOpen = true;
     if (gone.length > 0) this.onGone(gone);
     // The reason that the page gave itself is none of the reader's.
     const isOurs = this.losses >= MOST_LOSSES && status.why?.key === "askedFor";
@@ -226,18 +242,25 @@ export class Engine {
 
   /** Another worker, and `error` for all that waited for this one. */
   private replace(error: EngineError): void {
+    const isWorthIt = this.isOpen || error.kind === "lost";
     this.drop(error);
-    void this.probe().catch(() => undefined);
+    if (isWorthIt) void this.probe().catch(() => undefined);
   }
 
   private drop(error: EngineError): void {
     this.worker?.terminate();
     this.worker = undefined;
     this.ready = undefined;
+    this.isOpen = false;
     const waiting = [...this.waiting.values()];
     this.waiting.clear();
     for (const { reject } of waiting) reject(new RequestFailed(error));
   }
+}
+
+/** A network that cannot be had again is given up; whatever else went wrong goes on to who asked for the worker. */
+function refused(error: unknown): undefined {
+  if (!(error instanceof RequestFailed && error.kind === "input")) throw error;
 }
 
 /** The files of one network of a run. */

@@ -80,11 +80,19 @@ async function adapterKey(): Promise<string | undefined> {
   return key.href;
 }
 
+/** Storage may be refused: the verification is then done each time. */
+async function remembering(): Promise<Cache | undefined> {
+  try {
+    return await caches.open(VERIFIED);
+  } catch {
+    return undefined;
+  }
+}
+
 async function probe({ backend }: Asked<"probe">): Promise<Status> {
   await init({ module_or_path: new URL(wasmUrl, import.meta.url) });
   const key = backend === "cpu" ? undefined : await adapterKey().catch(() => undefined);
-  // Storage may be refused or full: the verification is then done each time.
-  const cache = key ? await caches.open(VERIFIED).catch(() => undefined) : undefined;
+  const cache = key ? await remembering() : undefined;
   const known = key ? await cache?.match(key).catch(() => undefined) : undefined;
   engine = await Engine.open(backend, known !== undefined);
   const status = JSON.parse(engine.status()) as Status;
@@ -178,6 +186,13 @@ async function answer(id: number, request: Extract<ToWorker, { ask: unknown }>):
   }
 }
 
+/** What of an answer is handed over and not copied: the files of a network, checkpoints, attention. */
+function buffersOf(answer: unknown): ArrayBuffer[] {
+  if (answer === null || typeof answer !== "object") return [];
+  const { files, ...rest } = answer as { files?: Record<string, unknown> };
+  return [...Object.values(files ?? {}), ...Object.values(rest)].flatMap((value) => (ArrayBuffer.isView(value) ? [value.buffer as ArrayBuffer] : []));
+}
+
 port.addEventListener("message", (event: MessageEvent<ToWorker>) => {
   const request = event.data;
   const { id } = request;
@@ -192,7 +207,7 @@ port.addEventListener("message", (event: MessageEvent<ToWorker>) => {
   open.add(id);
   answer(id, request)
     .then((answer) => {
-      if (open.delete(id)) port.postMessage({ id, type: "done", answer });
+      if (open.delete(id)) port.postMessage({ id, type: "done", answer }, buffersOf(answer));
     })
     .catch((error: unknown) => fail(id, error))
     .finally(() => wishes.delete(id));

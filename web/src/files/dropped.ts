@@ -61,30 +61,35 @@ function networkOf(config: Uint8Array | undefined): Loaded["kind"] {
   }
 }
 
+/** Bytes of a header: `small` has 20 kB. */
+const MOST_HEADER = 10_000_000;
+/** Bytes of a number, by the types that the engine reads. */
 const WIDTHS: Record<string, number> = { F32: 4, F16: 2, BF16: 2, F64: 8, I64: 8, I32: 4, I16: 2, I8: 1, U8: 1, BOOL: 1 };
 
 /** What is wrong with a safetensors file, or null: its header, types and offsets, before memory is taken for any of them. */
 export function faultOf(bytes: Uint8Array): string | null {
-  if (bytes.length < 8) return `${bytes.length} bytes`;
+  const words = t().errors.faults;
+  if (bytes.length < 8) return words.short(bytes.length);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const length = Number(view.getBigUint64(0, true));
-  if (length > bytes.length - 8 || length > 10_000_000) return `header: ${length} bytes of ${bytes.length}`;
-  let header: Record<string, { dtype?: unknown; shape?: unknown; data_offsets?: unknown }>;
+  const room = bytes.length - 8 - length;
+  if (room < 0 || length > MOST_HEADER) return words.headerLength(String(length), bytes.length);
+  let header: Record<string, { dtype?: unknown; shape?: unknown; data_offsets?: unknown } | null>;
   try {
     header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(8, 8 + length))) as typeof header;
   } catch {
-    return "header";
+    return words.header;
   }
-  if (typeof header !== "object" || header === null) return "header";
-  const room = bytes.length - 8 - length;
+  if (typeof header !== "object" || header === null || Array.isArray(header)) return words.header;
   for (const [name, tensor] of Object.entries(header)) {
     if (name === "__metadata__") continue;
-    const { dtype, shape, data_offsets: offsets } = tensor;
+    const { dtype, shape, data_offsets: offsets } = tensor ?? {};
     const width = WIDTHS[String(dtype)];
-    if (!width) return `${name}: ${String(dtype)}`;
+    if (!width) return words.dtype(name, String(dtype));
     const [from, to] = Array.isArray(offsets) ? (offsets as number[]) : [];
     const count = Array.isArray(shape) ? (shape as number[]).reduce((product, side) => product * side, 1) : NaN;
-    if (from === undefined || to === undefined || !(from >= 0 && to <= room) || to - from !== count * width) return `${name}: ${String(offsets)}`;
+    if (from === undefined || to === undefined || to - from !== count * width) return words.shape(name);
+    if (!(from >= 0 && to <= room)) return words.offsets(name, to - room);
   }
   return null;
 }

@@ -19,8 +19,26 @@ export interface Manifest {
 
 export const CACHE = "electra-model";
 
-export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  return [...new Uint8Array(await crypto.subtle.digest("SHA-256", bytes))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+/** Browsers hash for secure pages alone. Elsewhere gzip's own checksum has to do. */
+export async function isWhole(bytes: Uint8Array<ArrayBuffer>, sha256: string): Promise<boolean> {
+  const subtle = (globalThis.crypto as Partial<Crypto> | undefined)?.subtle;
+  if (!subtle) return true;
+  return [...new Uint8Array(await subtle.digest("SHA-256", bytes))].map((byte) => byte.toString(16).padStart(2, "0")).join("") === sha256;
+}
+
+/** The browser's cache, or nothing where it keeps none for this page, be it by throwing, rejecting or having no such thing. */
+async function opened(): Promise<Cache | undefined> {
+  try {
+    return await caches.open(CACHE);
+  } catch {
+    return undefined;
+  }
+}
+
+async function fetched(url: URL): Promise<Response> {
+  const response = await fetch(url).catch(() => undefined);
+  if (!response?.ok) throw new Error(t().errors.modelMissing);
+  return response;
 }
 
 export async function gunzip(bytes: Uint8Array<ArrayBuffer>, format: CompressionFormat = "gzip"): Promise<Uint8Array<ArrayBuffer>> {
@@ -30,11 +48,11 @@ export async function gunzip(bytes: Uint8Array<ArrayBuffer>, format: Compression
 /** `progress` hears the share of bytes that has arrived. */
 export async function fetchModel(progress: (share: number) => void): Promise<{ discriminator: Files; generator: Files }> {
   const base = new URL("./models/", document.baseURI);
-  const response = await fetch(new URL("manifest.json", base));
-  if (!response.ok || !response.headers.get("content-type")?.includes("json")) throw new Error(t().errors.modelMissing);
+  const response = await fetched(new URL("manifest.json", base));
+  // Some hosts answer with a page of their own where they have no such file.
+  if (!response.headers.get("content-type")?.includes("json")) throw new Error(t().errors.modelMissing);
   const manifest = (await response.json()) as Manifest;
-  // A browser that refuses to store serves the page all the same.
-  const cache = await globalThis.caches?.open(CACHE).catch(() => undefined);
+  const cache = await opened();
   const all = [...Object.values(manifest.discriminator), ...Object.values(manifest.generator)].reduce((sum, entry) => sum + entry.size, 0);
   let arrived = 0;
   const add = (bytes: number) => progress(Math.min(1, (arrived += bytes) / all));
@@ -44,15 +62,15 @@ export async function fetchModel(progress: (share: number) => void): Promise<{ d
     const kept = await cache?.match(key).catch(() => undefined);
     if (kept) {
       const bytes = new Uint8Array(await kept.arrayBuffer());
-      if ((await sha256(bytes)) === entry.sha256) {
+      if (await isWhole(bytes, entry.sha256)) {
         add(entry.size);
         return bytes;
       }
     }
-    const packed = await read(await fetch(new URL(entry.path, base)), add);
+    const packed = await read(await fetched(new URL(entry.path, base)), add);
     // Some hosts send .gz with Content-Encoding, so that the browser has unpacked it already.
-    const bytes = packed[0] === 0x1f && packed[1] === 0x8b ? await gunzip(packed) : packed;
-    if ((await sha256(bytes)) !== entry.sha256) throw new Error(t().errors.hash(name));
+    const bytes = packed[0] === 0x1f && packed[1] === 0x8b ? await gunzip(packed).catch(() => undefined) : packed;
+    if (!bytes || !(await isWhole(bytes, entry.sha256))) throw new Error(t().errors.hash(name));
     await cache?.put(key, new Response(bytes)).catch(() => undefined);
     return bytes;
   };
@@ -63,7 +81,7 @@ export async function fetchModel(progress: (share: number) => void): Promise<{ d
 }
 
 async function read(response: Response, add: (bytes: number) => void): Promise<Uint8Array<ArrayBuffer>> {
-  if (!response.ok || !response.body) throw new Error(t().errors.modelMissing);
+  if (!response.body) throw new Error(t().errors.modelMissing);
   const parts: BlobPart[] = [];
   const reader = response.body.getReader();
   for (;;) {

@@ -16,16 +16,16 @@ async function write(folder: FileSystemDirectoryHandle, name: string, content: U
   await stream.close();
 }
 
-/** False where the browser refuses, or has no room. */
-export async function keep(kept: Kept, checkpoint: Uint8Array): Promise<boolean> {
+/** Whether it is stored, or why not: the browser stores nothing for this page, or has no room. */
+export async function keep(kept: Kept, checkpoint: Uint8Array): Promise<"kept" | "refused" | "full"> {
   try {
     const folder = await navigator.storage.getDirectory();
     // The options are what a run is found by: they come last.
     await write(folder, CHECKPOINT, checkpoint as Uint8Array<ArrayBuffer>);
     await write(folder, OPTIONS, JSON.stringify(kept));
-    return true;
-  } catch {
-    return false;
+    return "kept";
+  } catch (error) {
+    return error instanceof DOMException && error.name === "QuotaExceededError" ? "full" : "refused";
   }
 }
 

@@ -4,7 +4,7 @@ import type { FineTuneOptions, FineTuneResult, Loaded, MetricsRow, Progress, Tab
 import type { Running } from "../engine/client";
 import { filesOf, sort } from "../files/dropped";
 import { t } from "../strings";
-import { alarm, begin, engine, isCancelled, networks, own } from "../view/app";
+import { alarm, begin, engine, isBroken, isCancelled, networks, own } from "../view/app";
 import { button, choice, h, number, replace } from "../view/dom";
 import { redraw as redrawIn, runBar, seldom } from "../view/running";
 import { reportOf, warningsOf } from "./finetune/table";
@@ -25,6 +25,8 @@ let jobs: Job[] = [];
 let running: Running<FineTuneResult> | null = null;
 let isPaused = false;
 let isStopped = false;
+/** How often what computes broke under this training. */
+let breaks = 0;
 let classifier: Loaded | null = null;
 let notice: string | null = null;
 let problem: unknown = null;
@@ -123,10 +125,12 @@ export function finetune(): HTMLElement {
     const network = own.network ?? networks.discriminator;
     if (!table || !report) return;
     if (!network) return fail(new Error(t().finetune.noModel));
-    [jobs, problem, notice, isPaused, isStopped] = [[], null, null, false, false];
+    [jobs, problem, notice, isPaused, isStopped, breaks] = [[], null, null, false, false, 0];
     const { text, pair, label, kind } = report;
     const options: FineTuneOptions = { table, text, label, kind, ...(pair === null ? {} : { pair }), epochs: settings.epochs, batchSize: settings.batchSize, learningRate: settings.learningRate, maxLength: Math.min(128, network.maxTokens), seed: settings.seed, fromScratch: false, steps: 0 };
-    for (const kind of settings.compare ? (["tuned", "scratch"] as const) : (["tuned"] as const)) {
+    const wanted = settings.compare ? (["tuned", "scratch"] as const) : (["tuned"] as const);
+    while (jobs.length < wanted.length) {
+      const kind = wanted[jobs.length] ?? "tuned";
       const job: Job = { kind, rows: [], step: null, result: null };
       jobs.push(job);
       running = engine.finetune({ model: network.model, options: { ...options, fromScratch: kind === "scratch" } }, (progress) => hear(job, progress));
@@ -136,6 +140,12 @@ export function finetune(): HTMLElement {
         if (kind === "tuned") classifier = job.result.loaded;
       } catch (error) {
         jobs.pop();
+        // What broke is begun again: it takes minutes at most, and after two losses of a graphics card the processor computes.
+        if (isBroken(error) && breaks < 2) {
+          breaks += 1;
+          isPaused = false;
+          continue;
+        }
         if (isCancelled(error)) isStopped = true;
         else problem = error;
         break;
@@ -204,7 +214,7 @@ export function finetune(): HTMLElement {
   const drawSoon = seldom(drawLive);
 
   const redraw = () => {
-    replace(says, notice ? h("p", { class: "notice" }, notice) : null, isStopped ? h("p", { class: "notice" }, t().finetune.cancelled) : null, problem ? alarm(problem) : null);
+    replace(says, notice ? h("p", { class: "notice" }, notice) : null, breaks > 0 ? h("p", { class: "notice" }, t().finetune.begunAgain) : null, isStopped ? h("p", { class: "notice" }, t().finetune.cancelled) : null, problem ? alarm(problem) : null);
     drawColumns();
     drawLive();
     const first = jobs[0]?.result;

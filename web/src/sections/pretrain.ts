@@ -6,7 +6,7 @@ import { handbook } from "../files/handbook";
 import { checkpoint, forget, found, keep, type Kept } from "../files/storage";
 import { zip } from "../files/zip";
 import { bytes, t } from "../strings";
-import { alarm, engine, go, isCancelled } from "../view/app";
+import { alarm, engine, go, isBroken, isCancelled, isLost } from "../view/app";
 import { curves, figure, type Line } from "../view/charts";
 import { button, choice, fresh, h, number, replace } from "../view/dom";
 import { redraw as redrawIn, runBar, seldom } from "../view/running";
@@ -29,7 +29,14 @@ let isPaused = false;
 /** A pause of the page's own, which ends as soon as the checkpoint has come. */
 let isSaving = false;
 let keptAt: number | null = null;
-let isRefused = false;
+/** Why the browser does not store what it should. */
+let refusal: "refused" | "full" | null = null;
+/** The newest checkpoint, for a run that breaks: it is there although the browser stores nothing. */
+let last: { step: number; bytes: Uint8Array } | null = null;
+/** The step that this run began at: 0, or that of a checkpoint that was found. */
+let begunAt = 0;
+/** Where a run that broke has gone on from. */
+let resumedAt: number | null = null;
 let step: Extract<Progress, { kind: "step" }> | null = null;
 let rows: MetricsRow[] = [];
 let samples: Sample[] = [];
@@ -39,6 +46,9 @@ let stopped: Kept | null = null;
 let isCancelledNow = false;
 let problem: unknown = null;
 let draw: () => void = () => undefined;
+
+const newest = () => last;
+const stepNow = () => step?.step ?? 0;
 
 export function pretrain(): HTMLElement {
   const field = fresh("text");
@@ -93,28 +103,51 @@ export function pretrain(): HTMLElement {
 
   async function goOn(kept: Kept): Promise<void> {
     try {
-      await run({ ...kept.options, resume: await checkpoint() });
+      await run({ ...kept.options, resume: await checkpoint() }, kept.step);
     } catch (error) {
       problem = error;
       draw();
     }
   }
 
-  async function run(next: PretrainOptions): Promise<void> {
-    [options, result, problem, stopped, step, keptAt] = [next, null, null, null, null, null];
+  async function run(next: PretrainOptions, from = 0): Promise<void> {
+    [options, result, problem, stopped, step, keptAt, last, resumedAt] = [next, null, null, null, null, null, null, null];
     [rows, samples, notes] = [[], [], []];
-    [isPaused, isSaving, isCancelledNow] = [false, false, false];
-    running = engine.pretrain({ options: next }, hear);
-    draw();
-    try {
-      result = await running.result;
-      await forget();
-    } catch (error) {
-      if (isCancelled(error)) isCancelledNow = true;
-      else problem = error;
+    [isPaused, isSaving, isCancelledNow, refusal] = [false, false, false, null];
+    begunAt = from;
+    let brokeAt = from;
+    for (;;) {
+      const resume = newest()?.bytes ?? next.resume;
+      running = engine.pretrain({ options: { ...next, ...(resume ? { resume } : {}) } }, hear);
+      draw();
+      try {
+        result = await running.result;
+        await forget();
+        break;
+      } catch (error) {
+        const reached = stepNow();
+        // What panics where it did before would do so again. Losses come to an end by themselves: after two the processor computes.
+        if (!isBroken(error) || (!isLost(error) && reached <= brokeAt)) {
+          if (isCancelled(error)) isCancelledNow = true;
+          else problem = error;
+          break;
+        }
+        brokeAt = reached;
+        goBack();
+      }
     }
     running = null;
     await look();
+  }
+
+  /** To the newest checkpoint, or to where the run began. */
+  function goBack(): void {
+    const at = newest()?.step ?? begunAt;
+    resumedAt = at;
+    rows = rows.filter((row) => row.step <= at);
+    samples = samples.filter((sample) => sample.step <= at);
+    notes = [];
+    [isPaused, isSaving] = [false, false];
   }
 
   function hear(progress: Progress): void {
@@ -124,7 +157,7 @@ export function pretrain(): HTMLElement {
     else if (progress.kind === "checkpoint") return void saved(progress.step, progress.bytes);
     else {
       step = progress;
-      if (step.step % KEEP_EVERY === 0 && step.step < step.steps && !isPaused && !isRefused) {
+      if (step.step % KEEP_EVERY === 0 && step.step < step.steps && !isPaused && !refusal) {
         isSaving = true;
         running?.pause();
       }
@@ -134,10 +167,11 @@ export function pretrain(): HTMLElement {
 
   async function saved(at: number, content: Uint8Array): Promise<void> {
     if (!options) return;
+    last = { step: at, bytes: content };
     const { resume: _, ...rest } = options;
-    const isKept = await keep({ step: at, options: rest }, content);
-    keptAt = isKept ? at : keptAt;
-    isRefused = !isKept;
+    const outcome = await keep({ step: at, options: rest }, content);
+    if (outcome === "kept") [keptAt, refusal] = [at, null];
+    else refusal = outcome;
     if (isSaving && !isPaused) running?.resume();
     isSaving = false;
     drawRun();
@@ -152,7 +186,8 @@ export function pretrain(): HTMLElement {
       isCancelledNow ? h("p", { class: "notice" }, t().pretrain.cancelled) : null,
       running && isPaused ? h("p", { class: "notice" }, t().pretrain.paused) : null,
       running && keptAt !== null ? h("p", { class: "quiet" }, t().pretrain.saved(keptAt)) : null,
-      running && isRefused ? h("p", { class: "warning" }, t().pretrain.notSaved) : null,
+      running && refusal ? h("p", { class: "warning" }, refusal === "full" ? t().pretrain.noRoom : t().pretrain.notSaved) : null,
+      resumedAt !== null ? h("p", { class: "notice" }, t().pretrain.resumed(resumedAt)) : null,
     ];
     // A reader of the screen hears what changes here, so that only changes are written.
     const words = messages.map((message) => message?.textContent ?? "").join();
@@ -164,7 +199,7 @@ export function pretrain(): HTMLElement {
       rows.some((row) => typeof row["generator_loss"] === "number") ? figure(t().pretrain.curve, t().common.live, ...curves(t().pretrain.curve, [line(t().pretrain.generatorLoss, "generator_loss", "train", 1), line(t().pretrain.discriminatorLoss, "discriminator_loss", "train", 0)], { low: 0 })) : null,
       rows.some((row) => typeof row["discriminator_auc"] === "number" && row.split === "validation") ? figure(t().pretrain.auc, t().common.live, ...curves(t().pretrain.auc, [line(t().pretrain.auc, "discriminator_auc", "validation", 0)], { low: 0.4, high: 1, mark: { at: 0.5, name: ".5" } })) : null,
       ...samples.map(sampleOf),
-      notes.length > 0 ? h("details", {}, h("summary", {}, t().finetune.notes), h("ul", {}, ...notes.map((note) => h("li", {}, note)))) : null,
+      notes.length > 0 ? h("details", {}, h("summary", {}, t().finetune.notes), h("ul", {}, ...notes.map((note) => h("li", { lang: "en" }, note)))) : null,
       result ? resultButtons(result) : null,
     );
   }

@@ -56,7 +56,8 @@ let modelReady: Promise<void> | undefined;
 
 /** Opens the engine and loads the page's networks, once. */
 export function begin(): Promise<void> {
-  modelReady ??= start();
+  // In a task of its own, so that there is text before there is an engine.
+  modelReady ??= new Promise((next) => setTimeout(next)).then(start);
   return modelReady;
 }
 
@@ -97,12 +98,17 @@ async function start(): Promise<void> {
 export function said(error: unknown): string {
   if (error instanceof RequestFailed) {
     if (error.kind === "memory") return t().errors.memory;
+    if (error.kind === "input") return t().errors.fromEngine(error.message);
     if (error.kind === "panic" || error.kind === "lost") return `${t().common.engineGone} (${error.message.split("\n")[0]})`;
   }
   return error instanceof Error ? error.message : String(error);
 }
 
 export const isCancelled = (error: unknown) => error instanceof RequestFailed && error.kind === "cancelled";
+
+/** Whether what computes broke under a request, so that the same may work with the next worker. */
+export const isBroken = (error: unknown) => isLost(error) || (error instanceof RequestFailed && error.kind === "panic");
+export const isLost = (error: unknown) => error instanceof RequestFailed && error.kind === "lost";
 
 /** What went wrong, where it is read at once. */
 export const alarm = (error: unknown) => h("p", { class: "alarm", role: "alert" }, typeof error === "string" ? error : said(error));

@@ -1,7 +1,16 @@
 // "Try it" and "How it works".
+import type { Page } from "@playwright/test";
 import { expect, isAccessible, isReal, open, test } from "./support";
 
 const CHAPTERS = ["tokens", "mask", "generator", "replace", "discriminator", "loss", "all-tokens", "generator-size", "training", "race", "paper"];
+
+async function tabTo(page: Page, selector: string): Promise<void> {
+  for (let presses = 0; presses < 60; presses += 1) {
+    await page.keyboard.press("Tab");
+    if (await page.evaluate((selector) => document.activeElement?.closest(selector) !== null, selector)) return;
+  }
+  throw new Error(`no key leads to ${selector}`);
+}
 
 test("a sentence is readable before any model has come, with recorded scores that say so", async ({ page }) => {
   await page.route("**/models/**", () => undefined);
@@ -33,6 +42,16 @@ test("a word is masked, proposals are made, and a chosen one takes its place", a
   await expect(page.locator(".proposals li")).toHaveCount(0);
 });
 
+test("a text that is longer than the network reads is cut, and the page says so", async ({ page }) => {
+  await open(page);
+  const note = page.getByText("The text is longer than the network reads");
+  await expect(note).toBeHidden();
+  await page.getByLabel("Your sentence").fill("a ! ".repeat(95));
+  await expect(note).toBeVisible();
+  await page.getByLabel("Your sentence").fill("a short one ");
+  await expect(note).toBeHidden();
+});
+
 test("markup in a sentence stays text", async ({ page }) => {
   await open(page);
   await page.getByLabel("Your sentence").fill('<img src="x" onerror="alert(1)"> <b>bold</b>');
@@ -40,26 +59,35 @@ test("markup in a sentence stays text", async ({ page }) => {
   await expect(page.locator("main img, main b")).toHaveCount(0);
 });
 
-test("all chapters are walked by the keyboard alone", async ({ page }) => {
-  await open(page, "#learn/tokens");
-  for (const [index, chapter] of CHAPTERS.entries()) {
-    await expect(page).toHaveURL(new RegExp(`#learn/${chapter}$`));
-    await expect(page.locator(".count")).toHaveText(`Step ${index + 1} of ${CHAPTERS.length}`);
-    // The question comes first: nothing is shown until it is answered.
-    await expect(page.locator(".stage-of")).toBeEmpty();
-    for (let presses = 0; presses < 40; presses += 1) {
-      await page.keyboard.press("Tab");
-      if (await page.evaluate(() => document.activeElement?.closest(".choices") !== null)) break;
+for (const [language, position, verdict] of [["en", (at: number, all: number) => `Step ${at} of ${all}`, /Yes\.|Not quite\./], ["zh", (at: number, all: number) => `第 ${at} 步，共 ${all} 步`, /对。/]] as const)
+  test(`all chapters are walked by the keyboard alone, ${language}`, async ({ page }) => {
+    await page.addInitScript((language) => localStorage.setItem("electra-language", language), language);
+    await open(page, "#learn/tokens");
+    for (const [index, chapter] of CHAPTERS.entries()) {
+      await expect(page).toHaveURL(new RegExp(`#learn/${chapter}$`));
+      await expect(page.locator(".count")).toHaveText(position(index + 1, CHAPTERS.length));
+      // The question comes first: nothing is shown until it is answered.
+      await expect(page.locator(".stage-of")).toBeEmpty();
+      await tabTo(page, ".choices");
+      await page.keyboard.press("Enter");
+      await expect(page.locator(".question .verdict")).toContainText(verdict);
+      await expect(page.locator(".stage-of figure, .stage-of button").first()).toBeVisible();
+      await expect(page.locator(".alarm")).toHaveCount(0);
+      await page.keyboard.press("ArrowRight");
+      if (index < CHAPTERS.length - 1) await expect(page.locator(".chapter h2")).toBeFocused();
     }
-    await page.keyboard.press("Enter");
-    await expect(page.locator(".question .verdict")).toContainText(/Yes\.|Not quite\./);
-    await expect(page.locator(".stage-of figure, .stage-of button").first()).toBeVisible();
-    await expect(page.locator(".alarm")).toHaveCount(0);
-    await page.keyboard.press("ArrowRight");
-    if (index < CHAPTERS.length - 1) await expect(page.locator(".chapter h2")).toBeFocused();
-  }
-  await page.keyboard.press("ArrowLeft");
-  await expect(page).toHaveURL(/#learn\/race$/);
+    await page.keyboard.press("ArrowLeft");
+    await expect(page).toHaveURL(/#learn\/race$/);
+  });
+
+test("a chapter's control is moved by the keyboard, and its arrows do not leave the chapter", async ({ page }) => {
+  await open(page, "#learn/mask");
+  await page.getByRole("button", { name: "Just show me" }).press("Enter");
+  await expect(page.locator(".token.masked").first()).toBeVisible();
+  await tabTo(page, ".stage-of input[type=range]");
+  await page.keyboard.press("ArrowRight");
+  await expect(page).toHaveURL(/#learn\/mask\?rate=20$/);
+  await expect(page.getByLabel("Share of hidden tokens")).toBeFocused();
 });
 
 test("a chapter's state is in its address, and comes back from it", async ({ page }) => {
@@ -142,17 +170,6 @@ test("colours follow the system until the reader chooses", async ({ page }) => {
   await page.emulateMedia({ colorScheme: "light" });
   await page.getByLabel("Colours").selectOption("dark");
   expect(await paper()).toBe(dark);
-});
-
-test("a panic in the worker is told, and the next sentence is scored by a new one @stand-in", async ({ page }) => {
-  await open(page);
-  const field = page.getByLabel("Your sentence");
-  await field.fill("panic please");
-  await expect(page.getByRole("alert")).toContainText("starts again by itself");
-  await field.fill("the cat sat on the umbrella");
-  await expect(page.locator(".verdict").first()).toContainText("umbrella");
-  await expect(page.getByRole("alert")).toHaveCount(0);
-  await expect(page.locator(".chip")).toContainText("started again");
 });
 
 test("a model that arrives damaged is refused, and the recorded scores stay", async ({ page }) => {

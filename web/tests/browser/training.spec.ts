@@ -59,41 +59,6 @@ test("a training pauses, goes on, and stops when asked", async ({ page }) => {
   await expect(page.getByText("Stopped. Nothing was kept.")).toBeVisible();
 });
 
-test("tables with problems get warnings or an error that says what to do", async ({ page }) => {
-  await open(page, "#finetune");
-  await drop(page, "one.csv", Buffer.from("text\nonly one column\nand nothing else\n"));
-  await expect(page.getByRole("alert")).toContainText("one.csv");
-  await drop(page, "latin.csv", Buffer.from([0x74, 0x2c, 0x6c, 0x0a, 0xe9, 0x2c, 0x31, 0x0a]));
-  await expect(page.getByRole("alert")).toContainText("latin.csv is not UTF-8");
-  const rows = Array.from({ length: 60 }, (_, index) => `text number ${index},${index < 55 ? "yes" : "no"}`).join("\n");
-  await drop(page, "uneven.csv", Buffer.from(`text,label\n${rows}\n`));
-  await expect(page.getByRole("alert")).toHaveCount(0);
-  for (const words of [/92 % of the rows/, /only 5 rows/, /Only 60 rows/]) await expect(page.locator(".warning").filter({ hasText: words })).toBeVisible();
-});
-
-test("an upload of 50 MB is refused at once, with its size and what to do", async ({ page }) => {
-  await open(page, "#finetune");
-  await page.evaluate(() => {
-    const input = document.querySelector<HTMLInputElement>("#table-file")!;
-    const transfer = new DataTransfer();
-    transfer.items.add(new File([new Uint8Array(50_000_000)], "big.csv"));
-    input.files = transfer.files;
-    input.dispatchEvent(new Event("change"));
-  });
-  await expect(page.getByRole("alert")).toContainText("big.csv has 50.0 MB; at most 5 MB");
-});
-
-test("damaged models are refused before they reach the engine", async ({ page }) => {
-  await open(page, "#finetune");
-  await drop(page, "model.zip", Buffer.from("PK, but no archive"));
-  await expect(page.getByRole("alert")).toContainText("model.zip is no zip");
-  await drop(page, "model.safetensors", Buffer.alloc(30));
-  await expect(page.getByRole("alert")).toContainText("There is no config.json");
-  const file = (name: string, body: string | Buffer) => ({ name, mimeType: "application/octet-stream", buffer: Buffer.from(body) });
-  await page.locator("#table-file").setInputFiles([file("config.json", "{}"), file("tokenizer.json", "{}"), file("model.safetensors", Buffer.concat([Buffer.from([255, 255, 255, 255, 0, 0, 0, 0]), Buffer.from("{}")]))]);
-  await expect(page.getByRole("alert")).toContainText("model.safetensors is damaged: header");
-});
-
 test("a pre-training is paused, outlives a reload, and goes on where it was", async ({ page }) => {
   test.slow();
   await open(page, "#pretrain");
@@ -125,21 +90,28 @@ test("a pre-training is paused, outlives a reload, and goes on where it was", as
   await expect(page.getByText("Fine-tuned will be: your own network")).toBeVisible();
 });
 
-test("where storage is refused the page says so and trains on", async ({ page }) => {
-  await page.addInitScript(() => {
-    navigator.storage.getDirectory = () => Promise.reject(new DOMException("no", "SecurityError"));
-  });
+test("a short run is paused, stopped, outlives a reload, and goes on to its end", async ({ page }) => {
+  test.slow();
   await open(page, "#pretrain");
   await page.getByRole("button", { name: "Use this project's handbook" }).click();
-  await page.getByLabel("Steps", { exact: true }).fill("200");
+  await page.getByLabel("Steps", { exact: true }).fill("20");
   await page.getByLabel("Steps", { exact: true }).blur();
   await page.getByRole("button", { name: "Pre-train", exact: true }).click();
-  await expect(page.getByText(/step \d+ of 200/)).toBeVisible();
+  await expect(page.getByText(/step \d+ of 20/)).toBeVisible();
   await page.getByRole("button", { name: "Pause" }).click();
-  await expect(page.getByText("This browser refuses to store files")).toBeVisible();
-  await page.getByRole("button", { name: "Go on" }).click();
+  const saved = page.getByText(/Saved in this browser at step \d+/);
+  await expect(saved).toBeVisible();
+  const at = /step (\d+)/.exec(await saved.innerText())![1]!;
   await page.getByRole("button", { name: "Cancel" }).click();
   await expect(page.getByText("Stopped.")).toBeVisible();
+  await page.reload();
+  await expect(page.getByText(`A run stopped at step ${at} of 20`)).toBeVisible();
+  await page.getByRole("button", { name: "Go on with it" }).click();
+  await expect(page.getByRole("heading", { name: "Done." })).toBeVisible();
+  await expect(page.getByText("After step 20").first()).toBeVisible();
+  await page.reload();
+  await expect(page.locator(".chip")).toHaveAttribute("data-stage", "ready");
+  await expect(page.getByText("A run stopped at")).toHaveCount(0);
 });
 
 test("a race runs three networks side by side, pauses and stops", async ({ page }) => {

@@ -18,7 +18,22 @@ let models = 0;
 const paused = new Set<number>();
 const cancelled = new Set<number>();
 
-const status: Status = { backend: "cpu", device: "stand-in", why: { key: "noWebGpu", detail: "" }, memory: 123_000_000 };
+let status: Status = { backend: "cpu", device: "stand-in", why: { key: "noWebGpu", detail: "" }, memory: 123_000_000 };
+let isLost = false;
+
+function opened({ backend }: Asked<"probe">): Status {
+  if (backend === "webgpu") status = { ...status, backend, why: null };
+  else if (backend === "cpu") status = { ...status, why: { key: "askedFor", detail: "" } };
+  return status;
+}
+
+/** As a panic of the module: no promise is settled, and nothing is answered any more. */
+function panic(): Promise<never> {
+  setTimeout(() => {
+    throw new Error("panicked at 'a test asked for it'");
+  });
+  return new Promise(() => undefined);
+}
 
 function loaded(kind: Loaded["kind"], labels: string[] = []): Loaded {
   models += 1;
@@ -62,6 +77,7 @@ function readTable({ table, ...wanted }: Asked<"readTable">): TableReport {
   const separator = table.name.endsWith(".tsv") ? "\t" : ",";
   const [head = "", ...rows] = lines;
   const columns = head.split(separator);
+  if (rows.length > 20_000) throw new Failure("input", `${table.name}: it has ${rows.length} rows, and a page takes 20000: take some out`);
   if (columns.length < 2) throw new Failure("input", `${table.name}, line 1: one column; a table needs a column of texts and one of labels`);
   const label = wanted.label ?? columns.at(-1)!;
   const at = columns.indexOf(label);
@@ -74,10 +90,14 @@ function readTable({ table, ...wanted }: Asked<"readTable">): TableReport {
   return { columns, rows: rows.length, text: wanted.text ?? columns[0]!, pair: wanted.pair ?? null, label, kind: wanted.kind ?? "classification", labels, notes: [`“${label}” is taken for the label: it has ${labels.length} values`], preview: rows.slice(0, 3).map((row) => row.split(separator)) };
 }
 
+const lost = () => new Failure("lost", "the device was lost");
+
 /** Steps of a training, between which it can be stopped. */
 async function train(id: number, from: number, steps: number, each: (step: number) => Progress[], checkpoint?: (step: number) => Uint8Array): Promise<void> {
   for (let step = from + 1; step <= steps; step += 1) {
-    await wait(8);
+    // Few steps are made slow enough to be paused.
+    await wait(steps <= 20 ? 100 : 8);
+    if (isLost) throw lost();
     if (paused.has(id) && checkpoint) post({ id, type: "progress", progress: { kind: "checkpoint", step: step - 1, bytes: checkpoint(step - 1) } });
     while (paused.has(id) && !cancelled.has(id)) await wait(10);
     if (cancelled.has(id)) throw new Failure("cancelled", "cancelled");
@@ -106,6 +126,10 @@ async function finetune(id: number, { options }: Asked<"finetune">): Promise<Fin
   };
 }
 
+function broken(): never {
+  throw new Failure("panic", "panicked at step 30");
+}
+
 async function pretrain(id: number, { options }: Asked<"pretrain">): Promise<PretrainResult> {
   const from = options.resume ? new DataView(options.resume.buffer, options.resume.byteOffset).getUint32(0, true) : 0;
   const checkpoint = (step: number) => {
@@ -113,10 +137,12 @@ async function pretrain(id: number, { options }: Asked<"pretrain">): Promise<Pre
     new DataView(bytes.buffer).setUint32(0, step, true);
     return bytes;
   };
+  const isBroken = options.text.startsWith("breaks at step 30");
   const sentence = tokensOf("the small boat came slowly into the harbour").map(({ token }) => token);
   await train(
     id, from, options.steps,
     (step) => [
+      ...(isBroken && step === 30 ? broken() : []),
       ...(step % 10 === 0 ? [{ kind: "row" as const, row: <MetricsRow>{ step, split: "train", generator_loss: 5 + 2.5 * Math.exp(-step / 60), discriminator_loss: 0.3 + 0.2 * Math.exp(-step / 60) } }] : []),
       ...(step % options.sampleEvery === 0
         ? [
@@ -133,13 +159,15 @@ async function pretrain(id: number, { options }: Asked<"pretrain">): Promise<Pre
 
 async function answer({ id, name, ask }: Extract<ToWorker, { ask: unknown }>): Promise<unknown> {
   switch (name) {
-    case "probe": return status;
+    case "probe": return opened(ask);
     case "status": return status;
     case "load": return loaded(ask.kind, ask.kind === "classifier" ? ["bad", "good"] : []);
     case "unload": return null;
     case "score": {
-      if (ask.text.includes("panic please")) throw new Failure("panic", "panicked at 'a test asked for it'");
-      return { tokens: tokensOf(ask.text).map((token) => ({ ...token, replaced: replacedOf(token.token, ask.text) })) };
+      if (ask.text.includes("panic please")) return panic();
+      if (ask.text.includes("lose the device") && status.backend === "webgpu") isLost = true;
+      if (isLost) throw lost();
+      return { tokens: tokensOf(ask.text).slice(0, 126).map((token) => ({ ...token, replaced: replacedOf(token.token, ask.text) })) };
     }
     case "propose": return { proposals: proposalsFor(tokensOf(ask.text)[ask.position]!.token, 1).map((one) => ({ ...one, id: idOf(one.token) })) };
     case "walk": return walk(ask);

@@ -40,7 +40,7 @@ export function reportOf(report: TableReport): HTMLElement[] {
   return [
     h("p", {}, t().finetune.counts(report.rows)),
     ...(report.labels.length > 0 ? [bars(t().finetune.counts(report.rows), report.labels.slice(0, 20).map(({ label, count }) => ({ name: label, value: count, said: String(count) })), high)] : []),
-    ...(report.notes.length > 0 ? [h("details", {}, h("summary", {}, t().finetune.notes), h("ul", {}, ...report.notes.map((note) => h("li", {}, note))))] : []),
+    ...(report.notes.length > 0 ? [h("details", {}, h("summary", {}, t().finetune.notes), h("ul", {}, ...report.notes.map((note) => h("li", { lang: "en" }, note))))] : []),
     preview,
   ];
 }
