@@ -37,7 +37,7 @@ pub(crate) fn test() -> Result<(), String> {
     let chromium = prerequisites::chromium().ok_or(prerequisites::NO_CHROMIUM)?;
     run(npm(&["run", "browser"]).env("CHROMIUM", &chromium))?;
     assemble(false)?;
-    run(npm(&["exec", "playwright", "test"]).env("CHROMIUM", &chromium).env("ELECTRA_ENGINE", "1"))
+    run(npm(&["run", "engine"]).env("CHROMIUM", &chromium))
 }
 
 /// The module, its glue and the page around them; npm's packages are there.

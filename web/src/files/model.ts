@@ -58,7 +58,8 @@ export async function fetchModel(progress: (share: number) => void): Promise<{ d
   const add = (bytes: number) => progress(Math.min(1, (arrived += bytes) / all));
 
   const one = async (name: string, entry: Entry): Promise<Uint8Array> => {
-    const key = new URL(`${entry.path}?sha256=${entry.sha256}`, base).href;
+    // With the hash in its address, so that no cache on the way answers with the file of another model.
+    const key = new URL(`${entry.path}?sha256=${entry.sha256}`, base);
     const kept = await cache?.match(key).catch(() => undefined);
     if (kept) {
       const bytes = new Uint8Array(await kept.arrayBuffer());
@@ -67,7 +68,7 @@ export async function fetchModel(progress: (share: number) => void): Promise<{ d
         return bytes;
       }
     }
-    const packed = await read(await fetched(new URL(entry.path, base)), add);
+    const packed = await read(await fetched(key), add);
     // Some hosts send .gz with Content-Encoding, so that the browser has unpacked it already.
     const bytes = packed[0] === 0x1f && packed[1] === 0x8b ? await gunzip(packed).catch(() => undefined) : packed;
     if (!bytes || !(await isWhole(bytes, entry.sha256))) throw new Error(t().errors.hash(name));
