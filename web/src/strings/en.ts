@@ -147,7 +147,7 @@ export const en = {
         text: "Jointly: both learn at once, each from its own loss. In two stages: first the generator alone, then the discriminator, begun as a copy of it. As adversaries: the generator is rewarded for fooling the discriminator. No way sends the discriminator's loss back through the drawn words: a draw has no slope to follow.",
         ask: "Which way won in the paper?",
         choices: ["Jointly", "In two stages", "As adversaries"],
-        why: "Joint training grows both together, so the fakes get harder just as the discriminator gets better.",
+        why: "Joint training grows both together, so the fakes get harder just as the discriminator gets better. In these short recorded runs adversaries do as well, by chance or not; over the paper's long ones they fell behind.",
       },
       race: {
         title: "A race in this tab",
