@@ -17,6 +17,21 @@ fn config(folder: &Path) -> serde_json::Map<String, Value> {
 }
 
 #[test]
+fn where_there_is_no_run_the_model_that_electra_brings_speaks() {
+    let empty = tempfile::tempdir().unwrap();
+    let in_empty = |arguments: &[&str]| {
+        let output = electra(arguments).current_dir(empty.path()).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && stderr.contains("the model that Electra brings"), "{stderr}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let said: Value = serde_json::from_str(&in_empty(&["detect", "--json", "he opened the door"])).unwrap();
+    assert_eq!(said["tokens"].as_array().unwrap().len(), 4, "{said}");
+    let filled: Value = serde_json::from_str(&in_empty(&["fill", "--json", "he opened the [MASK] ."])).unwrap();
+    assert_eq!(filled["masks"].as_array().unwrap().len(), 1, "{filled}");
+}
+
+#[test]
 fn a_run_is_exported_and_used() {
     let small = SmallRun::new();
     let trained = small.pretrain("run", &["train.keep=9"]).expect_success();
