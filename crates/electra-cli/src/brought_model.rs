@@ -8,20 +8,27 @@ use flate2::read::GzDecoder;
 /// What it is called.
 pub(crate) const NAME: &str = "electra-mini (web/public/models/README.md)";
 
-/// A file of the page's model, gzipped, with its name in the folder of its network.
-macro_rules! files {
-    ($kind:literal) => {
-        [
-            ("config.json", &include_bytes!(concat!("../../../web/public/models/", $kind, "/config.json.gz"))[..]),
-            ("tokenizer.json", include_bytes!(concat!("../../../web/public/models/", $kind, "/tokenizer.json.gz"))),
-            ("model.safetensors", include_bytes!(concat!("../../../web/public/models/", $kind, "/model.safetensors.gz"))),
-        ]
+/// A file of the page's model, as the page fetches it.
+macro_rules! packed {
+    ($path:literal) => {
+        include_bytes!(concat!("../../../web/public/models/", $path, ".gz")).as_slice()
     };
 }
 
 /// The folder of its network `kind`, "discriminator" or "generator".
 pub(crate) fn files(kind: &str) -> FilesInMemory {
-    let packed = if kind == "generator" { files!("generator") } else { files!("discriminator") };
+    let packed = match kind {
+        "generator" => [
+            ("config.json", packed!("generator/config.json")),
+            ("tokenizer.json", packed!("generator/tokenizer.json")),
+            ("model.safetensors", packed!("generator/model.safetensors")),
+        ],
+        _ => [
+            ("config.json", packed!("discriminator/config.json")),
+            ("tokenizer.json", packed!("discriminator/tokenizer.json")),
+            ("model.safetensors", packed!("discriminator/model.safetensors")),
+        ],
+    };
     packed.into_iter().map(|(name, bytes)| (name.to_owned(), unpacked(bytes))).collect()
 }
 
