@@ -42,7 +42,7 @@ test("a word is masked, proposals are made, and a chosen one takes its place", a
   await expect(page.locator(".proposals li")).toHaveCount(0);
 });
 
-test("a text that is longer than the network reads is cut, and the page says so", async ({ page }) => {
+test("a text that is longer than the network reads is cut, and the page says so @stand-in", async ({ page }) => {
   await open(page);
   const note = page.getByText("The text is longer than the network reads");
   await expect(note).toBeHidden();
