@@ -48,7 +48,6 @@ export function tryIt(): HTMLElement {
   const hint = fresh("hint");
   const reading = h("p", { class: "reading" });
   const verdict = h("p", { class: "verdict", "aria-live": "polite" });
-  const cut = h("p", { class: "quiet", hidden: true }, t().try.cut);
   const origin = h("span", { class: "origin" });
   const proposals = h("div", { class: "proposals" });
   const problem = h("div", {});
@@ -77,7 +76,6 @@ export function tryIt(): HTMLElement {
       shown = null;
       replace(reading, h("span", { class: "quiet" }, t().try.empty));
       verdict.textContent = "";
-      cut.hidden = true;
       return;
     }
     const before = recordedFor(text);
@@ -103,7 +101,6 @@ export function tryIt(): HTMLElement {
     }
     nodes.push(scored.text.slice(at));
     replace(reading, ...nodes);
-    cut.hidden = words.length === 0 || /^\s*$/.test(scored.text.slice(at));
     origin.textContent = scored.isLive ? t().common.live : t().common.recorded;
     origin.title = scored.isLive ? "" : t().common.recordedNote;
     reading.dataset["live"] = String(scored.isLive);
@@ -177,7 +174,7 @@ export function tryIt(): HTMLElement {
     h("h1", {}, t().try.title),
     h("p", { class: "lead" }, t().try.lead),
     h("div", { class: "field" }, h("label", { for: field }, t().try.field), input, h("p", { id: hint, class: "quiet" }, t().try.hint)),
-    h("figure", { class: "stage" }, h("figcaption", {}, h("span", {}, t().try.figure), origin), reading, verdict, cut, proposals, problem, h("p", { class: "quiet" }, t().try.help)),
+    h("figure", { class: "stage" }, h("figcaption", {}, h("span", {}, t().try.figure), origin), reading, verdict, proposals, problem, h("p", { class: "quiet" }, t().try.help)),
     h("details", {}, h("summary", {}, t().try.examples), h("ul", { class: "examples" }, ...examples)),
     h("p", {}, h("a", { href: "#learn/tokens", class: "onward" }, t().try.next, " →")),
   );

@@ -66,7 +66,6 @@ export const en = {
     original: "the word that stood there",
     word: (word: string, percent: number) => `${word}: ${percent} % fake. Hide it and see proposals`,
     suspects: (word: string, percent: number) => `Most suspicious: “${word}”, ${percent} %.`,
-    cut: "The text is longer than the network reads; what is beyond was left out.",
     examples: "Other sentences",
     next: "How does it work?",
     empty: "Write a sentence to have it read.",
@@ -197,7 +196,7 @@ export const en = {
       paperScatter: "GLUE score against computing",
       paperBars: "ELECTRA taken apart: GLUE score at one size (Base)",
       paperBarsNote: "ELECTRA 15 %: asked about the hidden positions alone. Replace MLM: gap-filling, where a generator's words stand in the gaps. All-Tokens MLM: the same, asked about every token. BERT: plain gap-filling. The axis goes from 80 to 86.",
-      recordedRuns: (steps: number) => `recorded earlier: ${steps} steps of 2,048 tokens of old books each, trained once`,
+      recordedRuns: (steps: number) => `recorded earlier: each trained once, ${steps} steps of 2,048 tokens of old books`,
     },
     control: {
       rate: "Share of hidden tokens",
@@ -222,7 +221,7 @@ export const en = {
     generators: { uniform: "any word, by chance", unigram: "by how frequent words are", share: (share: string) => `a network of size ${share}` },
       flow: {
       text: "text", mask: "mask", generator: "generator", sample: "draw", discriminator: "discriminator",
-      mlmLoss: "MLM loss", rtdLoss: "RTD loss", reward: "reward for fooling", copy: "its numbers copied", frozen: "then left alone",
+      mlmLoss: "MLM loss", rtdLoss: "RTD loss", reward: "reward for fooling", copy: "copied", frozen: "then left alone",
       joint: "Solid: text flows. Dashed: what each loss teaches. Both losses teach at every step, and nothing goes back through the draw.",
       two_stage: "First the MLM loss alone. Then the numbers that the generator has learnt are copied into the discriminator, the generator is left alone, and the RTD loss alone teaches.",
       adversarial: "The generator has no gaps to fill well: it earns a reward for every fake that gets through.",

@@ -66,7 +66,6 @@ export const zh: Strings = {
     original: "原来的词",
     word: (word, percent) => `${word}：${percent} % 是假词。遮住它并查看候选词`,
     suspects: (word, percent) => `最可疑的是“${word}”，${percent} %。`,
-    cut: "文本超过了网络能读的长度，后面的部分没有读。",
     examples: "其他句子",
     next: "它是怎么做到的？",
     empty: "写一个句子，让它来读。",
@@ -222,7 +221,7 @@ export const zh: Strings = {
     generators: { uniform: "随便哪个词", unigram: "按词的频率", share: (share) => `大小为 ${share} 的网络` },
       flow: {
       text: "文本", mask: "遮住", generator: "生成器", sample: "抽取", discriminator: "判别器",
-      mlmLoss: "MLM 损失", rtdLoss: "RTD 损失", reward: "骗过则得奖", copy: "复制学到的数", frozen: "不再改变",
+      mlmLoss: "MLM 损失", rtdLoss: "RTD 损失", reward: "骗过则得奖", copy: "复制", frozen: "之后不再改变",
       joint: "实线：文本的流向。虚线：损失教给谁。每一步两种损失都在教，没有任何东西穿过抽取返回。",
       two_stage: "先只有 MLM 损失。然后把生成器学到的数复制给判别器，生成器不再改变，只由 RTD 损失来教。",
       adversarial: "生成器不必填好空：每个蒙混过关的假词都给它奖励。",

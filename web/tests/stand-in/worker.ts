@@ -167,7 +167,7 @@ async function answer({ id, name, ask }: Extract<ToWorker, { ask: unknown }>): P
       if (ask.text.includes("panic please")) return panic();
       if (ask.text.includes("lose the device") && status.backend === "webgpu") isLost = true;
       if (isLost) throw lost();
-      return { tokens: tokensOf(ask.text).slice(0, 126).map((token) => ({ ...token, replaced: replacedOf(token.token, ask.text) })) };
+      return { tokens: tokensOf(ask.text).map((token) => ({ ...token, replaced: replacedOf(token.token, ask.text) })) };
     }
     case "propose": return { proposals: proposalsFor(tokensOf(ask.text)[ask.position]!.token, 1).map((one) => ({ ...one, id: idOf(one.token) })) };
     case "walk": return walk(ask);
