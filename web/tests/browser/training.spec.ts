@@ -127,7 +127,7 @@ test("a race runs three networks side by side, pauses and stops", async ({ page 
   await expect(page.getByRole("button", { name: "Start", exact: true })).toBeVisible();
   // And once more, to its end: all three are judged by one test.
   await page.getByRole("button", { name: "Start", exact: true }).click();
-  await expect(page.locator("figure").filter({ has: page.locator("figcaption", { hasText: "At the end" }) }).locator("tr")).toHaveCount(3, { timeout: 150_000 });
+  await expect(page.locator("figure").filter({ has: page.locator("figcaption", { hasText: "At the end" }) }).locator("tr")).toHaveCount(3, { timeout: 400_000 });
 });
 
 test("generators of three widths train side by side, and stop", async ({ page }) => {
