@@ -5,6 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use electra_data::FilesInMemory;
+use electra_model::ElectraConfig;
 use electra_task::report::worst_misread;
 use electra_task::task::TaskData;
 use electra_task::task::custom::Decision;
@@ -124,7 +125,7 @@ impl FineTuner {
     ) -> Result<(Self, Vec<Progress>), EngineError> {
         let network = base.network().encoder.config().clone();
         let task = task_data(name, table, &options.columns, options.seed)?;
-        let mut config = config_of(options, network.max_position_embeddings)?;
+        let mut config = config_of(options, &network)?;
         let data = FineTuningData::prepare(&task, &config, base.tokenizer())?;
         if data.train.features.is_empty() {
             return Err(EngineError::input(format!("{name}: no row has a label to learn from")));
@@ -205,7 +206,7 @@ impl FineTuner {
     }
 }
 
-fn config_of(options: &FineTuneOptions, positions: usize) -> Result<FineTuneConfig, EngineError> {
+fn config_of(options: &FineTuneOptions, network: &ElectraConfig) -> Result<FineTuneConfig, EngineError> {
     let range = |name: &str, value: f64, low: f64, high: f64| {
         if (low..=high).contains(&value) {
             return Ok(());
@@ -221,12 +222,12 @@ fn config_of(options: &FineTuneOptions, positions: usize) -> Result<FineTuneConf
         epochs: options.epochs,
         batch_size: options.batch_size,
         learning_rate: options.learning_rate,
-        max_length: options.max_length.min(positions),
+        max_length: options.max_length.min(network.max_position_embeddings),
         seed: options.seed,
         from_scratch: options.from_scratch,
         // A checkpoint of each evaluation that is the best is enough.
         checkpoint_every: 1_000_000,
-        ..FineTuneConfig::default()
+        ..FineTuneConfig::default().for_network(network)
     })
 }
 

@@ -18,7 +18,7 @@ export interface Job {
 }
 
 // Kept beyond a change of language, so that a training goes on and its numbers stay.
-const settings = { epochs: 4, batchSize: 16, learningRate: 5e-4, compare: true, seed: 1 };
+const settings = { epochs: 8, batchSize: 16, learningRate: 3e-4, compare: true, seed: 1 };
 let table: FineTuneOptions["table"] | null = null;
 let report: TableReport | null = null;
 let jobs: Job[] = [];

@@ -97,7 +97,7 @@ struct Settings {
     /// Decoupled from the gradient [default: 0]
     #[arg(long, value_name = "RATE")]
     weight_decay: Option<f64>,
-    /// Of the encoder and the head [default: 0.1]
+    /// Of the encoder and the head [default: that of the network's config.json, 0.1 for most]
     #[arg(long, value_name = "SHARE")]
     dropout: Option<f64>,
     /// hf: transformers' heads, which it loads; paper: google-research/electra's [default: hf]

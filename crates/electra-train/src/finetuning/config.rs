@@ -128,7 +128,8 @@ const FREE: [&str; 3] = ["micro_batch", "recompute", "keep"];
 impl FineTuneConfig {
     /// The paper's learning rate and layer-wise decay for a network of this size (table 7 of its appendix B): those of Small up to
     /// Small's width, those of Base up to a little above Base's. A network between the two (hidden 384) does better at Base's rate
-    /// (docs/LOG.md, 2026-11-27).
+    /// (docs/LOG.md, 2026-11-27). Its own dropout, as transformers fine-tunes with: small networks that were pre-trained without any learn
+    /// little with it.
     #[must_use]
     pub fn for_network(mut self, config: &ElectraConfig) -> Self {
         (self.learning_rate, self.layer_decay) = match config.hidden_size {
@@ -136,6 +137,7 @@ impl FineTuneConfig {
             257..=900 => (1e-4, 0.8),
             _ => (5e-5, 0.9),
         };
+        self.dropout = config.hidden_dropout_prob;
         self
     }
 

@@ -20,10 +20,12 @@ pub(super) const TOLERANCE: f64 = 1e-4;
 
 pub(super) type Arrays = Vec<Vec<f64>>;
 
+type Make = Box<dyn FnOnce(&[TensorData]) -> Arrays>;
+
 /// What a case has asked a device for, and what is made of it: a page may not wait, so that asking and reading are two things.
 pub(super) struct Asked {
     reads: Reads,
-    make: Box<dyn FnOnce(&[TensorData]) -> Arrays>,
+    make: Make,
 }
 
 impl Asked {
