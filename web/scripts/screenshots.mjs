@@ -1,8 +1,11 @@
-// Pictures of every section: node scripts/screenshots.mjs FOLDER [URL]. Widths 390 and 1280, light and dark, English and Chinese.
+// Pictures of every section: node scripts/screenshots.mjs FOLDER [URL] [SHOT]. Widths 390 and 1280, light and dark, English and Chinese.
+// node scripts/screenshots.mjs --readme [URL] makes those that the README shows, in docs/images.
 import { chromium } from "@playwright/test";
 import { mkdirSync } from "node:fs";
 
-const [folder, url = "http://127.0.0.1:4173/a/path/", only] = process.argv.slice(2);
+const [where, url = "http://127.0.0.1:4173/a/path/", only] = process.argv.slice(2);
+const forReadme = where === "--readme";
+const folder = forReadme ? new URL("../../docs/images", import.meta.url).pathname : where;
 if (!folder) {
   console.error("usage: node scripts/screenshots.mjs FOLDER [URL] [SHOT]; serve the page first: node tests/serve.mjs dist 4173");
   process.exit(2);
@@ -10,10 +13,11 @@ if (!folder) {
 mkdirSync(folder, { recursive: true });
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
 const CHAPTERS = ["tokens", "mask", "generator", "replace", "discriminator", "loss", "all-tokens", "generator-size", "training", "race", "paper"];
-const SHOTS = ["try", ...CHAPTERS.map((chapter) => `learn/${chapter}`), "finetune", "pretrain", "about"];
+const SHOTS = forReadme ? ["try", "learn/discriminator", "finetune", "pretrain", "about"] : ["try", ...CHAPTERS.map((chapter) => `learn/${chapter}`), "finetune", "pretrain", "about"];
+const LOOKS = forReadme ? [[1000, "light"]] : [[1280, "light"], [390, "dark"], [1280, "dark"], [390, "light"]];
 
 for (const [language, locale] of [["en", "en-GB"], ["zh", "zh-CN"]])
-  for (const [width, colorScheme] of [[1280, "light"], [390, "dark"], [1280, "dark"], [390, "light"]]) {
+  for (const [width, colorScheme] of LOOKS) {
     const page = await browser.newPage({ viewport: { width, height: 844 }, colorScheme, locale });
     for (const shot of SHOTS.filter((name) => !only || name.includes(only))) {
       await page.goto(`${url}#${shot}`);
@@ -44,7 +48,8 @@ for (const [language, locale] of [["en", "en-GB"], ["zh", "zh-CN"]])
         await page.locator(".sample").first().waitFor({ timeout: 300_000 });
         await page.waitForTimeout(900);
       }
-      await page.screenshot({ path: `${folder}/${shot.replace("/", "-")}-${language}-${width}-${colorScheme}.png`, fullPage: true });
+      const name = forReadme ? `${shot.split("/")[0]}-${language}` : `${shot.replace("/", "-")}-${language}-${width}-${colorScheme}`;
+      await page.screenshot({ path: `${folder}/${name}.png`, fullPage: true });
     }
     await page.close();
   }
