@@ -1,14 +1,13 @@
 // The page's tests in Debian's Chromium, of which each project is a way to run them. `interface` has the stand-in for an engine, and
 // needs no WebAssembly. `cpu` and `webgpu` have web/dist, as `cargo xtask web` made it; tests marked @stand-in are left out there.
 import { defineConfig } from "@playwright/test";
+import { SWIFTSHADER, chromiumWith } from "./tests/chromium.mjs";
 
 const isReal = process.env["ELECTRA_ENGINE"] === "1";
 const port = isReal ? 4174 : 4173;
 const WEBGPU = "webgpu.spec.ts";
-/** Without a card there is an adapter in software, for those who ask for it; it wants the new headless mode, which is that of the whole browser. */
-const SWIFTSHADER = ["--headless=new", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
 
-const launched = (...flags: string[]) => ({ launchOptions: { executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium", args: ["--no-sandbox", ...flags] } });
+const launched = (...flags: readonly string[]) => ({ launchOptions: chromiumWith(...flags) });
 
 export default defineConfig({
   testDir: "tests/browser",

@@ -13,6 +13,7 @@ import { pageRows } from "./budgets/page";
 import { sizes } from "./budgets/sizes";
 import { print, type Row } from "./budgets/table";
 import { peers } from "./peers.mjs";
+import { SWIFTSHADER, chromiumWith } from "../tests/chromium.mjs";
 import { serve } from "../tests/serve.mjs";
 
 const words = process.argv.slice(2).filter((word) => word !== "--");
@@ -30,7 +31,7 @@ const ort = folder ? dirname(peers().resolve("onnxruntime-web/wasm")) : "";
 const server = await serve(dist.pathname, 0, "/a/path/", folder ? { "/ort/": ort } : {});
 const address = server.address();
 const origin = `http://127.0.0.1:${typeof address === "object" && address ? address.port : 0}`;
-const browser = await chromium.launch({ executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium", args: ["--no-sandbox", ...(withWebGpu ? ["--headless=new", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"] : [])] });
+const browser = await chromium.launch(chromiumWith(...(withWebGpu ? SWIFTSHADER : [])));
 const empty = async () => (await browser.newContext({ baseURL: `${origin}/a/path/` })).newPage();
 
 const compared = (timed: readonly Timed[], limit?: number): Row[] =>

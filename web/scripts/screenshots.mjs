@@ -2,6 +2,7 @@
 // node scripts/screenshots.mjs --readme [URL] makes those that the README shows, in docs/images.
 import { chromium } from "@playwright/test";
 import { mkdirSync } from "node:fs";
+import { chromiumWith } from "../tests/chromium.mjs";
 
 const [where, url = "http://127.0.0.1:4173/a/path/", only] = process.argv.slice(2);
 const forReadme = where === "--readme";
@@ -11,7 +12,7 @@ if (!folder) {
   process.exit(2);
 }
 mkdirSync(folder, { recursive: true });
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+const browser = await chromium.launch(chromiumWith());
 const CHAPTERS = ["tokens", "mask", "generator", "replace", "discriminator", "loss", "all-tokens", "generator-size", "training", "race", "paper"];
 const SHOTS = forReadme ? ["try", "learn/discriminator", "finetune", "pretrain", "about"] : ["try", ...CHAPTERS.map((chapter) => `learn/${chapter}`), "finetune", "pretrain", "about"];
 const LOOKS = forReadme ? [[1000, "light"]] : [[1280, "light"], [390, "dark"], [1280, "dark"], [390, "light"]];

@@ -113,7 +113,18 @@ export function shapesOf(config: Config): [string, number[]][] {
   ];
 }
 
-const SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+/** A folder that an engine loads: `config` is the text of config.json. */
+const folderOf = (config: string, vocabulary: readonly string[], tensors: readonly Tensor[]) => ({
+  "config.json": Buffer.from(config),
+  "vocab.txt": Buffer.from(`${vocabulary.join("\n")}\n`),
+  "model.safetensors": Buffer.from(safetensors(tensors)),
+});
+
+/** The folder of a discriminator whose weights the formula gives. */
+export const formulaFolder = (config: Config, vocabulary: readonly string[]) =>
+  folderOf(configOf(config), vocabulary, shapesOf(config).map(([name, shape]) => ({ name, shape, values: formulaTensor(name, shape) })));
+
+export const SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
 
 /**
  * A discriminator's folder and a text for it that is read as exactly the tokens `ids` of the types `types`, although an engine takes
@@ -136,7 +147,7 @@ export function asText(config: string, tensors: ReadonlyMap<string, { shape: num
   const changed: Record<string, Float32Array> = { "electra.embeddings.word_embeddings.weight": words.values, "electra.embeddings.position_embeddings.weight": positions.values };
   const weights = [...tensors].map(([name, { shape, values }]) => ({ name, shape, values: changed[name] ?? (values as Float32Array) }));
   return {
-    files: { "config.json": Buffer.from(config), "vocab.txt": Buffer.from(`${vocabulary.join("\n")}\n`), "model.safetensors": Buffer.from(safetensors(weights)) },
+    files: folderOf(config, vocabulary, weights),
     text: ids.slice(1, -1).map((id) => `w${id}`).join(" "),
   };
 }

@@ -24,7 +24,8 @@ const MESA_PACKAGES: [&str; 2] = ["libvulkan1", "mesa-vulkan-drivers"];
 /// Installs what the wanted stages need, `assembly` being the page without its tests; an error lists all that could not be had.
 pub(crate) fn install(is_wanted: &dyn Fn(&str) -> bool) -> Result<(), String> {
     let mut needs: Vec<Result<(), String>> = Vec::new();
-    if is_wanted("web") || is_wanted("browser") || is_wanted("page") || is_wanted("assembly") {
+    let assembles_page = is_wanted("page") || is_wanted("assembly");
+    if is_wanted("web") || is_wanted("browser") || assembles_page {
         needs.push(rust_target(WEB_TARGET));
     }
     if is_wanted("platforms") {
@@ -36,10 +37,10 @@ pub(crate) fn install(is_wanted: &dyn Fn(&str) -> bool) -> Result<(), String> {
     if is_wanted("browser") || is_wanted("page") {
         needs.push(install_chromium());
     }
-    if is_wanted("browser") || is_wanted("page") || is_wanted("assembly") {
+    if is_wanted("browser") || assembles_page {
         needs.push(install_wasm_bindgen());
     }
-    if is_wanted("page") || is_wanted("assembly") {
+    if assembles_page {
         needs.push(install_node());
     }
     if is_wanted("dependencies") {
@@ -68,14 +69,11 @@ fn graphics_adapter() -> Result<(), String> {
         return Ok(());
     }
     let packages = MESA_PACKAGES.join(" ");
-    if !is_root() || !Path::new("/usr/bin/apt-get").exists() {
-        return Err(format!(
-            "no Vulkan driver; install one, on Debian: sudo apt-get install {packages}, or leave out what needs one with \
-             ELECTRA_NO_GPU=1"
-        ));
-    }
-    run(apt_get().arg("update"))?;
-    run(apt_get().args(["install", "--yes", "--no-install-recommends"]).args(MESA_PACKAGES))
+    let missing = format!(
+        "no Vulkan driver; install one, on Debian: sudo apt-get install {packages}, or leave out what needs one with \
+         ELECTRA_NO_GPU=1"
+    );
+    install_packages(&MESA_PACKAGES, &missing)
 }
 
 /// What to do where there is no Chromium.
@@ -102,11 +100,7 @@ fn install_chromium() -> Result<(), String> {
     if chromium().is_some() {
         return Ok(());
     }
-    if !is_root() || !Path::new("/usr/bin/apt-get").exists() {
-        return Err(NO_CHROMIUM.to_owned());
-    }
-    run(apt_get().arg("update"))?;
-    run(apt_get().args(["install", "--yes", "--no-install-recommends", "chromium"]))
+    install_packages(&["chromium"], NO_CHROMIUM)
 }
 
 /// npm's program.
@@ -116,13 +110,17 @@ fn install_node() -> Result<(), String> {
     if Command::new(NPM).arg("--version").output().is_ok_and(|output| output.status.success()) {
         return Ok(());
     }
+    let missing = "no npm, which builds the page; install Node.js 20 or later (on Debian: sudo apt-get install npm)";
+    install_packages(&["npm"], missing)
+}
+
+/// Installs packages of Debian, where that is allowed; elsewhere `missing` says what to do.
+fn install_packages(packages: &[&str], missing: &str) -> Result<(), String> {
     if !is_root() || !Path::new("/usr/bin/apt-get").exists() {
-        return Err(
-            "no npm, which builds the page; install Node.js 20 or later (on Debian: sudo apt-get install npm)".into()
-        );
+        return Err(missing.to_owned());
     }
     run(apt_get().arg("update"))?;
-    run(apt_get().args(["install", "--yes", "--no-install-recommends", "npm"]))
+    run(apt_get().args(["install", "--yes", "--no-install-recommends"]).args(packages))
 }
 
 fn apt_get() -> Command {

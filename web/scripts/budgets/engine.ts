@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Page } from "@playwright/test";
 import type { Progress } from "../../src/engine/protocol";
 import { EngineInPage } from "../../tests/browser/engine";
-import { configOf, formulaTensor, safetensors, shapesOf, type Config } from "../../tests/networks";
+import { SPECIAL, formulaFolder, type Config } from "../../tests/networks";
 import { median, type Row } from "./table";
 
 type Asked = (name: string, ask: unknown) => Promise<{ answer: { tokens: { id: number; replaced: number }[] }; progress: (Progress & { at: number })[] }>;
@@ -91,11 +91,9 @@ function textOf(tokens: number, vocabulary: readonly string[]): string {
 export async function fineTuneStep(page: Page): Promise<Row> {
   const engine = new EngineInPage(page, "cpu");
   await engine.open();
-  const vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ...WORDS, ...Array.from({ length: 8192 - 5 - WORDS.length }, (_, index) => `filler${index}`)];
+  const vocabulary = [...SPECIAL, ...WORDS, ...Array.from({ length: 8192 - SPECIAL.length - WORDS.length }, (_, index) => `filler${index}`)];
   const config: Config = { vocab_size: vocabulary.length, embedding_size: 128, hidden_size: 128, num_hidden_layers: 4, num_attention_heads: 2, intermediate_size: 512, max_position_embeddings: 128 };
-  const tensors = shapesOf(config).map(([name, shape]) => ({ name, shape, values: formulaTensor(name, shape) }));
-  const files = { "config.json": Buffer.from(configOf(config)), "vocab.txt": Buffer.from(`${vocabulary.join("\n")}\n`), "model.safetensors": Buffer.from(safetensors(tensors)) };
-  const { model } = await engine.load(files, "discriminator");
+  const { model } = await engine.load(formulaFolder(config, vocabulary), "discriminator");
   const row = (index: number) => `${Array.from({ length: 70 }, (_, at) => WORDS[(index * 31 + at * 7) % WORDS.length]).join(" ")}\t${index % 2 ? "good" : "bad"}`;
   const table = `review\tlabel\n${Array.from({ length: 400 }, (_, index) => row(index)).join("\n")}\n`;
   const times = await page.evaluate(

@@ -3,6 +3,7 @@
 
 import init, { Engine, type FineTuning, type Pretraining } from "./wasm/electra_web.js";
 import wasmUrl from "./wasm/electra_web_bg.wasm?url";
+import { cacheOf } from "../files/storage";
 import type { EngineError, FromWorker, Progress, RequestName, Requests, Status, ToWorker } from "./protocol";
 
 interface Port {
@@ -80,19 +81,11 @@ async function adapterKey(): Promise<string | undefined> {
   return key.href;
 }
 
-/** Storage may be refused: the verification is then done each time. */
-async function remembering(): Promise<Cache | undefined> {
-  try {
-    return await caches.open(VERIFIED);
-  } catch {
-    return undefined;
-  }
-}
-
 async function probe({ backend }: Asked<"probe">): Promise<Status> {
   await init({ module_or_path: new URL(wasmUrl, import.meta.url) });
   const key = backend === "cpu" ? undefined : await adapterKey().catch(() => undefined);
-  const cache = key ? await remembering() : undefined;
+  // Storage may be refused: the verification is then done each time.
+  const cache = key ? await cacheOf(VERIFIED) : undefined;
   const known = key ? await cache?.match(key).catch(() => undefined) : undefined;
   engine = await Engine.open(backend, known !== undefined);
   const status = JSON.parse(engine.status()) as Status;

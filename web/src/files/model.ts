@@ -1,6 +1,7 @@
 // The page's networks: files named by a manifest, gzipped, held against their SHA-256, and kept by the browser under that hash.
 import type { Files } from "../engine/protocol";
 import { t } from "../strings";
+import { cacheOf } from "./storage";
 
 interface Entry {
   /** Relative to the manifest. */
@@ -26,15 +27,6 @@ export async function isWhole(bytes: Uint8Array<ArrayBuffer>, sha256: string): P
   return [...new Uint8Array(await subtle.digest("SHA-256", bytes))].map((byte) => byte.toString(16).padStart(2, "0")).join("") === sha256;
 }
 
-/** The browser's cache, or nothing where it keeps none for this page, be it by throwing, rejecting or having no such thing. */
-async function opened(): Promise<Cache | undefined> {
-  try {
-    return await caches.open(CACHE);
-  } catch {
-    return undefined;
-  }
-}
-
 async function fetched(url: URL): Promise<Response> {
   const response = await fetch(url).catch(() => undefined);
   if (!response?.ok) throw new Error(t().errors.modelMissing);
@@ -52,7 +44,7 @@ export async function fetchModel(progress: (share: number) => void): Promise<{ d
   // Some hosts answer with a page of their own where they have no such file.
   if (!response.headers.get("content-type")?.includes("json")) throw new Error(t().errors.modelMissing);
   const manifest = (await response.json()) as Manifest;
-  const cache = await opened();
+  const cache = await cacheOf(CACHE);
   const all = [...Object.values(manifest.discriminator), ...Object.values(manifest.generator)].reduce((sum, entry) => sum + entry.size, 0);
   let arrived = 0;
   const add = (bytes: number) => progress(Math.min(1, (arrived += bytes) / all));

@@ -1,4 +1,5 @@
-// A stopped pre-training, kept in the browser's own file system: its options with the text, and the checkpoint's bytes.
+// What the browser keeps for the page, if it keeps anything. A stopped pre-training lies in its file system: options with the text, and
+// the checkpoint's bytes.
 import type { PretrainOptions } from "../engine/protocol";
 
 const CHECKPOINT = "pretraining.checkpoint";
@@ -49,6 +50,15 @@ export async function forget(): Promise<void> {
     for (const name of [OPTIONS, CHECKPOINT]) await folder.removeEntry(name).catch(() => undefined);
   } catch {
     // Nothing was stored, then.
+  }
+}
+
+/** The browser's cache of that name, or nothing where it keeps none for this page, be it by throwing, rejecting or having no such thing. */
+export async function cacheOf(name: string): Promise<Cache | undefined> {
+  try {
+    return await caches.open(name);
+  } catch {
+    return undefined;
   }
 }
 

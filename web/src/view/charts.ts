@@ -55,7 +55,7 @@ export function figure(caption: string, origin: string, ...content: (Node | null
   return h("figure", {}, h("figcaption", {}, h("span", {}, caption), h("span", { class: "origin" }, origin)), ...content.filter((node) => node !== null));
 }
 
-/** The same for areas. */
+/** What each colour of areas means. */
 export const legendOfBars = (bars: readonly { name: string; kind: "generator" | "replaced" }[]) =>
   h("ul", { class: "legend" }, ...bars.map(({ name, kind }) => h("li", {}, s("svg", { width: 12, height: 12, "aria-hidden": "true" }, s("rect", { width: 12, height: 12, rx: 2, class: `fill-${kind}` })), name)));
 

@@ -2,7 +2,7 @@
 import { readFileSync, readdirSync } from "node:fs";
 import type { Page } from "@playwright/test";
 import type { BackendChoice, Loaded, Progress, RequestName, Requests, Status } from "../../src/engine/protocol";
-import { asText, configOf, formulaTensor, safetensors, shapesOf, tensorsOf, type Config } from "../networks";
+import { SPECIAL, asText, configOf, formulaFolder, formulaTensor, shapesOf, tensorsOf, type Config } from "../networks";
 
 type Asked = (name: string, ask: unknown) => Promise<{ answer: unknown; progress: unknown[] }>;
 
@@ -115,11 +115,9 @@ export class EngineInPage {
   async microLosses(): Promise<number[]> {
     const table = readFileSync(new URL("../../src/samples/reviews.tsv", import.meta.url), "utf8");
     const words = [...new Set(table.match(/[a-z]+/g))];
-    const vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ...words];
+    const vocabulary = [...SPECIAL, ...words];
     const config: Config = { vocab_size: vocabulary.length, embedding_size: 64, hidden_size: 64, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 256, max_position_embeddings: 64 };
-    const tensors = shapesOf(config).map(([name, shape]) => ({ name, shape, values: formulaTensor(name, shape) }));
-    const files = { "config.json": Buffer.from(configOf(config)), "vocab.txt": Buffer.from(`${vocabulary.join("\n")}\n`), "model.safetensors": Buffer.from(safetensors(tensors)) };
-    const { model } = await this.load(files, "discriminator");
+    const { model } = await this.load(formulaFolder(config, vocabulary), "discriminator");
     // Bytes go as a table of the page's own would: a Uint8Array, which only the page can make.
     const progress = await this.page.evaluate(
       async ([backend, model, text]) => {

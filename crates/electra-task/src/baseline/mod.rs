@@ -45,7 +45,8 @@ enum WordsKind {
 /// # Panics
 /// If a target is not of the kind.
 pub fn baselines(kind: &Kind, train: &[Example], seed: u64) -> Vec<Baseline> {
-    constant(kind, train).into_iter().chain(of_words(kind, &with_target(train), seed)).collect()
+    let train = with_target(train);
+    of_targets(kind, &train).into_iter().chain(of_words(kind, &train, seed)).collect()
 }
 
 /// What knows the targets of `train` alone, and says the same whatever the text: `majority`, `mean` or `most_frequent_tag`. None for
@@ -54,31 +55,9 @@ pub fn baselines(kind: &Kind, train: &[Example], seed: u64) -> Vec<Baseline> {
 /// # Panics
 /// If a target is not of the kind.
 pub fn constant(kind: &Kind, train: &[Example]) -> Option<Baseline> {
-    let train = with_target(train);
-    if train.is_empty() {
-        return None;
-    }
-    let (name, model) = match kind {
-        Kind::Classification { labels } => {
-            let shares = shares(&targets(&train, class), labels.len());
-            ("majority", Model::Constant(Prediction::most_probable(shares)))
-        }
-        Kind::MultiLabel { labels } => {
-            let shares = shares(&targets(&train, classes), labels.len());
-            ("majority", Model::Constant(Prediction::all_probable(shares)))
-        }
-        Kind::Regression { .. } => {
-            let mean = train.iter().map(|example| value(&example.target)).sum::<f64>() / train.len() as f64;
-            ("mean", Model::Constant(Prediction::Value(mean)))
-        }
-        Kind::Tagging { labels } => {
-            let else_ = most_frequent_tag(&train, labels.len());
-            ("most_frequent_tag", Model::Tags { of_words: HashMap::new(), else_ })
-        }
-        Kind::QuestionAnswering { .. } => return None,
-    };
-    Some(Baseline { name, model })
+    of_targets(kind, &with_target(train))
 }
+
 impl Baseline {
     /// `majority`, `mean`, `most_frequent_tag`, `tag_of_word` or `bag_of_words`.
     pub fn name(&self) -> &'static str {
@@ -119,6 +98,33 @@ fn features(train: &[&Example], outputs: usize) -> (Features, Rows) {
     let features = Features::of(train.iter().map(|example| &example.input), outputs);
     let rows = features.rows(train.iter().map(|example| &example.input));
     (features, rows)
+}
+
+/// What counts targets; `train` all have one.
+fn of_targets(kind: &Kind, train: &[&Example]) -> Option<Baseline> {
+    if train.is_empty() {
+        return None;
+    }
+    let (name, model) = match kind {
+        Kind::Classification { labels } => {
+            let shares = shares(&targets(train, class), labels.len());
+            ("majority", Model::Constant(Prediction::most_probable(shares)))
+        }
+        Kind::MultiLabel { labels } => {
+            let shares = shares(&targets(train, classes), labels.len());
+            ("majority", Model::Constant(Prediction::all_probable(shares)))
+        }
+        Kind::Regression { .. } => {
+            let mean = train.iter().map(|example| value(&example.target)).sum::<f64>() / train.len() as f64;
+            ("mean", Model::Constant(Prediction::Value(mean)))
+        }
+        Kind::Tagging { labels } => {
+            let else_ = most_frequent_tag(train, labels.len());
+            ("most_frequent_tag", Model::Tags { of_words: HashMap::new(), else_ })
+        }
+        Kind::QuestionAnswering { .. } => return None,
+    };
+    Some(Baseline { name, model })
 }
 
 /// What counts words; `train` all have targets.
