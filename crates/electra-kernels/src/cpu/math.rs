@@ -7,8 +7,8 @@
 /// Running values of a reduction: one would be bound by the latency of an addition, and its order is part of the result.
 pub(crate) const LANES: usize = 16;
 
-/// Defines a function whose body is compiled for AVX-512, for AVX2 and for the target's baseline, in WebAssembly for its
-/// vectors of 128 bits; the widest that the machine has runs.
+/// Defines a function whose body is compiled for AVX-512, for AVX2 and for the target's baseline (SSE2, NEON, WebAssembly's
+/// vectors: .cargo/config.toml); the widest that the machine has runs.
 macro_rules! vectorised {
     ($(#[$meta:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
         $(#[$meta])*
@@ -43,18 +43,6 @@ macro_rules! vectorised {
                     return unsafe { avx2($($argument),*) };
                 }
             }
-            // A browser checks a module before it runs: one that knows no vectors refuses the whole of it, and the matrix
-            // products' vectors are in it anyway.
-            #[cfg(target_arch = "wasm32")]
-            {
-                #[allow(clippy::too_many_arguments)]
-                #[target_feature(enable = "simd128")]
-                fn simd128($($argument: $type),*) $(-> $result)? {
-                    body($($argument),*)
-                }
-                return simd128($($argument),*);
-            }
-            #[cfg(not(target_arch = "wasm32"))]
             body($($argument),*)
         }
     };

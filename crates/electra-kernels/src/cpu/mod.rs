@@ -10,6 +10,8 @@
 pub(crate) mod buffer;
 pub(crate) mod mask;
 pub(crate) mod math;
+#[cfg(any(target_family = "wasm", test))]
+mod narrow_product;
 mod operand;
 pub(crate) mod product;
 mod rows;

@@ -1,8 +1,12 @@
-//! Matrix products on slices, by the `gemm` crate, which is also what Burn's CPU backend multiplies with.
+//! Matrix products on slices, by the `gemm` crate, which is also what Burn's CPU backend multiplies with; in WebAssembly by
+//! our own loops, which take a third of its time there (docs/PERFORMANCE.md).
 //!
-//! Called directly, it takes a head's columns out of a `[tokens, hidden]` matrix, transposes for free and writes where
+//! Called directly, gemm takes a head's columns out of a `[tokens, hidden]` matrix, transposes for free and writes where
 //! the result belongs. It splits the result among threads, never the sum over the inner dimension, so that the number
 //! of threads changes no bit (the tests of every operation hold it to that).
+
+#[cfg(any(target_family = "wasm", test))]
+use super::narrow_product::{self, Out, Side};
 
 /// A matrix inside a slice.
 #[derive(Clone, Copy)]
@@ -100,38 +104,59 @@ unsafe fn multiply(
     threads: Threads,
 ) {
     assert_eq!(a.columns, b.rows, "product: inner dimension");
-    // Below this a thread's wake-up costs more than it brings; Burn's own threshold.
-    const WORTH_THREADS: usize = 192 * 192 * 192;
-    let parallelism = match threads {
-        #[cfg(not(target_family = "wasm"))]
-        Threads::All if a.rows * a.columns * b.columns >= WORTH_THREADS => gemm::Parallelism::Rayon(0),
-        _ => gemm::Parallelism::None,
-    };
-    let _ = WORTH_THREADS;
-    // SAFETY: `Matrix` checked the operands, the caller answers for the result.
-    unsafe {
-        gemm::gemm(
-            a.rows,
-            b.columns,
-            a.columns,
-            out,
-            1,
-            row_stride as isize,
-            onto,
-            a.values.as_ptr(),
-            a.column_stride as isize,
-            a.row_stride as isize,
-            b.values.as_ptr(),
-            b.column_stride as isize,
-            b.row_stride as isize,
-            if onto { 1.0 } else { 0.0 },
-            scale,
-            false,
-            false,
-            false,
-            parallelism,
-        );
+    #[cfg(target_family = "wasm")]
+    {
+        // A page's worker has one thread.
+        let _ = threads;
+        // SAFETY: as below.
+        unsafe { narrow(Out { start: out, row_stride, onto, scale }, a, b) }
     }
+    #[cfg(not(target_family = "wasm"))]
+    {
+        // Below this a thread's wake-up costs more than it brings; Burn's own threshold.
+        const WORTH_THREADS: usize = 192 * 192 * 192;
+        let parallelism = match threads {
+            Threads::All if a.rows * a.columns * b.columns >= WORTH_THREADS => gemm::Parallelism::Rayon(0),
+            _ => gemm::Parallelism::None,
+        };
+        // SAFETY: `Matrix` checked the operands, the caller answers for the result.
+        unsafe {
+            gemm::gemm(
+                a.rows,
+                b.columns,
+                a.columns,
+                out,
+                1,
+                row_stride as isize,
+                onto,
+                a.values.as_ptr(),
+                a.column_stride as isize,
+                a.row_stride as isize,
+                b.values.as_ptr(),
+                b.column_stride as isize,
+                b.row_stride as isize,
+                if onto { 1.0 } else { 0.0 },
+                scale,
+                false,
+                false,
+                false,
+                parallelism,
+            );
+        }
+    }
+}
+
+/// `out = scale a b` by our own loops.
+///
+/// # Safety
+/// As for [`product_into`].
+#[cfg(any(target_family = "wasm", test))]
+unsafe fn narrow(out: Out, a: Matrix<'_>, b: Matrix<'_>) {
+    let rows = Side { start: a.values.as_ptr(), count: a.rows, stride: a.row_stride, inner_stride: a.column_stride };
+    let columns =
+        Side { start: b.values.as_ptr(), count: b.columns, stride: b.column_stride, inner_stride: b.row_stride };
+    // SAFETY: `Matrix` checked the operands, the caller answers for the result.
+    unsafe { narrow_product::multiply(out, rows, columns, a.columns) }
 }
 
 #[cfg(test)]
