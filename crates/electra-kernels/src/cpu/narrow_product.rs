@@ -210,14 +210,21 @@ mod tests {
         assert!(error < 1e-6 * (inner as f64).sqrt().max(1.0), "{rows} x {columns} x {inner}, {across:?}: {error:e}");
     }
 
-    const BOTH_WAYS: [[bool; 2]; 4] = [[false, false], [false, true], [true, false], [true, true]];
+    /// However the operands lie, and whether there is something to add to.
+    fn check_all_ways(rows: usize, columns: usize, inner: usize) {
+        for across in [[false, false], [false, true], [true, false], [true, true]] {
+            for onto in [false, true] {
+                check(rows, columns, inner, across, onto);
+            }
+        }
+    }
 
     #[test]
     fn every_shape_is_the_sum_in_f64() {
         for rows in (1..18).chain([32, 33]) {
             for columns in (1..18).chain([32, 33]) {
                 for inner in [0, 1, 2, 3, 19] {
-                    BOTH_WAYS.map(|across| [false, true].map(|onto| check(rows, columns, inner, across, onto)));
+                    check_all_ways(rows, columns, inner);
                 }
             }
         }
@@ -228,7 +235,7 @@ mod tests {
         let beyond =
             [(PACKED + 9, 3, 5), (3, PACKED + 9, 5), (9, AT_ONCE + 5, INNER + 1), (AT_ONCE + 5, 9, 2 * INNER + 7)];
         for (rows, columns, inner) in beyond {
-            BOTH_WAYS.map(|across| [false, true].map(|onto| check(rows, columns, inner, across, onto)));
+            check_all_ways(rows, columns, inner);
         }
     }
 

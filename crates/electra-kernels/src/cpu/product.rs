@@ -172,14 +172,20 @@ mod tests {
         let (a, b) = (Matrix::strided(&large[2..], 4, 3, 6), Matrix::new(&small, 2, 3).transposed());
         // SAFETY: rows of 2 values at 1, 6, 11 and 16, of 20.
         unsafe { product_into(out.as_mut_ptr().add(1), 5, 0.5, a, b, Threads::This) };
-        for row in 0..4 {
-            for column in 0..5 {
-                let found = out[row * 5 + column];
-                if (1..3).contains(&column) {
-                    let expected: f32 = (0..3).map(|k| large[row * 6 + 2 + k] * small[(column - 1) * 3 + k]).sum();
-                    assert_eq!(found, expected * 0.5);
-                } else {
-                    assert!(found.is_nan());
+        let mut narrow_out = vec![f32::NAN; 20];
+        let start = Out { start: narrow_out[1..].as_mut_ptr(), row_stride: 5, onto: false, scale: 0.5 };
+        // SAFETY: as above.
+        unsafe { narrow(start, a, b) };
+        for out in [out, narrow_out] {
+            for row in 0..4 {
+                for column in 0..5 {
+                    let found = out[row * 5 + column];
+                    if (1..3).contains(&column) {
+                        let expected: f32 = (0..3).map(|k| large[row * 6 + 2 + k] * small[(column - 1) * 3 + k]).sum();
+                        assert_eq!(found, expected * 0.5);
+                    } else {
+                        assert!(found.is_nan());
+                    }
                 }
             }
         }
