@@ -86,11 +86,12 @@ pub(super) unsafe fn multiply(out: Out, rows: Side, columns: Side, inner: usize)
                         unsafe {
                             let start = out.start.add(at * by_spread + (first + lane) * by_lane);
                             let to = Out { start, ..out };
+                            // A whole tile's sizes are constants, so that its loops come apart.
                             match (lanes_are_columns, some == LANES && many == SPREAD) {
-                                (true, true) => store::<LANES, SPREAD>(to, LANES, SPREAD, |lane, of| sums[of][lane]),
-                                (true, false) => store::<LANES, SPREAD>(to, some, many, |lane, of| sums[of][lane]),
-                                (false, true) => store::<SPREAD, LANES>(to, SPREAD, LANES, |of, lane| sums[of][lane]),
-                                (false, false) => store::<SPREAD, LANES>(to, many, some, |of, lane| sums[of][lane]),
+                                (true, true) => store(to, LANES, SPREAD, |lane, of| sums[of][lane]),
+                                (true, false) => store(to, some, many, |lane, of| sums[of][lane]),
+                                (false, true) => store(to, SPREAD, LANES, |of, lane| sums[of][lane]),
+                                (false, false) => store(to, many, some, |of, lane| sums[of][lane]),
                             }
                         }
                     }
@@ -140,14 +141,9 @@ unsafe fn tile(panel: &[[f32; LANES]], spread: [*const f32; SPREAD], stride: usi
     sums
 }
 
-/// Writes the `columns` x `rows` values of a tile, of at most `COLUMNS` x `ROWS`: `of(column, row)`.
+/// Writes the `columns` x `rows` values of a tile: `of(column, row)`.
 #[inline(always)]
-unsafe fn store<const COLUMNS: usize, const ROWS: usize>(
-    out: Out,
-    columns: usize,
-    rows: usize,
-    of: impl Fn(usize, usize) -> f32,
-) {
+unsafe fn store(out: Out, columns: usize, rows: usize, of: impl Fn(usize, usize) -> f32) {
     for row in 0..rows {
         for column in 0..columns {
             // SAFETY: the caller's.
@@ -165,7 +161,7 @@ mod tests {
     use super::*;
     use crate::cpu::testing::{error, random};
 
-    /// A matrix in a larger one, `[count, inner]`, with its values in f64.
+    /// A matrix in a larger one, `[count, inner]`.
     struct Operand {
         values: Vec<f32>,
         side: Side,

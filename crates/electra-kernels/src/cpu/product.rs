@@ -1,5 +1,5 @@
 //! Matrix products on slices, by the `gemm` crate, which is also what Burn's CPU backend multiplies with; in WebAssembly by
-//! our own loops, which take a third of its time there (docs/PERFORMANCE.md).
+//! our own loops, which take a quarter of its time there (docs/PERFORMANCE.md).
 //!
 //! Called directly, gemm takes a head's columns out of a `[tokens, hidden]` matrix, transposes for free and writes where
 //! the result belongs. It splits the result among threads, never the sum over the inner dimension, so that the number
