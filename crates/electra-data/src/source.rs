@@ -136,6 +136,11 @@ impl BatchSource {
         Self { shared: Arc::new(shared) }
     }
 
+    /// The text that batches are cut from.
+    pub fn corpus(&self) -> &dyn Corpus {
+        &*self.shared.corpus
+    }
+
     /// Examples per batch.
     pub fn batch_size(&self) -> usize {
         self.shared.batch_size

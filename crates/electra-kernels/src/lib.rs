@@ -27,6 +27,7 @@ mod types;
 #[cfg(not(target_family = "wasm"))]
 pub use check::benchmark;
 pub use check::{launches, verify};
+pub use cpu::vectors;
 pub use gpu::largest_array;
 pub use ops::adam;
 pub use ops::attention::attention;

@@ -7,6 +7,7 @@
 
 pub mod batch;
 pub mod config;
+pub mod context_detector;
 pub mod encoder;
 pub mod head;
 mod initializer;

@@ -27,6 +27,10 @@ use crate::{
 /// learnt (docs/LOG.md, 2026-11-25).
 const SCORE: f64 = 16.0;
 
+/// How far a head that looks around a token does, in tokens, and the score that it gives the token itself, beside others' far away of about 0.
+const WINDOW_REACH: f64 = 13.0;
+const WINDOW_SCORE: f64 = 8.0;
+
 /// How one network's positions and first layer start.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Neighbours {
@@ -77,6 +81,44 @@ impl Neighbours {
             let name = format!("{prefix}electra.{name}.weight");
             layout.with_initializer(&name, Initializer::Neighbours(self, part))
         })
+    }
+
+    /// The first columns of the tables, which are the positions'.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Factors of the pairs for a head that looks evenly around a token: a bump of [`WINDOW_REACH`] tokens.
+    fn window_factors(&self) -> Vec<f64> {
+        // A sum of cosines with the weights of a normal distribution is one; pairs lie the denser the lower their frequency.
+        let edge = |pair: usize| PI * (pair as f64 / self.pairs() as f64).powf(1.5);
+        let factor = |pair: usize| {
+            (-(self.frequency(pair) * WINDOW_REACH).powi(2) / 2.0).exp() * (edge(pair + 1) - edge(pair))
+        };
+        let factors: Vec<f64> = (0..self.pairs()).map(factor).collect();
+        let sum: f64 = factors.iter().sum();
+        factors.into_iter().map(|factor| factor * WINDOW_SCORE / sum).collect()
+    }
+
+    /// What such a head gives a token at this distance, of what it gives the token itself.
+    pub(crate) fn window_share(&self, distance: usize) -> f64 {
+        let cosine = |pair: usize| (self.frequency(pair) * distance as f64).cos() - 1.0;
+        self.window_factors().iter().enumerate().map(|(pair, factor)| factor * cosine(pair)).sum::<f64>().exp()
+    }
+
+    /// Makes `values`, `[hidden, hidden]` of the first layer's queries or keys, those of such heads, from head `first` on.
+    pub(crate) fn select_window(&self, first: usize, values: &mut [f32]) {
+        let columns = self.heads * self.head_dim;
+        values[first * self.head_dim * columns..].fill(0.0);
+        for head in first..self.heads {
+            for (pair, factor) in self.window_factors().into_iter().enumerate() {
+                // Layer normalization makes a pair's squared amplitude 2; attention divides by the root of a head's width.
+                let gain = (factor * (self.head_dim as f64).sqrt() / 2.0).sqrt() as f32;
+                for column in [2 * pair, 2 * pair + 1] {
+                    values[(head * self.head_dim + column) * columns + column] = gain;
+                }
+            }
+        }
     }
 
     /// How far from a token the head looks: -1, 1, -2, 2, ...

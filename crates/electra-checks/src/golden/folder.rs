@@ -178,6 +178,7 @@ pub fn context(batch: &Batch, samples: &[i32], device: &Device) -> StepContext {
         masking_probability: 0.15,
         recompute: false,
         frequencies: None,
+        similar_words: None,
         given: Given {
             samples: Some(Tensor::from_data(
                 TensorData::new(samples.to_vec(), [samples.len() / batch.max_masked, batch.max_masked]),

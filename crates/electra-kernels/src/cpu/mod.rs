@@ -17,6 +17,7 @@ pub(crate) mod product;
 mod rows;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod vectors;
 
 pub(crate) use operand::{Operand, constant, ids, operand, values};
 pub(crate) use rows::{ROW_BLOCK, add_rows, block_length, column_sums, row_blocks, scale, total};

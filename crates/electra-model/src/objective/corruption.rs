@@ -30,6 +30,8 @@ pub(super) struct Pair {
     kind: GeneratorKind,
     temperature: f64,
     disallow_correct: bool,
+    /// Share of the chosen positions that a similar word takes.
+    similar_words: f64,
 }
 
 impl Pair {
@@ -39,7 +41,11 @@ impl Pair {
         temperature: f64,
         disallow_correct: bool,
     ) -> Self {
-        Self { networks: networks.clone(), kind: config.generator, temperature, disallow_correct }
+        Self { networks: networks.clone(), kind: config.generator, temperature, disallow_correct, similar_words: 0.0 }
+    }
+
+    pub(super) fn with_similar_words(self, similar_words: f64) -> Self {
+        Self { similar_words, ..self }
     }
 
     pub(super) fn has_network(&self) -> bool {
@@ -80,8 +86,8 @@ impl Pair {
         let slots = batch.masked_positions.dims();
         let sampled_ids = match (&context.given.samples, drawn) {
             (Some(given), _) => given.clone(),
-            (None, Some(drawn)) => drawn.reshape(slots),
-            (None, None) => self.draw(batch, context),
+            (None, Some(drawn)) => self.with_similar(drawn.reshape(slots), batch, context),
+            (None, None) => self.with_similar(self.draw(batch, context), batch, context),
         };
         let (corrupted_ids, is_replaced) =
             corrupt(&batch.original_ids, &batch.masked_positions, &batch.mask_weights, &sampled_ids);
@@ -139,6 +145,25 @@ impl Pair {
             })
             .collect();
         Tensor::from_data(TensorData::new(ids, batch.masked_positions.dims()), &batch.original_ids.device())
+    }
+
+    /// `sampled`, `[batch, max_masked]`, with similar words in some of the places.
+    fn with_similar(&self, sampled: Tensor<2, Int>, batch: &DeviceBatch, context: &StepContext) -> Tensor<2, Int> {
+        let Some(similar) = context.similar_words.as_deref().filter(|_| self.similar_words > 0.0) else { return sampled };
+        let host = &batch.host;
+        let (mut ids, mut is_kept) = (Vec::new(), Vec::new());
+        for (at, &original) in host.masked_original_ids.iter().enumerate() {
+            let key = context.key.child(noise_site::SIMILAR).child(u64::from(host.example_numbers[at / host.max_masked]));
+            let slot = (at % host.max_masked) as u64;
+            let is_similar = key.uniform_f64(slot, 1) < self.similar_words;
+            is_kept.push(i32::from(!is_similar));
+            let word = similar.draw(original as u32, key, slot).map_or(original, |word| word as i32);
+            ids.push(if is_similar { word } else { 0 });
+        }
+        let [ids, is_kept] = [ids, is_kept].map(|values| {
+            Tensor::<2, Int>::from_data(TensorData::new(values, batch.masked_positions.dims()), &sampled.device())
+        });
+        sampled * is_kept + ids
     }
 }
 

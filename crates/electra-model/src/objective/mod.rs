@@ -7,6 +7,7 @@
 pub mod config;
 mod corruption;
 mod plan;
+mod similar_words;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use self::config::{Check, KeyTable};
 pub use self::config::{Frequencies, GeneratorKind};
+pub use self::similar_words::SimilarWords;
 pub use self::plan::{HeadWork, NetworkPlan, Positions, PretrainedHead, Work};
 use crate::{
     batch::DeviceBatch,
@@ -68,6 +70,11 @@ macro_rules! objectives {
                 let mut judging = self.clone();
                 $(judging.$name.draw_plainly();)+
                 judging
+            }
+
+            /// Whether replacements are drawn among similar words ([`SimilarWords`]).
+            pub fn draws_similar_words(&self) -> bool {
+                self.name == "rtd" && self.rtd.similar_words > 0.0
             }
 
             /// Names each key of every objective's table to `check`, which says whether a value is in range.
@@ -158,6 +165,8 @@ pub struct StepContext {
     pub recompute: bool,
     /// Frequencies of the training text, where they are known: what `objective.generator = "unigram"` draws from.
     pub frequencies: Option<Arc<Frequencies>>,
+    /// Which words of the training text are similar, where somebody asks for it: what `objective.rtd.similar_words` draws from.
+    pub similar_words: Option<Arc<SimilarWords>>,
     /// In place of draws.
     pub given: Given,
 }
@@ -315,4 +324,5 @@ pub(crate) mod noise_site {
     /// The second of two towers, or the query stream.
     pub(crate) const SECOND: u64 = 3;
     pub(crate) const ORDER: u64 = 4;
+    pub(crate) const SIMILAR: u64 = 5;
 }

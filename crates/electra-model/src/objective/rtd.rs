@@ -29,11 +29,14 @@ pub struct Keys {
     pub temperature: f64,
     /// Never sample the original token.
     pub disallow_correct: bool,
+    /// Share of the chosen positions that a word of the original's own kind and frequency takes, not a sample. Where the original has
+    /// none (the most frequent words, unseen ones) it stays.
+    pub similar_words: f64,
 }
 
 impl Default for Keys {
     fn default() -> Self {
-        Self { generator_loss_weight: 1.0, discriminator_loss_weight: 50.0, temperature: 1.0, disallow_correct: false }
+        Self { generator_loss_weight: 1.0, discriminator_loss_weight: 50.0, temperature: 1.0, disallow_correct: false, similar_words: 0.0 }
     }
 }
 
@@ -42,11 +45,13 @@ impl KeyTable for Keys {
         check_weight(check, "generator_loss_weight", self.generator_loss_weight);
         check_weight(check, "discriminator_loss_weight", self.discriminator_loss_weight);
         check_temperature(check, self.temperature);
+        check((0.0..=1.0).contains(&self.similar_words), "similar_words", &self.similar_words, "0 to 1");
     }
 
     fn draw_plainly(&mut self) {
         self.temperature = 1.0;
         self.disallow_correct = false;
+        self.similar_words = 0.0;
     }
 }
 
@@ -66,7 +71,8 @@ impl ReplacedTokenDetection {
         config: &ObjectiveConfig,
         networks: &PretrainingConfig,
     ) -> Self {
-        let pair = Pair::new(config, networks, keys.temperature, keys.disallow_correct);
+        let pair = Pair::new(config, networks, keys.temperature, keys.disallow_correct)
+            .with_similar_words(keys.similar_words);
         Self { name, positions, keys: keys.clone(), pair }
     }
 

@@ -50,6 +50,7 @@ pub(crate) fn context(batch: &Batch) -> StepContext {
         masking_probability: 0.15,
         recompute: false,
         frequencies: None,
+        similar_words: None,
         given: Given::default(),
     }
 }

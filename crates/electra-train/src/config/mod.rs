@@ -89,6 +89,8 @@ pub struct ModelConfig {
     pub sharing: Sharing,
     /// First values of the position tables, and of the attention that reads them.
     pub position_initializer: PositionInitializer,
+    /// First values of the discriminator's word table and of what reads it.
+    pub word_initializer: WordInitializer,
 }
 
 /// First values of the position tables, and of the attention that reads them.
@@ -115,6 +117,18 @@ impl PositionInitializer {
     pub fn has_neighbours(self) -> bool {
         matches!(self, Self::Neighbours | Self::NeighboursInBoth)
     }
+}
+
+/// First values of the discriminator's word table and of what reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WordInitializer {
+    /// The reference's: truncated normal.
+    #[default]
+    Normal,
+    /// Those of a small detector that reads the text first, within minutes, and learns which words go together
+    /// ([`electra_model::context_detector`]). For short runs (docs/LOG.md, 2026-11-27).
+    ContextDetector,
 }
 
 /// The text and its masks.
@@ -300,6 +314,7 @@ impl Default for ModelConfig {
             generator_heads: 0,
             sharing: Sharing::Embeddings,
             position_initializer: PositionInitializer::Normal,
+            word_initializer: WordInitializer::Normal,
         }
     }
 }

@@ -2,12 +2,14 @@
 
 use std::fmt;
 
-use electra_model::{ConfigError, ElectraConfig, Neighbours, ObjectiveError, Sharing, objective};
+use electra_model::context_detector::ContextShape;
+use electra_model::objective::PretrainedHead;
+use electra_model::{ConfigError, ElectraConfig, Neighbours, Objective, ObjectiveError, Sharing, objective};
 use electra_task::task::TASKS;
 
 use crate::estimate::budget::{self, Budget};
 
-use super::{MicroBatch, PositionInitializer, RunConfig, RunConfigError};
+use super::{MicroBatch, PositionInitializer, RunConfig, RunConfigError, WordInitializer};
 
 /// What a number must be that is above 0 in 32 bits, too.
 const POSITIVE: &str = "above 0 and finite (1e-38 to 3e38)";
@@ -66,6 +68,14 @@ impl RunConfig {
             "model.position_initializer",
             &"\"neighbours\"",
             "\"normal\" or \"sinusoidal\" where embedding_size is not hidden_size or a head is one column wide",
+        );
+        check(
+            model.word_initializer == WordInitializer::Normal
+                || (model.position_initializer.has_neighbours() && ContextShape::of(&model.discriminator()).is_some()),
+            "model.word_initializer",
+            &"\"context_detector\"",
+            "\"normal\" unless position_initializer is \"neighbours\" and three heads or more and an intermediate_size of twice \
+             hidden_size hold a detector",
         );
         let probability = data.masking_probability;
         check(probability > 0.0 && probability < 1.0, "data.masking_probability", &probability, "between 0 and 1");
@@ -143,6 +153,15 @@ impl RunConfig {
             &"\"neighbours_in_both\"",
             "\"neighbours\" unless model.sharing = \"none\" and the generator's heads are of two columns or more",
         );
+        let is_detector =
+            |objective: Box<dyn Objective>| objective.networks()[0].head == PretrainedHead::ReplacedTokenDetection;
+        if found.is_none()
+            && model.word_initializer == WordInitializer::ContextDetector
+            && !objective::from_config(objective, &model.networks()).is_ok_and(is_detector)
+        {
+            let expected = format!("\"normal\" with objective.name = {name:?}, whose network detects nothing");
+            found = Some(("model.word_initializer".to_owned(), "\"context_detector\"".to_owned(), expected));
+        }
         // Only of sizes that are in range can networks be made.
         if found.is_none()
             && let Err(ObjectiveError::Setting { key, value, expected, .. }) =

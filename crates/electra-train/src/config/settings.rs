@@ -34,6 +34,7 @@ pub(crate) const FIXED: &[&str] = &[
     "model.generator_heads",
     "model.sharing",
     "model.position_initializer",
+    "model.word_initializer",
     "data.masking_probability",
     "data.masking",
     "data.paper_exact",

@@ -114,14 +114,21 @@ async fn drive(
             Run::resume(Pretraining::resume(plan, data, saved, &path)?, sink)?
         }
         None => {
-            let mut trainer = plan.trainer();
-            if let Some(source) = &options.init_from {
-                let fresh = &trainer.parameters;
-                let warn = &mut |message| sink.tell(&TrainEvent::Warning { message });
-                trainer.parameters =
-                    init_from::parameters(source, config, &data.tokenizer, fresh, &options.device, warn)?;
-            }
-            Run::begin(Pretraining::begin_with(plan, trainer, data), sink)?
+            let work = match &options.init_from {
+                Some(source) => {
+                    let mut trainer = plan.trainer();
+                    let fresh = &trainer.parameters;
+                    let warn = &mut |message| sink.tell(&TrainEvent::Warning { message });
+                    trainer.parameters =
+                        init_from::parameters(source, config, &data.tokenizer, fresh, &options.device, warn)?;
+                    Pretraining::begin_from(plan, trainer, data)
+                }
+                None => {
+                    let tell = &mut |message| sink.tell(&TrainEvent::Notice { message });
+                    Pretraining::begin_and_tell(plan, data, tell)
+                }
+            };
+            Run::begin(work, sink)?
         }
     };
     if run.step() == 0 && options.init_from.is_some() {

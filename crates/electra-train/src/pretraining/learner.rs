@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData};
 use electra_data::{Batch, SpecialTokens};
 use electra_kernels::read::{self, Reads};
-use electra_model::objective::{Frequencies, Given};
+use electra_model::objective::{Frequencies, Given, SimilarWords};
 use electra_model::{DeviceBatch, NoiseKey, Objective, Observations, Parameters, StepContext, Totals};
 
 use super::metrics::StepMetrics;
@@ -18,6 +18,8 @@ use crate::step::trainer::Trainer;
 pub struct ObjectiveLearner {
     /// Frequencies of the training text, for generators that draw from them.
     pub frequencies: Option<Arc<Frequencies>>,
+    /// Which words of the training text are similar, for objectives that replace words by such.
+    pub similar_words: Option<Arc<SimilarWords>>,
     pub(super) objective: Box<dyn Objective>,
     /// The tokenizer's.
     pub(super) special: SpecialTokens,
@@ -81,6 +83,7 @@ impl Learner for ObjectiveLearner {
             masking_probability: self.masking_probability,
             recompute: self.recompute,
             frequencies: self.frequencies.clone(),
+            similar_words: self.similar_words.clone(),
             given: Given::default(),
         }
     }

@@ -14,14 +14,16 @@ mod report;
 mod resume;
 mod unused_rows;
 mod validate;
+mod words;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use electra_data::Batch;
 use electra_kernels::DeviceFailure;
+use electra_model::context_detector::ContextShape;
 use electra_model::objective::Frequencies;
-use electra_model::{Objective, Parameters};
+use electra_model::{NoiseKey, Objective, Parameters};
 use serde_json::Value;
 
 use self::batches::Batches;
@@ -38,6 +40,8 @@ use self::report::{batch_json, describe};
 use self::unused_rows::close_unused_rows;
 pub use self::validate::JudgedToken;
 use self::validate::Validation;
+use self::words::Words;
+use crate::config::WordInitializer;
 use crate::data::TrainingData;
 use crate::error::Result;
 use crate::host::HostTensor;
@@ -66,14 +70,37 @@ pub struct Pretraining {
 impl Pretraining {
     /// One that begins, with the first values that its seed gives.
     pub fn begin(plan: Plan, data: TrainingData) -> Self {
-        let trainer = plan.trainer();
-        Self::begin_with(plan, trainer, data)
+        Self::begin_and_tell(plan, data, &mut |_| {})
     }
 
-    /// As [`Pretraining::begin`], with values from elsewhere.
-    pub(crate) fn begin_with(plan: Plan, mut trainer: Trainer<ObjectiveLearner>, data: TrainingData) -> Self {
+    /// As [`Pretraining::begin`]. What takes time before the first step is told in words.
+    pub(crate) fn begin_and_tell(plan: Plan, data: TrainingData, tell: &mut dyn FnMut(String)) -> Self {
+        let words = Self::words(&plan, &data, tell);
+        let trainer = match &words {
+            Some(words) if plan.config().model.word_initializer == WordInitializer::ContextDetector => {
+                informed_trainer(&plan, words, tell)
+            }
+            _ => plan.trainer(),
+        };
+        Self::begin_with(plan, trainer, data, words)
+    }
+
+    /// One that begins with `trainer`'s values.
+    pub(crate) fn begin_from(plan: Plan, trainer: Trainer<ObjectiveLearner>, data: TrainingData) -> Self {
+        let words = Self::words(&plan, &data, &mut |_| {});
+        Self::begin_with(plan, trainer, data, words)
+    }
+
+    fn begin_with(plan: Plan, mut trainer: Trainer<ObjectiveLearner>, data: TrainingData, words: Option<Words>) -> Self {
         trainer.parameters = close_unused_rows(trainer.parameters, data.vocab_size);
-        Self::open(plan, trainer, MetricWindow::default(), 0, data)
+        Self::open(plan, trainer, MetricWindow::default(), 0, data, words)
+    }
+
+    fn words(plan: &Plan, data: &TrainingData, tell: &mut dyn FnMut(String)) -> Option<Words> {
+        Words::are_needed(plan.config()).then(|| {
+            tell("counting which words stand among the same others".to_owned());
+            Words::of(&data.train, data.vocab_size, data.special)
+        })
     }
 
     /// One that goes on from `saved`, which is called `place` where something is wrong with it.
@@ -85,7 +112,8 @@ impl Pretraining {
         let trainer = plan.restored(&mut saved, place)?;
         let Checkpoint { state, window_scores, .. } = saved;
         let window = MetricWindow::restore(state.window.clone(), &window_scores, place)?;
-        let work = Self::open(plan, trainer, window, state.step, data);
+        let words = Self::words(&plan, &data, &mut |_| {});
+        let work = Self::open(plan, trainer, window, state.step, data, words);
         Ok(Resumed { work, state, place: place.to_owned(), notices })
     }
 
@@ -95,12 +123,14 @@ impl Pretraining {
         window: MetricWindow,
         step: u64,
         data: TrainingData,
+        words: Option<Words>,
     ) -> Self {
         let config = plan.config();
         let never = [data.special.pad, data.special.cls, data.special.sep, data.special.mask];
         let frequencies = data.baseline.as_ref().and_then(|baseline| Frequencies::new(baseline.counts(), &never));
         let frequencies = frequencies.map(Arc::new);
         trainer.learner.frequencies.clone_from(&frequencies);
+        trainer.learner.similar_words = words.map(|words| Arc::new(words.into_similar()));
         let phase = trainer.learner.objective().phase(step.saturating_sub(1));
         trainer.take_rates(phase);
         let validation = Validation {
@@ -150,6 +180,23 @@ impl Pretraining {
     pub async fn examples(&self, step: u64, count: usize) -> Result<Vec<Vec<JudgedToken>>, DeviceFailure> {
         self.validation.examples(&self.trainer.parameters, step.saturating_sub(1), count, self.plan.device()).await
     }
+}
+
+/// A trainer at step 0 whose discriminator begins as a context detector that has read the text.
+fn informed_trainer(plan: &Plan, words: &Words, tell: &mut dyn FnMut(String)) -> Trainer<ObjectiveLearner> {
+    tell(format!(
+        "before the first step a context detector reads the {} tokens of the text, a minute or so per hundred million",
+        words.tokens()
+    ));
+    let shape = ContextShape::of(&plan.networks().discriminator).expect("checked with the configuration");
+    let (detector, lesson) = words.context_detector(shape, NoiseKey::new(plan.config().seed).child_str("context detector"));
+    tell(format!(
+        "the context detector told words of the text from similar ones in {:.1} % of its last tenth ({} rounds); the \
+         discriminator begins with what it knows",
+        100.0 * lesson.right,
+        lesson.rounds
+    ));
+    plan.trainer_knowing(&detector, words.counts())
 }
 
 impl Work for Pretraining {

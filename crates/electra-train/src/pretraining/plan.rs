@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use electra_data::SpecialTokens;
+use electra_model::context_detector::{ContextDetector, ContextInitializer};
 use electra_model::objective::{self, NetworkPlan};
+use electra_model::pretraining::DISCRIMINATOR;
 use electra_model::{Initializer, Layout, Neighbours, Objective, ObjectiveConfig, Parameters, PretrainingConfig};
 
 use crate::config::{MicroBatch, PositionInitializer, RUN_CONFIG, RunConfig};
@@ -93,6 +95,11 @@ impl Plan {
         &self.layout
     }
 
+    /// The networks that are trained.
+    pub(super) fn networks(&self) -> &PretrainingConfig {
+        &self.networks
+    }
+
     /// Where steps are computed.
     pub fn device(&self) -> &Device {
         &self.settings.device
@@ -133,6 +140,7 @@ impl Plan {
         ObjectiveLearner {
             objective: self.objective(),
             frequencies: None,
+            similar_words: None,
             special: self.special,
             masking_probability: self.config.data.masking_probability,
             recompute: self.config.train.recompute,
@@ -152,7 +160,22 @@ impl Plan {
 
     /// A trainer at step 0.
     pub fn trainer(&self) -> Trainer<ObjectiveLearner> {
-        let parameters = Parameters::initialize(&self.layout, self.settings.seed, self.device());
+        self.trainer_of(Parameters::initialize(&self.layout, self.settings.seed, self.device()))
+    }
+
+    /// A trainer at step 0 whose discriminator begins as `detector`, learnt from text in which each entry stands `counts` times.
+    pub(super) fn trainer_knowing(&self, detector: &ContextDetector, counts: &[u64]) -> Trainer<ObjectiveLearner> {
+        let initializer = ContextInitializer::new(detector, &self.networks.discriminator, counts);
+        self.trainer_of(Parameters::from_values(&self.layout, self.device(), |spec| {
+            let mut values = spec.initial_values(self.settings.seed);
+            if let Some(name) = spec.name.strip_prefix(DISCRIMINATOR) {
+                initializer.apply(name, &mut values);
+            }
+            values
+        }))
+    }
+
+    fn trainer_of(&self, parameters: Parameters) -> Trainer<ObjectiveLearner> {
         let adam = Adam::new(self.adam, &parameters).with_loss_scale(LossScale::of(self.settings.precision));
         Trainer::new(self.learner(), parameters, adam, self.settings.clone())
     }
@@ -207,7 +230,7 @@ fn looking_at_neighbours(layout: Layout, networks: &[NetworkPlan]) -> Layout {
 #[cfg(test)]
 mod tests {
     use electra_model::ParameterSpec;
-    use electra_model::pretraining::{DISCRIMINATOR, GENERATOR};
+    use electra_model::pretraining::GENERATOR;
 
     use super::*;
     use crate::config::resolve;

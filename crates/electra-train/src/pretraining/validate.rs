@@ -137,6 +137,7 @@ impl Validation {
             masking_probability: self.masking_probability,
             recompute: false,
             frequencies: self.frequencies.clone(),
+            similar_words: None,
             given: Given::default(),
         }
     }

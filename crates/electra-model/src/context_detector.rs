@@ -1,0 +1,419 @@
+//! A detector of one product, and the first values with which a discriminator computes what it does.
+//!
+//! The detector has two vectors a word: what it is, u, and what it says of its surroundings, v. A word is as likely in its place as
+//! u of it times c of its context is large, where c has in some columns v of the word before, in some v of the word behind, and in
+//! the others the mean of v over some ten words to either side. That is word2vec's model (Mikolov et al. 2013, CBOW; position-dependent
+//! as in Mikolov et al. 2018), asked ELECTRA's question. It is trained a thousand times faster than a transformer, since a word costs it
+//! a few rows of the table, and it holds what a young discriminator takes longest to learn: which words go together.
+//!
+//! A transformer's first layer can compute all of it, so that a discriminator need not start from nothing:
+//! - A row of the word table is u beside v, what the word alone tells (a bias) in a column of its own, the *evidence*, and two columns of
+//!   *slack* that give every row the same mean and deviation, so that layer normalization changes none of it.
+//! - Heads 0 and 1 look at the tokens beside each ([`Neighbours`]), the others evenly around it; they add c to v.
+//! - Four units of the feed-forward layer a column make their product: gelu(x) + gelu(-x) is nearly .8 x^2, and
+//!   (u + c)^2 - (u - c)^2 is 4 u c. They add it to the evidence, which all other layers leave alone at first and the head reads.
+//!
+//! They are first values and no more: every weight is trained on from there, and the architecture is as before.
+
+use electra_kernels::vectors::{add_scaled, dot};
+
+use crate::{config::ElectraConfig, neighbours::Neighbours};
+
+/// Heads that look at one neighbour each.
+const NEIGHBOUR_HEADS: usize = 2;
+/// Columns beside those of positions and of u and v: two of slack, and the evidence.
+const OTHER_COLUMNS: usize = 3;
+/// Distances at which a window's weight is less than this share of the nearest one's are left out of the detector.
+const LEAST_SHARE: f64 = 0.02;
+/// The farthest that a window reaches.
+const FARTHEST: usize = 24;
+/// What reaches the feed-forward units of a column of deviation 1: small enough for squares, large enough for f16.
+const UNIT_GAIN: f32 = 0.3;
+/// How much more a context weighs in its columns than the word's own v, which stands there, too.
+const CONTEXT_GAIN: f32 = 1.5;
+/// The evidence of a logit of 1, in deviations of a column.
+const EVIDENCE_GAIN: f32 = 0.35;
+/// The logit that a tenth of the tokens is replaced, where the detector was asked about as many replaced words as others.
+const PRIOR: f32 = -2.2;
+/// The logit of an entry that the detector was never asked about: little words, special tokens.
+const UNASKED: f32 = -2.0;
+/// Factor of the head's other weights, which say nothing yet.
+const QUIET: f32 = 0.1;
+
+/// How many columns a detector has, so that a network can take it over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ContextShape {
+    /// Columns of u and of v.
+    pub width: usize,
+    /// Those of them that hold the word before; as many hold the word behind, and the rest a window.
+    pub neighbour_width: usize,
+    /// Weight of the words at each distance in a window, the word itself (1) first.
+    pub window: Vec<f32>,
+}
+
+impl ContextShape {
+    /// For a discriminator of these sizes; `None` where it is too small, or does not look at neighbours.
+    pub fn of(config: &ElectraConfig) -> Option<Self> {
+        let neighbours = Neighbours::new(config)?;
+        let (heads, head_dim) = (config.num_attention_heads, config.hidden_size / config.num_attention_heads);
+        let width = config.hidden_size.checked_sub(neighbours.columns() + OTHER_COLUMNS)? / 2;
+        let neighbour_width = (width * 2 / 7).min(head_dim);
+        let window_width = width - 2 * neighbour_width;
+        let fits = heads > NEIGHBOUR_HEADS
+            && neighbour_width > 0
+            && window_width <= (heads - NEIGHBOUR_HEADS) * head_dim
+            && 4 * width <= config.intermediate_size;
+        let share = |distance: usize| (distance <= FARTHEST).then(|| neighbours.window_share(distance));
+        let window = (0..).map_while(share).take_while(|share| *share >= LEAST_SHARE).map(|share| share as f32);
+        fits.then(|| Self { width, neighbour_width, window: window.collect() })
+    }
+
+    /// Columns that hold the word before.
+    fn before(&self) -> std::ops::Range<usize> {
+        0..self.neighbour_width
+    }
+
+    /// Columns that hold the word behind.
+    fn behind(&self) -> std::ops::Range<usize> {
+        self.neighbour_width..2 * self.neighbour_width
+    }
+
+    /// Columns that hold a window.
+    fn around(&self) -> std::ops::Range<usize> {
+        2 * self.neighbour_width..self.width
+    }
+}
+
+/// The detector's values, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ContextDetector {
+    /// How many columns there are.
+    pub shape: ContextShape,
+    /// u, `[vocab, width]`. A row of zeros: the detector was not asked about that entry.
+    pub words: Vec<f32>,
+    /// v, `[vocab, width]`
+    pub contexts: Vec<f32>,
+    /// What a word tells by itself, `[vocab]`.
+    pub biases: Vec<f32>,
+}
+
+impl ContextDetector {
+    /// One that knows nothing, with first values of v from `random`, which gives numbers between 0 and 1.
+    pub fn new(shape: ContextShape, vocab_size: usize, mut random: impl FnMut(u64) -> f64) -> Self {
+        let values = vocab_size * shape.width;
+        Self {
+            words: vec![0.0; values],
+            contexts: (0..values as u64).map(|at| (0.3 * (random(at) - 0.5)) as f32).collect(),
+            biases: vec![0.0; vocab_size],
+            shape,
+        }
+    }
+
+    fn row(&self, id: usize) -> std::ops::Range<usize> {
+        id * self.shape.width..(id + 1) * self.shape.width
+    }
+
+    /// u of an entry.
+    pub fn word(&self, id: usize) -> &[f32] {
+        &self.words[self.row(id)]
+    }
+
+    /// v of an entry.
+    pub fn context_of(&self, id: usize) -> &[f32] {
+        &self.contexts[self.row(id)]
+    }
+
+    /// Writes c of the word at `at` of `ids`, of which it sees those of `seen`, to `context`. Returns the sum of the weights in its window.
+    pub fn context(&self, ids: &[u32], at: usize, seen: std::ops::Range<usize>, context: &mut [f32]) -> f32 {
+        context.fill(0.0);
+        let ContextShape { window, .. } = &self.shape;
+        let (around, mut total) = (self.shape.around(), window[0]);
+        for other in seen.clone().filter(|other| *other != at) {
+            let weight = window[other.abs_diff(at)];
+            total += weight;
+            let row = &self.context_of(ids[other] as usize)[around.clone()];
+            add_scaled(&mut context[around.clone()], weight, row);
+        }
+        context[around].iter_mut().for_each(|value| *value /= total);
+        let mut beside = |other: usize, columns: std::ops::Range<usize>| {
+            context[columns.clone()].copy_from_slice(&self.context_of(ids[other] as usize)[columns]);
+        };
+        if at > seen.start {
+            beside(at - 1, self.shape.before());
+        }
+        if at + 1 < seen.end {
+            beside(at + 1, self.shape.behind());
+        }
+        total
+    }
+
+    /// How well an entry goes with a context: the logit that it is no replacement.
+    pub fn score(&self, id: usize, context: &[f32]) -> f32 {
+        self.biases[id] + dot(self.word(id), context)
+    }
+
+    /// Steps down the gradient of a loss by the score of entries in one context: `errors` are its negative derivatives. Each row has a
+    /// rate of its own, the less the more it has moved (Adagrad, Duchi et al. 2011), which `memory` keeps.
+    pub fn learn(
+        &mut self,
+        place: ContextPlace<'_>,
+        errors: [(usize, f32); 2],
+        rate: f32,
+        memory: &mut ContextMemory,
+    ) {
+        let width = self.shape.width as f32;
+        let ContextPlace { ids, at, seen, context, total } = place;
+        let gradient = &mut memory.gradient;
+        gradient.fill(0.0);
+        let squared = dot(context, context) / width;
+        for (id, error) in errors {
+            let row = self.row(id);
+            add_scaled(gradient, error, &self.words[row.clone()]);
+            memory.words[id] += squared * error * error;
+            add_scaled(&mut self.words[row], rate * error / memory.words[id].sqrt(), context);
+            memory.biases[id] += error * error;
+            self.biases[id] += rate * error / memory.biases[id].sqrt();
+        }
+        let squared = dot(gradient, gradient) / width;
+        let around = self.shape.around();
+        for other in seen.clone().filter(|other| *other != at) {
+            let (id, weight) = (ids[other] as usize, self.shape.window[other.abs_diff(at)] / total);
+            memory.contexts[id] += squared * weight * weight;
+            let step = rate * weight / memory.contexts[id].sqrt();
+            let row = &mut self.contexts[id * self.shape.width..][..self.shape.width];
+            add_scaled(&mut row[around.clone()], step, &gradient[around.clone()]);
+        }
+        let mut beside = |other: usize, columns: std::ops::Range<usize>| {
+            let id = ids[other] as usize;
+            let row = &mut self.contexts[id * self.shape.width..][..self.shape.width];
+            let step = rate / (memory.contexts[id] + squared).sqrt();
+            add_scaled(&mut row[columns.clone()], step, &gradient[columns]);
+        };
+        if at > seen.start {
+            beside(at - 1, self.shape.before());
+        }
+        if at + 1 < seen.end {
+            beside(at + 1, self.shape.behind());
+        }
+    }
+}
+
+/// A word with its context, as [`ContextDetector::context`] computed it.
+#[derive(Debug)]
+pub struct ContextPlace<'a> {
+    /// The text.
+    pub ids: &'a [u32],
+    /// Where the word stands.
+    pub at: usize,
+    /// What it sees.
+    pub seen: std::ops::Range<usize>,
+    /// Its context.
+    pub context: &'a [f32],
+    /// The sum of the weights in its window.
+    pub total: f32,
+}
+
+/// How much each row has moved.
+#[derive(Debug, Clone)]
+pub struct ContextMemory {
+    words: Vec<f32>,
+    contexts: Vec<f32>,
+    biases: Vec<f32>,
+    /// Of the context in hand.
+    gradient: Vec<f32>,
+}
+
+impl ContextMemory {
+    /// For a detector that has not moved.
+    pub fn new(detector: &ContextDetector) -> Self {
+        const NOT_NOTHING: f32 = 1e-3;
+        let rows = vec![NOT_NOTHING; detector.biases.len()];
+        Self { words: rows.clone(), contexts: rows.clone(), biases: rows, gradient: vec![0.0; detector.shape.width] }
+    }
+}
+
+/// A detector as first values of a discriminator.
+#[derive(Debug, Clone)]
+pub struct ContextInitializer<'a> {
+    detector: &'a ContextDetector,
+    config: &'a ElectraConfig,
+    neighbours: Neighbours,
+    /// Factors of u and v, which give the word table's columns a deviation of about 1.
+    scales: [f32; 2],
+    /// What the first layer's sum of word and context is divided by, in the mean: layer normalization's.
+    shrinkage: f32,
+}
+
+/// Share of the words' rows that are taken over as they are; those of larger vectors are made smaller.
+const WHOLE_ROWS: f64 = 0.95;
+/// Part of a row's square that u and v have at most, each, in those rows.
+const SHARE: f32 = 0.45;
+
+impl<'a> ContextInitializer<'a> {
+    /// Of a detector whose shape is that of `config`; `frequencies` weigh the words, `[vocab]`.
+    ///
+    /// # Panics
+    /// Unless the shape is [`ContextShape::of`] of `config`.
+    pub fn new(detector: &'a ContextDetector, config: &'a ElectraConfig, frequencies: &[u64]) -> Self {
+        assert_eq!(Some(&detector.shape), ContextShape::of(config).as_ref(), "a detector of another shape");
+        let neighbours = Neighbours::new(config).expect("a shape has neighbours");
+        let square = (config.hidden_size - neighbours.columns()) as f32;
+        let vocab = 0..detector.biases.len();
+        let scale_of = |row: &dyn Fn(usize) -> &'a [f32]| {
+            let mut squares: Vec<f32> =
+                vocab.clone().filter(|id| frequencies[*id] > 0).map(|id| dot(row(id), row(id))).collect();
+            squares.sort_by(f32::total_cmp);
+            let largest = squares.get((squares.len() as f64 * WHOLE_ROWS) as usize).copied().unwrap_or(0.0);
+            (SHARE * square / largest.max(f32::MIN_POSITIVE)).sqrt().min(1e3)
+        };
+        let scales = [scale_of(&|id| detector.word(id)), scale_of(&|id| detector.context_of(id))];
+        // Neighbours' columns hold whole vectors, windows' means of many, which are small beside them.
+        let beside = 0..2 * detector.shape.neighbour_width;
+        let of_row = |id: usize| {
+            let row = &detector.context_of(id)[beside.clone()];
+            f64::from(dot(row, row)) * frequencies[id] as f64
+        };
+        let total: u64 = frequencies.iter().sum();
+        let mean = vocab.map(of_row).sum::<f64>() / total.max(1) as f64;
+        let added = mean as f32 * (scales[1] * CONTEXT_GAIN).powi(2) / config.hidden_size as f32;
+        Self { detector, config, neighbours, scales, shrinkage: (1.0 + added).sqrt() }
+    }
+
+    /// Column of the evidence.
+    fn evidence(&self) -> usize {
+        self.neighbours.columns() + 2
+    }
+
+    /// Column of u's column `k`.
+    fn word_column(&self, k: usize) -> usize {
+        self.evidence() + 1 + k
+    }
+
+    /// Column of v's column `k`.
+    fn context_column(&self, k: usize) -> usize {
+        self.word_column(self.detector.shape.width) + k
+    }
+
+    /// What a feed-forward unit's product must be multiplied with to be evidence.
+    fn product_gain(&self) -> f32 {
+        // gelu(x) + gelu(-x) = x erf(x / sqrt(2)), which begins as sqrt(2 / pi) x^2.
+        let of_squares = 4.0 * (2.0 / std::f32::consts::PI).sqrt() * UNIT_GAIN * UNIT_GAIN;
+        -EVIDENCE_GAIN * self.shrinkage / (of_squares * self.scales[0] * self.scales[1] * CONTEXT_GAIN)
+    }
+
+    /// Changes `values`, the first ones of the discriminator's parameter `name` (without the network's prefix), to the detector's.
+    pub fn apply(&self, name: &str, values: &mut [f32]) {
+        let hidden = self.config.hidden_size;
+        match name {
+            "electra.embeddings.word_embeddings.weight" => self.fill_word_table(values),
+            "electra.embeddings.token_type_embeddings.weight" => values.fill(0.0),
+            "electra.encoder.layer.0.attention.self.query.weight" | "electra.encoder.layer.0.attention.self.key.weight" => {
+                self.neighbours.select_window(NEIGHBOUR_HEADS, values);
+            }
+            "electra.encoder.layer.0.attention.self.value.weight" => {
+                for (row, k) in self.heads() {
+                    let row = &mut values[row * hidden..][..hidden];
+                    row.fill(0.0);
+                    row[self.context_column(k)] = 1.0;
+                }
+            }
+            "electra.encoder.layer.0.attention.output.dense.weight" => {
+                values[self.evidence() * hidden..self.context_column(self.detector.shape.width) * hidden].fill(0.0);
+                for (column, k) in self.heads() {
+                    values[self.context_column(k) * hidden + column] = CONTEXT_GAIN;
+                }
+            }
+            "electra.encoder.layer.0.intermediate.dense.weight" => {
+                for k in 0..self.detector.shape.width {
+                    for (unit, [word, context]) in [[1.0, 1.0], [-1.0, -1.0], [1.0, -1.0], [-1.0, 1.0]].into_iter().enumerate() {
+                        let row = &mut values[(4 * k + unit) * hidden..][..hidden];
+                        row.fill(0.0);
+                        row[self.word_column(k)] = UNIT_GAIN * word;
+                        row[self.context_column(k)] = UNIT_GAIN * context;
+                    }
+                }
+            }
+            "electra.encoder.layer.0.output.dense.weight" => {
+                let row = &mut values[self.evidence() * self.config.intermediate_size..][..self.config.intermediate_size];
+                row.fill(0.0);
+                let gain = self.product_gain();
+                for units in row[..4 * self.detector.shape.width].chunks_exact_mut(4) {
+                    units.copy_from_slice(&[gain, gain, -gain, -gain]);
+                }
+            }
+            "discriminator_predictions.dense.weight" => {
+                for (row, sign) in [1.0, -1.0].into_iter().enumerate() {
+                    let row = &mut values[row * hidden..][..hidden];
+                    row.fill(0.0);
+                    row[self.evidence()] = sign;
+                }
+            }
+            "discriminator_predictions.dense_prediction.weight" => {
+                values.iter_mut().for_each(|value| *value *= QUIET);
+                // gelu(x) - gelu(-x) = x.
+                values[..2].copy_from_slice(&[1.0 / EVIDENCE_GAIN, -1.0 / EVIDENCE_GAIN]);
+            }
+            _ if name.starts_with("electra.encoder.layer.") && name.ends_with("output.dense.weight") => {
+                let inputs = values.len() / hidden;
+                values[self.evidence() * inputs..][..inputs].fill(0.0);
+            }
+            _ => {}
+        }
+    }
+
+    /// The rows of all heads' values that hold a column of v, with that column.
+    fn heads(&self) -> impl Iterator<Item = (usize, usize)> + use<'_> {
+        let head_dim = self.config.hidden_size / self.config.num_attention_heads;
+        let shape = &self.detector.shape;
+        let starts = [(0, shape.before()), (head_dim, shape.behind()), (NEIGHBOUR_HEADS * head_dim, shape.around())];
+        starts.into_iter().flat_map(|(row, columns)| columns.enumerate().map(move |(at, k)| (row + at, k)))
+    }
+
+    fn fill_word_table(&self, values: &mut [f32]) {
+        let hidden = self.config.hidden_size;
+        let square = (hidden - self.neighbours.columns()) as f32;
+        values.fill(0.0);
+        for (id, row) in values.chunks_exact_mut(hidden).enumerate() {
+            let known = id < self.detector.biases.len();
+            if known {
+                self.fill_row(id, row);
+            } else {
+                row[self.evidence()] = EVIDENCE_GAIN * (UNASKED + PRIOR);
+            }
+            let [sum, squares] = [row.iter().sum(), dot(row, row)];
+            let (shrink, slack) = slack(sum, squares, square);
+            row.iter_mut().for_each(|value| *value *= shrink);
+            row[self.evidence() - 2..self.evidence()].copy_from_slice(&slack);
+            row.iter_mut().for_each(|value| *value *= self.config.initializer_range as f32);
+        }
+    }
+
+    fn fill_row(&self, id: usize, row: &mut [f32]) {
+        let (detector, [word_scale, context_scale]) = (self.detector, self.scales);
+        let (word, context) = (detector.word(id), detector.context_of(id));
+        let around = detector.shape.around();
+        let width = detector.shape.width;
+        for (value, u) in row[self.word_column(0)..][..width].iter_mut().zip(word) {
+            *value = word_scale * u;
+        }
+        for (value, v) in row[self.context_column(0)..][..width].iter_mut().zip(context) {
+            *value = context_scale * v;
+        }
+        // The feed-forward layer multiplies u with the word's own v, too, which stands beside its context, and a window has the word in it.
+        let total = 2.0 * detector.shape.window.iter().sum::<f32>() - 1.0;
+        let own = dot(word, context) / CONTEXT_GAIN + dot(&word[around.clone()], &context[around]) / total;
+        let asked = word.iter().any(|u| *u != 0.0);
+        let logit = if asked { -detector.biases[id] + own } else { UNASKED };
+        row[self.evidence()] = EVIDENCE_GAIN * (logit + PRIOR);
+    }
+}
+
+/// Two values that give a row of this sum and sum of squares a mean of 0 and a sum of squares of `square`, and the factor of the row that
+/// makes that possible.
+fn slack(sum: f32, squares: f32, square: f32) -> (f32, [f32; 2]) {
+    // The two are -sum / 2 plus and minus the root of this.
+    let rest = |factor: f32| (square - factor * factor * squares) / 2.0 - (factor * sum).powi(2) / 4.0;
+    let factor = if rest(1.0) >= 0.0 { 1.0 } else { (square / (squares + sum * sum / 2.0)).sqrt() };
+    let half = rest(factor).max(0.0).sqrt();
+    (factor, [half - factor * sum / 2.0, -half - factor * sum / 2.0])
+}
