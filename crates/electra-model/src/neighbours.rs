@@ -92,9 +92,8 @@ impl Neighbours {
     fn window_factors(&self) -> Vec<f64> {
         // A sum of cosines with the weights of a normal distribution is one; pairs lie the denser the lower their frequency.
         let edge = |pair: usize| PI * (pair as f64 / self.pairs() as f64).powf(1.5);
-        let factor = |pair: usize| {
-            (-(self.frequency(pair) * WINDOW_REACH).powi(2) / 2.0).exp() * (edge(pair + 1) - edge(pair))
-        };
+        let factor =
+            |pair: usize| (-(self.frequency(pair) * WINDOW_REACH).powi(2) / 2.0).exp() * (edge(pair + 1) - edge(pair));
         let factors: Vec<f64> = (0..self.pairs()).map(factor).collect();
         let sum: f64 = factors.iter().sum();
         factors.into_iter().map(|factor| factor * WINDOW_SCORE / sum).collect()

@@ -149,11 +149,14 @@ impl Pair {
 
     /// `sampled`, `[batch, max_masked]`, with similar words in some of the places.
     fn with_similar(&self, sampled: Tensor<2, Int>, batch: &DeviceBatch, context: &StepContext) -> Tensor<2, Int> {
-        let Some(similar) = context.similar_words.as_deref().filter(|_| self.similar_words > 0.0) else { return sampled };
+        let Some(similar) = context.similar_words.as_deref().filter(|_| self.similar_words > 0.0) else {
+            return sampled;
+        };
         let host = &batch.host;
         let (mut ids, mut is_kept) = (Vec::new(), Vec::new());
         for (at, &original) in host.masked_original_ids.iter().enumerate() {
-            let key = context.key.child(noise_site::SIMILAR).child(u64::from(host.example_numbers[at / host.max_masked]));
+            let key =
+                context.key.child(noise_site::SIMILAR).child(u64::from(host.example_numbers[at / host.max_masked]));
             let slot = (at % host.max_masked) as u64;
             let is_similar = key.uniform_f64(slot, 1) < self.similar_words;
             is_kept.push(i32::from(!is_similar));

@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 
 use self::config::{Check, KeyTable};
 pub use self::config::{Frequencies, GeneratorKind};
-pub use self::similar_words::SimilarWords;
 pub use self::plan::{HeadWork, NetworkPlan, Positions, PretrainedHead, Work};
+pub use self::similar_words::SimilarWords;
 use crate::{
     batch::DeviceBatch,
     masking::MaskingPolicy,
@@ -74,7 +74,11 @@ macro_rules! objectives {
 
             /// Whether replacements are drawn among similar words ([`SimilarWords`]).
             pub fn draws_similar_words(&self) -> bool {
-                self.name == "rtd" && self.rtd.similar_words > 0.0
+                match self.name.as_str() {
+                    "rtd" => self.rtd.similar_words > 0.0,
+                    "electra_15" => self.electra_15.similar_words > 0.0,
+                    _ => false,
+                }
             }
 
             /// Names each key of every objective's table to `check`, which says whether a value is in range.

@@ -91,7 +91,12 @@ impl Pretraining {
         Self::begin_with(plan, trainer, data, words)
     }
 
-    fn begin_with(plan: Plan, mut trainer: Trainer<ObjectiveLearner>, data: TrainingData, words: Option<Words>) -> Self {
+    fn begin_with(
+        plan: Plan,
+        mut trainer: Trainer<ObjectiveLearner>,
+        data: TrainingData,
+        words: Option<Words>,
+    ) -> Self {
         trainer.parameters = close_unused_rows(trainer.parameters, data.vocab_size);
         Self::open(plan, trainer, MetricWindow::default(), 0, data, words)
     }
@@ -185,11 +190,12 @@ impl Pretraining {
 /// A trainer at step 0 whose discriminator begins as a context detector that has read the text.
 fn informed_trainer(plan: &Plan, words: &Words, tell: &mut dyn FnMut(String)) -> Trainer<ObjectiveLearner> {
     tell(format!(
-        "before the first step a context detector reads the {} tokens of the text, a minute or so per hundred million",
+        "before the first step a context detector reads the {} tokens of the text several times, which takes a few minutes",
         words.tokens()
     ));
     let shape = ContextShape::of(&plan.networks().discriminator).expect("checked with the configuration");
-    let (detector, lesson) = words.context_detector(shape, NoiseKey::new(plan.config().seed).child_str("context detector"));
+    let (detector, lesson) =
+        words.context_detector(shape, NoiseKey::new(plan.config().seed).child_str("context detector"));
     tell(format!(
         "the context detector told words of the text from similar ones in {:.1} % of its last tenth ({} rounds); the \
          discriminator begins with what it knows",

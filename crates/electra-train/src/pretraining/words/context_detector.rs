@@ -5,7 +5,7 @@ use electra_model::context_detector::{ContextDetector, ContextMemory, ContextPla
 use electra_model::objective::SimilarWords;
 
 /// Tokens that are read, all rounds together; text of less is read several times, but no more often than this.
-const TOKENS: usize = 200_000_000;
+const TOKENS: usize = 450_000_000;
 const MOST_ROUNDS: usize = 8;
 /// Learning rate at first; it falls to a fiftieth.
 const RATE: f32 = 0.1;
@@ -44,7 +44,7 @@ pub(super) fn learn(
 ) -> (ContextDetector, ContextLesson) {
     let mut context = vec![0.0; shape.width];
     let reach = shape.window.len() - 1;
-    let first = key.child_str("first values");
+    let [first, alike] = ["first values", "similar words"].map(|purpose| key.child_str(purpose));
     let mut detector = ContextDetector::new(shape, vocab_size, |at| first.uniform_f64(at, 0));
     let mut memory = ContextMemory::new(&detector);
     let rounds = (TOKENS / ids.len().max(1)).clamp(1, MOST_ROUNDS);
@@ -54,8 +54,9 @@ pub(super) fn learn(
         let at = at % ids.len();
         let draw = |what: Draw| key.uniform_f64(step, what as u64);
         let id = ids[at];
-        let Some(like) = similar.draw(id, key.child_str("similar"), step) else { continue };
-        let fake = if draw(Draw::IsSimilar) < SIMILAR { like } else { ids[(draw(Draw::Random) * ids.len() as f64) as usize] };
+        let Some(like) = similar.draw(id, alike, step) else { continue };
+        let fake =
+            if draw(Draw::IsSimilar) < SIMILAR { like } else { ids[(draw(Draw::Random) * ids.len() as f64) as usize] };
         if fake == id || similar.draw(fake, key, 0).is_none() {
             continue;
         }
@@ -107,7 +108,8 @@ mod tests {
             let sentence = at / 12 * 12;
             detector.context(&text, at, sentence..sentence + 12, &mut context);
             let other = if text[at] < 400 { text[at] + 100 } else { text[at] - 100 };
-            higher += usize::from(detector.score(text[at] as usize, &context) > detector.score(other as usize, &context));
+            higher +=
+                usize::from(detector.score(text[at] as usize, &context) > detector.score(other as usize, &context));
         }
         let asked = (5..text.len() - 6).filter(|at| text[*at] >= 300).count();
         assert!(higher as f64 > 0.85 * asked as f64, "{higher} of {asked}");

@@ -43,7 +43,8 @@ impl Words {
         let mut counts = vec![0; vocab_size];
         ids.iter().for_each(|id| counts[*id as usize] += 1);
         let never = [special.pad, special.unknown, special.cls, special.sep, special.mask];
-        let mut by_frequency: Vec<u32> = (0..vocab_size as u32).filter(|id| counts[*id as usize] > 0 && !never.contains(id)).collect();
+        let mut by_frequency: Vec<u32> =
+            (0..vocab_size as u32).filter(|id| counts[*id as usize] > 0 && !never.contains(id)).collect();
         by_frequency.sort_by_key(|id| (Reverse(counts[*id as usize]), *id));
         let similar = similar_words(&ids, &counts, &by_frequency);
         Self { ids, counts, similar }
