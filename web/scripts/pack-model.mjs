@@ -3,8 +3,9 @@
 // node scripts/pack-model.mjs EXPORT METRICS TEXT
 //   EXPORT has discriminator/ and generator/, as `electra export RUN --license LICENCE` writes them; METRICS is the run's metrics.jsonl;
 //   TEXT is a sentence for the card: what it was trained on, and under which licences that is.
+// A network that EXPORT lacks stays as it is: the one to keep and the one that proposes words need not come of the same run.
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 
@@ -74,12 +75,17 @@ function card() {
   return `${written.slice(0, written.indexOf("# "))}${head}${body}`;
 }
 
-rmSync(out, { recursive: true, force: true });
-mkdirSync(out, { recursive: true });
+const before = existsSync(join(out, "manifest.json")) ? JSON.parse(readFileSync(join(out, "manifest.json"), "utf8")) : {};
 const manifest = { name };
 let all = 0;
 for (const role of ["discriminator", "generator"]) {
+  if (!existsSync(join(run, role)) && before[role]) {
+    manifest[role] = before[role];
+    all += Object.values(before[role]).reduce((sum, { size }) => sum + size, 0);
+    continue;
+  }
   manifest[role] = {};
+  rmSync(join(out, role), { recursive: true, force: true });
   for (const file of ["config.json", "tokenizer.json", "model.safetensors"]) {
     const bytes = readFileSync(join(run, role, file));
     const content = file.endsWith(".safetensors") ? inHalf(bytes) : bytes;

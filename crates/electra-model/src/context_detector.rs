@@ -9,7 +9,8 @@
 //! A transformer's first layer can compute all of it, so that a discriminator need not start from nothing:
 //! - A row of the word table is u beside v, what the word alone tells (a bias) in a column of its own, the *evidence*, and two columns of
 //!   *slack* that give every row the same mean and deviation, so that layer normalization changes none of it.
-//! - Heads 0 and 1 look at the tokens beside each ([`Neighbours`]), the others evenly around it; they add c to v.
+//! - Heads 0 and 1 look at the tokens beside each ([`Neighbours`]), the next evenly around it, and others at the token itself: these take its
+//!   own v away, so that c stands in its place.
 //! - Four units of the feed-forward layer a column make their product: gelu(x) + gelu(-x) is nearly .8 x^2, and
 //!   (u + c)^2 - (u - c)^2 is 4 u c. They add it to the evidence, which all other layers leave alone at first and the head reads.
 //!
@@ -27,9 +28,12 @@ const OTHER_COLUMNS: usize = 3;
 const LEAST_SHARE: f64 = 0.02;
 /// The farthest that a window reaches.
 const FARTHEST: usize = 24;
-/// What reaches the feed-forward units of a column of deviation 1: small enough for squares, large enough for f16.
-const UNIT_GAIN: f32 = 0.1;
-/// How much more a context weighs in its columns than the word's own v, which stands there, too.
+/// What reaches the feed-forward units of a column of deviation 1. Of less the units would be the better squares, but their sum would
+/// have to be amplified so much that the first steps of training ruin it (docs/LOG.md, 2026-11-27).
+const UNIT_GAIN: f32 = 0.5;
+/// How much less than squares such units give, in the mean.
+const FLATNESS: f32 = 1.6;
+/// How much larger a context is in its columns than the vectors that it is made of.
 const CONTEXT_GAIN: f32 = 1.5;
 /// The evidence of a logit of 1, in deviations of a column.
 const EVIDENCE_GAIN: f32 = 0.35;
@@ -57,12 +61,14 @@ impl ContextShape {
         let neighbours = Neighbours::new(config)?;
         let (heads, head_dim) = (config.num_attention_heads, config.hidden_size / config.num_attention_heads);
         let width = config.hidden_size.checked_sub(neighbours.columns() + OTHER_COLUMNS)? / 2;
-        let neighbour_width = (width * 2 / 7).min(head_dim);
-        let window_width = width - 2 * neighbour_width;
-        let fits = heads > NEIGHBOUR_HEADS
-            && neighbour_width > 0
-            && window_width <= (heads - NEIGHBOUR_HEADS) * head_dim
-            && 4 * width <= config.intermediate_size;
+        let heads_for = |columns: usize| columns.div_ceil(head_dim);
+        // Two sevenths of the columns for each neighbour, or what it takes to get along with the heads.
+        let fits = |beside: &usize| {
+            let around = width.saturating_sub(2 * beside);
+            around > 0 && NEIGHBOUR_HEADS + heads_for(around) + heads_for(width) <= heads
+        };
+        let neighbour_width = (width * 2 / 7..=head_dim).find(fits)?;
+        let fits = neighbour_width > 0 && 4 * width <= config.intermediate_size;
         let share = |distance: usize| (distance <= FARTHEST).then(|| neighbours.window_share(distance));
         let window = (0..).map_while(share).take_while(|share| *share >= LEAST_SHARE).map(|share| share as f32);
         fits.then(|| Self { width, neighbour_width, window: window.collect() })
@@ -76,6 +82,11 @@ impl ContextShape {
     /// Columns that hold the word behind.
     fn behind(&self) -> std::ops::Range<usize> {
         self.neighbour_width..2 * self.neighbour_width
+    }
+
+    /// The first head that looks around a token, and how many do; the next look at the token itself.
+    fn window_heads(&self, head_dim: usize) -> std::ops::Range<usize> {
+        NEIGHBOUR_HEADS..NEIGHBOUR_HEADS + self.around().len().div_ceil(head_dim)
     }
 
     /// Columns that hold a window.
@@ -292,7 +303,7 @@ impl<'a> ContextInitializer<'a> {
     fn product_gain(&self) -> f32 {
         // gelu(x) + gelu(-x) = x erf(x / sqrt(2)), which begins as sqrt(2 / pi) x^2.
         let of_squares = 4.0 * (2.0 / std::f32::consts::PI).sqrt() * UNIT_GAIN * UNIT_GAIN;
-        -EVIDENCE_GAIN * self.shrinkage / (of_squares * self.scales[0] * self.scales[1] * CONTEXT_GAIN)
+        -EVIDENCE_GAIN * FLATNESS * self.shrinkage / (of_squares * self.scales[0] * self.scales[1] * CONTEXT_GAIN)
     }
 
     /// Changes `values`, the first ones of the discriminator's parameter `name` (without the network's prefix), to the detector's.
@@ -303,10 +314,12 @@ impl<'a> ContextInitializer<'a> {
             "electra.embeddings.token_type_embeddings.weight" => values.fill(0.0),
             "electra.encoder.layer.0.attention.self.query.weight"
             | "electra.encoder.layer.0.attention.self.key.weight" => {
-                self.neighbours.select_window(NEIGHBOUR_HEADS, values);
+                let around = self.detector.shape.window_heads(self.head_dim());
+                self.neighbours.look_at_itself(around.end, values);
+                self.neighbours.look_around(around, values);
             }
             "electra.encoder.layer.0.attention.self.value.weight" => {
-                for (row, k) in self.heads() {
+                for (row, k, _) in self.heads() {
                     let row = &mut values[row * hidden..][..hidden];
                     row.fill(0.0);
                     row[self.context_column(k)] = 1.0;
@@ -314,8 +327,8 @@ impl<'a> ContextInitializer<'a> {
             }
             "electra.encoder.layer.0.attention.output.dense.weight" => {
                 values[self.evidence() * hidden..self.context_column(self.detector.shape.width) * hidden].fill(0.0);
-                for (column, k) in self.heads() {
-                    values[self.context_column(k) * hidden + column] = CONTEXT_GAIN;
+                for (column, k, gain) in self.heads() {
+                    values[self.context_column(k) * hidden + column] = gain;
                 }
             }
             "electra.encoder.layer.0.intermediate.dense.weight" => {
@@ -359,12 +372,24 @@ impl<'a> ContextInitializer<'a> {
         }
     }
 
-    /// The rows of all heads' values that hold a column of v, with that column.
-    fn heads(&self) -> impl Iterator<Item = (usize, usize)> + use<'_> {
-        let head_dim = self.config.hidden_size / self.config.num_attention_heads;
-        let shape = &self.detector.shape;
-        let starts = [(0, shape.before()), (head_dim, shape.behind()), (NEIGHBOUR_HEADS * head_dim, shape.around())];
-        starts.into_iter().flat_map(|(row, columns)| columns.enumerate().map(move |(at, k)| (row + at, k)))
+    fn head_dim(&self) -> usize {
+        self.config.hidden_size / self.config.num_attention_heads
+    }
+
+    /// The rows of all heads' values that hold a column of v, with that column and what becomes of it.
+    fn heads(&self) -> impl Iterator<Item = (usize, usize, f32)> + use<'_> {
+        let (shape, head_dim) = (&self.detector.shape, self.head_dim());
+        let around = shape.window_heads(head_dim);
+        let parts = [
+            (0, shape.before(), CONTEXT_GAIN),
+            (1, shape.behind(), CONTEXT_GAIN),
+            (around.start, shape.around(), CONTEXT_GAIN),
+            (around.end, 0..shape.width, -1.0),
+        ];
+        let of_part = move |(head, columns, gain): (usize, std::ops::Range<usize>, f32)| {
+            columns.enumerate().map(move |(at, k)| (head * head_dim + at, k, gain))
+        };
+        parts.into_iter().flat_map(of_part)
     }
 
     fn fill_word_table(&self, values: &mut [f32]) {
@@ -397,9 +422,9 @@ impl<'a> ContextInitializer<'a> {
         for (value, v) in row[self.context_column(0)..][..width].iter_mut().zip(context) {
             *value = context_scale * v;
         }
-        // The feed-forward layer multiplies u with the word's own v, too, which stands beside its context, and a window has the word in it.
+        // A window has the word itself in it.
         let total = 2.0 * detector.shape.window.iter().sum::<f32>() - 1.0;
-        let own = dot(word, context) / CONTEXT_GAIN + dot(&word[around.clone()], &context[around]) / total;
+        let own = dot(&word[around.clone()], &context[around]) / total;
         let asked = word.iter().any(|u| *u != 0.0);
         let logit = if asked { -detector.biases[id] + own } else { UNASKED };
         row[self.evidence()] = EVIDENCE_GAIN * (logit + PRIOR);
@@ -461,7 +486,7 @@ mod tests {
 
     #[test]
     fn a_network_that_begins_as_a_detector_says_what_it_says() {
-        for (hidden, heads) in [(64, 4), (256, 8), (192, 3)] {
+        for (hidden, heads) in [(64, 8), (256, 8), (192, 6)] {
             let config = config(hidden, heads);
             let detector = made_up(&config);
             let initializer = ContextInitializer::new(&detector, &config, &[1; VOCAB]);
@@ -500,21 +525,21 @@ mod tests {
 
     #[test]
     fn every_row_of_the_word_table_has_the_same_mean_and_deviation() {
-        let config = config(64, 4);
+        let config = config(64, 8);
         let detector = made_up(&config);
         let mut table = vec![1.0; (VOCAB + 3) * 64];
         ContextInitializer::new(&detector, &config, &[1; VOCAB])
             .apply("electra.embeddings.word_embeddings.weight", &mut table);
         for row in table.chunks_exact(64) {
             let (sum, square) = (row.iter().sum::<f32>() / 0.03, dot(row, row) / (0.03 * 0.03));
-            assert!(sum.abs() < 1e-3 && (square - 48.0).abs() < 1e-2, "{sum}, {square}");
-            assert!(row[..16].iter().all(|value| *value == 0.0), "the positions' columns");
+            assert!(sum.abs() < 1e-3 && (square - 56.0).abs() < 1e-2, "{sum}, {square}");
+            assert!(row[..8].iter().all(|value| *value == 0.0), "the positions' columns");
         }
     }
 
     #[test]
     fn a_step_moves_scores_towards_the_truth() {
-        let config = config(64, 4);
+        let config = config(64, 8);
         let mut detector = made_up(&config);
         let mut memory = ContextMemory::new(&detector);
         let (ids, at, seen) = ([12, 13, 14, 15, 16], 2, 0..5);
@@ -533,9 +558,11 @@ mod tests {
 
     #[test]
     fn a_network_too_small_for_a_detector_has_no_shape() {
-        assert!(ContextShape::of(&config(64, 2)).is_none(), "no head for a window");
-        assert!(ContextShape::of(&ElectraConfig { intermediate_size: 64, ..config(64, 4) }).is_none());
-        assert!(ContextShape::of(&ElectraConfig { embedding_size: 32, ..config(64, 4) }).is_none());
+        for heads in [2, 4] {
+            assert!(ContextShape::of(&config(64, heads)).is_none(), "too few heads");
+        }
+        assert!(ContextShape::of(&ElectraConfig { intermediate_size: 64, ..config(64, 8) }).is_none());
+        assert!(ContextShape::of(&ElectraConfig { embedding_size: 32, ..config(64, 8) }).is_none());
         let shape = ContextShape::of(&config(256, 8)).unwrap();
         assert_eq!((shape.width, shape.neighbour_width, shape.window[0]), (110, 31, 1.0));
     }

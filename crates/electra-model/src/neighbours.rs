@@ -13,6 +13,7 @@
 //! That is largest at j = i + offset, and at other distances the cosines mostly cancel.
 
 use std::f64::consts::{PI, SQRT_2};
+use std::ops::Range;
 
 use electra_kernels::noise::NoiseKey;
 
@@ -105,19 +106,37 @@ impl Neighbours {
         self.window_factors().iter().enumerate().map(|(pair, factor)| factor * cosine(pair)).sum::<f64>().exp()
     }
 
-    /// Makes `values`, `[hidden, hidden]` of the first layer's queries or keys, those of such heads, from head `first` on.
-    pub(crate) fn select_window(&self, first: usize, values: &mut [f32]) {
+    /// Makes `heads` of `values`, `[hidden, hidden]` of the first layer's queries or keys, look evenly around a token.
+    pub(crate) fn look_around(&self, heads: Range<usize>, values: &mut [f32]) {
+        // Layer normalization makes a pair's squared amplitude 2; attention divides by the root of a head's width.
+        let gain = |factor: f64| (factor * (self.head_dim as f64).sqrt() / 2.0).sqrt();
+        let gains: Vec<f64> = self.window_factors().into_iter().map(gain).collect();
+        self.take_pairs(heads, &gains, values);
+    }
+
+    /// Makes the heads from `first` on look at the token itself.
+    pub(crate) fn look_at_itself(&self, first: usize, values: &mut [f32]) {
+        self.take_pairs(first..self.heads, &vec![self.gain(); self.pairs()], values);
+    }
+
+    /// Lets `heads` take the pairs as they are, each times its gain.
+    fn take_pairs(&self, heads: Range<usize>, gains: &[f64], values: &mut [f32]) {
         let columns = self.heads * self.head_dim;
-        values[first * self.head_dim * columns..].fill(0.0);
-        for head in first..self.heads {
-            for (pair, factor) in self.window_factors().into_iter().enumerate() {
-                // Layer normalization makes a pair's squared amplitude 2; attention divides by the root of a head's width.
-                let gain = (factor * (self.head_dim as f64).sqrt() / 2.0).sqrt() as f32;
+        for head in heads {
+            let rows = &mut values[head * self.head_dim * columns..][..self.head_dim * columns];
+            rows.fill(0.0);
+            for (pair, gain) in gains.iter().enumerate() {
                 for column in [2 * pair, 2 * pair + 1] {
-                    values[(head * self.head_dim + column) * columns + column] = gain;
+                    rows[column * columns + column] = *gain as f32;
                 }
             }
         }
+    }
+
+    /// Factor of a pair in the queries and in the keys of a head that looks at one place.
+    fn gain(&self) -> f64 {
+        // Layer normalization makes the deviation about 1, and so a pair's squared amplitude 2.
+        (SCORE * (self.head_dim as f64).sqrt() / self.columns as f64).sqrt()
     }
 
     /// How far from a token the head looks: -1, 1, -2, 2, ...
@@ -166,8 +185,7 @@ impl Neighbours {
     /// `[hidden, hidden]`: for each head all pairs, turned back by the head's offset.
     fn selection(&self, len: usize, columns: usize, offset: impl Fn(usize) -> isize) -> Vec<f32> {
         let mut values = vec![0.0; len];
-        // Layer normalization makes the deviation about 1, and so a pair's squared amplitude 2.
-        let gain = (SCORE * (self.head_dim as f64).sqrt() / self.columns as f64).sqrt();
+        let gain = self.gain();
         for head in 0..self.heads {
             for pair in 0..self.pairs() {
                 let (sine, cosine) = (self.frequency(pair) * offset(head) as f64).sin_cos();

@@ -74,8 +74,8 @@ impl RunConfig {
                 || (model.position_initializer.has_neighbours() && ContextShape::of(&model.discriminator()).is_some()),
             "model.word_initializer",
             &"\"context_detector\"",
-            "\"normal\" unless position_initializer is \"neighbours\" and three heads or more and an intermediate_size of twice \
-             hidden_size hold a detector",
+            "\"normal\" unless position_initializer is \"neighbours\" and the network holds a detector: eight heads, say, and an \
+             intermediate_size of four times hidden_size",
         );
         let probability = data.masking_probability;
         check(probability > 0.0 && probability < 1.0, "data.masking_probability", &probability, "between 0 and 1");

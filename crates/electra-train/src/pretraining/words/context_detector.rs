@@ -91,7 +91,7 @@ mod tests {
         let config = ElectraConfig {
             embedding_size: 64,
             hidden_size: 64,
-            num_attention_heads: 4,
+            num_attention_heads: 8,
             intermediate_size: 256,
             ..ElectraConfig::default()
         };
