@@ -99,6 +99,31 @@ fn runs_that_take_turns_in_one_process_do_not_meet() {
     assert_ne!(lines(&alone[0]), lines(&alone[1]));
 }
 
+/// What is counted and learnt of the words before the first step is the same for a run that goes on.
+#[test]
+fn a_run_that_begins_as_a_context_detector_goes_on_as_itself() {
+    let small = SmallRun::new();
+    let sets = [
+        "model.embedding_size=64",
+        "model.hidden_size=64",
+        "model.intermediate_size=256",
+        "model.num_attention_heads=8",
+        "model.position_initializer=neighbours",
+    ];
+    let rows = |more: &[&str], stop: Option<u64>| {
+        let config = small.config(&[&sets[..], more].concat());
+        let begun = stop.map_or_else(memory, |stop| until(stop, in_memory(&config, memory())));
+        lines(&until(12, in_memory(&config, begun)))
+    };
+    let informed = ["model.word_initializer=context_detector", "objective.rtd.similar_words=0.5"];
+    let whole = rows(&informed, None);
+    assert_eq!(rows(&informed, Some(7)), whole);
+    assert_eq!(rows(&informed, Some(8)), whole);
+    for one in informed {
+        assert!(rows(&[one], None) != whole, "{one} alone gives the same numbers as both");
+    }
+}
+
 /// A plan is the only way to a trainer outside electra-train, so that what it makes is what `--dry-run` and `bench` time.
 #[test]
 fn the_step_of_a_plans_trainer_is_the_runs() {
