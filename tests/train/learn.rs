@@ -81,6 +81,7 @@ fn context(batch: &Batch, samples: Option<Tensor<2, Int>>) -> StepContext {
         masking_probability: 0.15,
         recompute: false,
         frequencies: None,
+        similar_words: None,
         given: Given { samples, ranks: None },
     }
 }
