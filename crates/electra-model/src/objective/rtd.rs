@@ -45,7 +45,7 @@ impl KeyTable for Keys {
         check_weight(check, "generator_loss_weight", self.generator_loss_weight);
         check_weight(check, "discriminator_loss_weight", self.discriminator_loss_weight);
         check_temperature(check, self.temperature);
-        check((0.0..=1.0).contains(&self.similar_words), "similar_words", &self.similar_words, "0 to 1");
+        check((0.0..=1.0).contains(&self.similar_words), "similar_words", &self.similar_words, "between 0 and 1");
     }
 
     fn draw_plainly(&mut self) {

@@ -89,7 +89,7 @@ fn a_value_out_of_range_names_its_place() {
         ("data.masking_probability=1", "between 0 and 1"),
         ("model.word_initializer=context", "\"normal\" or \"context_detector\""),
         ("model.word_initializer=context_detector", "\"normal\" unless position_initializer is \"neighbours\""),
-        ("objective.rtd.similar_words=1.5", "0 to 1"),
+        ("objective.rtd.similar_words=1.5", "between 0 and 1"),
     ] {
         let found = message(set_result(text));
         assert!(found.contains(expected) && found.contains("--set"), "{text}: {found}");
@@ -100,7 +100,8 @@ fn a_value_out_of_range_names_its_place() {
     let text = message(resolve(Some("first"), None, &projected));
     assert!(text.contains("position_initializer is \"neighbours\"") && text.contains("embedding_size"), "{text}");
     // What is no detector cannot begin as one.
-    let fills = ["model.word_initializer=context_detector", "objective.name=mlm"].map(String::from);
+    let heads = "model.num_attention_heads=8";
+    let fills = ["model.word_initializer=context_detector", "objective.name=mlm", heads].map(String::from);
     let text = message(resolve(Some("first"), None, &fills));
     assert!(text.contains("model.word_initializer") && text.contains("objective.name = \"mlm\""), "{text}");
     // Sizes that are wrong by themselves are named first.

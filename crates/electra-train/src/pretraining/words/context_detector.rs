@@ -105,8 +105,9 @@ mod tests {
         let mut context = vec![0.0; detector.shape.width];
         let mut higher = 0;
         for at in (5..text.len() - 6).filter(|at| text[*at] >= 300) {
-            let sentence = at / 12 * 12;
-            detector.context(&text, at, sentence..sentence + 12, &mut context);
+            let (sentence, reach) = (at / 12 * 12, detector.shape.window.len() - 1);
+            let seen = sentence.max(at.saturating_sub(reach))..(sentence + 12).min(at + reach + 1);
+            detector.context(&text, at, seen, &mut context);
             let other = if text[at] < 400 { text[at] + 100 } else { text[at] - 100 };
             higher +=
                 usize::from(detector.score(text[at] as usize, &context) > detector.score(other as usize, &context));
