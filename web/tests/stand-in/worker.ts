@@ -112,9 +112,10 @@ async function finetune(id: number, { options }: Asked<"finetune">): Promise<Fin
   const report = readTable(options);
   const labels = report.labels.map(({ label }) => label);
   const gain = options.fromScratch ? 0.1 : 0.38;
-  await train(id, 0, 40, (step) => [
+  const steps = 5 * options.epochs;
+  await train(id, 0, steps, (step) => [
     ...(step % 5 === 0 ? [{ kind: "row" as const, row: <MetricsRow>{ step, split: "train", loss: 0.7 * Math.exp(-step / (options.fromScratch ? 90 : 30)) } }] : []),
-    ...(step % 10 === 0 ? [{ kind: "row" as const, row: <MetricsRow>{ step, split: "validation", accuracy: 0.5 + (gain * step) / 40 } }] : []),
+    ...(step % 10 === 0 ? [{ kind: "row" as const, row: <MetricsRow>{ step, split: "validation", accuracy: 0.5 + (gain * step) / steps } }] : []),
   ]);
   return {
     loaded: loaded("classifier", labels),
