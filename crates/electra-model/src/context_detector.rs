@@ -84,7 +84,7 @@ impl ContextShape {
         self.neighbour_width..2 * self.neighbour_width
     }
 
-    /// The first head that looks around a token, and how many do; the next look at the token itself.
+    /// The heads that look around a token; those behind them look at the token itself.
     fn window_heads(&self, head_dim: usize) -> std::ops::Range<usize> {
         NEIGHBOUR_HEADS..NEIGHBOUR_HEADS + self.around().len().div_ceil(head_dim)
     }

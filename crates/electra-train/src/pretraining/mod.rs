@@ -75,11 +75,13 @@ impl Pretraining {
 
     /// As [`Pretraining::begin`]. What takes time before the first step is told in words.
     pub(crate) fn begin_and_tell(plan: Plan, data: TrainingData, tell: &mut dyn FnMut(String)) -> Self {
-        let words = Self::words(&plan, &data, tell);
+        let is_informed = plan.config().model.word_initializer == WordInitializer::ContextDetector;
+        let words = (is_informed || draws_similar_words(&plan)).then(|| {
+            tell("counting which words stand among the same others".to_owned());
+            words_of(&data)
+        });
         let trainer = match &words {
-            Some(words) if plan.config().model.word_initializer == WordInitializer::ContextDetector => {
-                informed_trainer(&plan, words, tell)
-            }
+            Some(words) if is_informed => informed_trainer(&plan, words, tell),
             _ => plan.trainer(),
         };
         Self::begin_with(plan, trainer, data, words)
@@ -87,7 +89,7 @@ impl Pretraining {
 
     /// One that begins with `trainer`'s values.
     pub(crate) fn begin_from(plan: Plan, trainer: Trainer<ObjectiveLearner>, data: TrainingData) -> Self {
-        let words = Self::words(&plan, &data, &mut |_| {});
+        let words = draws_similar_words(&plan).then(|| words_of(&data));
         Self::begin_with(plan, trainer, data, words)
     }
 
@@ -101,13 +103,6 @@ impl Pretraining {
         Self::open(plan, trainer, MetricWindow::default(), 0, data, words)
     }
 
-    fn words(plan: &Plan, data: &TrainingData, tell: &mut dyn FnMut(String)) -> Option<Words> {
-        Words::are_needed(plan.config()).then(|| {
-            tell("counting which words stand among the same others".to_owned());
-            Words::of(&data.train, data.vocab_size, data.special)
-        })
-    }
-
     /// One that goes on from `saved`, which is called `place` where something is wrong with it.
     ///
     /// # Errors
@@ -117,7 +112,7 @@ impl Pretraining {
         let trainer = plan.restored(&mut saved, place)?;
         let Checkpoint { state, window_scores, .. } = saved;
         let window = MetricWindow::restore(state.window.clone(), &window_scores, place)?;
-        let words = Self::words(&plan, &data, &mut |_| {});
+        let words = draws_similar_words(&plan).then(|| words_of(&data));
         let work = Self::open(plan, trainer, window, state.step, data, words);
         Ok(Resumed { work, state, place: place.to_owned(), notices })
     }
@@ -185,6 +180,15 @@ impl Pretraining {
     pub async fn examples(&self, step: u64, count: usize) -> Result<Vec<Vec<JudgedToken>>, DeviceFailure> {
         self.validation.examples(&self.trainer.parameters, step.saturating_sub(1), count, self.plan.device()).await
     }
+}
+
+/// Whether every step needs to know which words are similar. What a discriminator begins as is needed before the first alone.
+fn draws_similar_words(plan: &Plan) -> bool {
+    plan.config().objective.draws_similar_words()
+}
+
+fn words_of(data: &TrainingData) -> Words {
+    Words::of(&data.train, data.vocab_size, data.special)
 }
 
 /// A trainer at step 0 whose discriminator begins as a context detector that has read the text.

@@ -12,7 +12,6 @@ use electra_model::objective::SimilarWords;
 
 pub(crate) use self::context_detector::ContextLesson;
 use self::similar::similar_words;
-use crate::config::{RunConfig, WordInitializer};
 
 /// Tokens that are read: what more text would tell of a word is little, and this bounds memory (four bytes a token).
 const MOST_TOKENS: u64 = 100_000_000;
@@ -30,11 +29,6 @@ pub(crate) struct Words {
 }
 
 impl Words {
-    /// Whether a run of `config` needs them.
-    pub(super) fn are_needed(config: &RunConfig) -> bool {
-        config.model.word_initializer == WordInitializer::ContextDetector || config.objective.draws_similar_words()
-    }
-
     /// Of the text of `source`, whose vocabulary has `vocab_size` entries.
     pub(crate) fn of(source: &BatchSource, vocab_size: usize, special: SpecialTokens) -> Self {
         let mut ids = Vec::new();
