@@ -57,6 +57,10 @@ pub(super) struct TrainArgs {
     /// the vocabulary at most]
     #[arg(long, value_name = "N", alias = "limit-alphabet")]
     alphabet_limit: Option<usize>,
+    /// Keep no more than N pieces of words, and whole words for the rest: better for small vocabularies and networks, which can
+    /// tell little of words in pieces [default: whatever is merged, as BERT]
+    #[arg(long, value_name = "N")]
+    pieces: Option<usize>,
     /// Threads; 0 takes all cores
     #[arg(long, value_name = "N", default_value_t = 0)]
     jobs: usize,
@@ -114,6 +118,7 @@ fn train(args: TrainArgs, terminal: &Terminal) -> anyhow::Result<()> {
         strip_accents: args.strip_accents,
         min_frequency: args.min_frequency,
         alphabet_limit: args.alphabet_limit,
+        pieces: args.pieces,
         jobs: args.jobs,
     };
     let mut bar = terminal.progress("counting words", source.input_bytes(), Unit::Bytes);

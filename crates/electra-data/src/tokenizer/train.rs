@@ -45,6 +45,12 @@ pub struct TrainOptions {
     /// Characters kept, the most frequent ones; a word with any other is [UNK]. `None`: as many as the text needs
     /// ([`COVERAGE`]) and the vocabulary has room for.
     pub alphabet_limit: Option<usize>,
+    /// Pieces kept that are neither words nor characters, the first ones merged: all other entries are the most frequent words.
+    /// `None`: whatever is merged, as BERT's vocabularies.
+    ///
+    /// Of 8,192 entries merged on books a quarter are pieces that continue words and an eighth are beginnings of words; a small network can tell
+    /// hardly anything of a word that it reads in pieces (docs/LOG.md, 2026-11-27).
+    pub pieces: Option<usize>,
     /// Threads; 0 means one per core.
     pub jobs: usize,
 }
@@ -57,6 +63,7 @@ impl Default for TrainOptions {
             strip_accents: StripAccents::Auto,
             min_frequency: 2,
             alphabet_limit: None,
+            pieces: None,
             jobs: 0,
         }
     }
@@ -123,7 +130,11 @@ impl Tokenizer {
             );
             return Err(DataError::setting("vocab_size", options.vocab_size, reason));
         }
-        let tokens = merge(&alphabet, options)?;
+        let merged = merge(&alphabet, options)?;
+        let tokens = match options.pieces {
+            Some(pieces) => words_first(merged, characters, pieces, &alphabet, options),
+            None => merged,
+        };
         let tokenizer = Self::from_vocab(&tokens, &rules, "trained vocabulary")?;
         let unknown = tokenizer.unknown_of(&alphabet, &too_long);
         Ok(Trained { tokenizer, unknown, left_out: alphabet.left_out })
@@ -164,6 +175,30 @@ fn merge(alphabet: &Alphabet, options: &TrainOptions) -> Result<Vec<String>> {
     let mut tokens: Vec<(u32, String)> = model.get_vocab().into_iter().map(|(token, id)| (id, token)).collect();
     tokens.sort();
     Ok(tokens.into_iter().map(|(_, token)| token).collect())
+}
+
+/// Of `merged` tokens the `characters` and the first `pieces` that are no words; then words, the most frequent first.
+fn words_first(
+    merged: Vec<String>,
+    characters: usize,
+    pieces: usize,
+    alphabet: &Alphabet,
+    options: &TrainOptions,
+) -> Vec<String> {
+    let is_word = |token: &String| alphabet.words.contains_key(token.as_str());
+    let mut tokens = merged;
+    let later = tokens.split_off(characters.min(tokens.len()));
+    tokens.extend(later.into_iter().filter(|token| !is_word(token)).take(pieces));
+    let mut words: Vec<(&CompactString, u64)> = alphabet
+        .words
+        .iter()
+        .map(|(word, count)| (word, *count))
+        .filter(|(word, count)| *count >= options.min_frequency && word.chars().nth(1).is_some())
+        .collect();
+    words.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+    let room = options.vocab_size.saturating_sub(tokens.len());
+    tokens.extend(words.into_iter().take(room).map(|(word, _)| word.to_string()));
+    tokens
 }
 
 fn no_words(what: &str, too_long: &LongWords) -> DataError {

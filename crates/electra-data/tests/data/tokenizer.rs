@@ -212,6 +212,34 @@ fn training_is_deterministic_and_gives_what_was_asked() {
 }
 
 #[test]
+fn a_vocabulary_of_few_pieces_has_the_most_frequent_words_whole() {
+    // Eight beginnings with each of twelve endings, "warmation" the most frequent; all of one beginning are equally frequent.
+    const BEGINNINGS: [&str; 8] = ["warm", "cold", "dark", "kind", "soft", "loud", "mild", "firm"];
+    const ENDINGS: [&str; 12] =
+        ["ation", "ness", "ward", "ment", "less", "hood", "ship", "some", "like", "able", "ible", "wise"];
+    let words = |place: usize| ENDINGS.map(|ending| format!("{}{ending}", BEGINNINGS[place]));
+    let lines = (0..BEGINNINGS.len()).flat_map(|place| vec![words(place).join(" "); 200 - 20 * place]).collect();
+    let source = TextSource::memory("test", vec![lines]);
+    let train = |pieces, jobs| {
+        let options = TrainOptions { vocab_size: 100, pieces, jobs, ..TrainOptions::default() };
+        Tokenizer::train(&source, &options, &mut quiet).expect("trained")
+    };
+    let pieces = |tokenizer: &Tokenizer| {
+        let is_piece = |token: &&String| token.starts_with("##") && token.chars().count() > 3;
+        tokenizer.tokens().iter().filter(is_piece).count()
+    };
+    assert!(pieces(&train(None, 1)) > 20, "{:?}", train(None, 1).tokens());
+    let few = train(Some(5), 1);
+    assert_eq!((few.vocab_size(), few.tokens()), (100, train(Some(5), 3).tokens()));
+    assert!((1..=5).contains(&pieces(&few)), "{:?}", few.tokens());
+    assert_eq!(pieces(&train(Some(0), 1)), 0);
+    let whole = |place: usize| words(place).iter().filter(|word| few.encode(word).len() == 1).count();
+    assert_eq!([whole(0), whole(1), whole(7)], [12, 12, 0], "{:?}", few.tokens());
+    // Rarer words are read in pieces, as ever.
+    assert!(!few.encode("firmwise").contains(&few.special().unknown));
+}
+
+#[test]
 fn training_says_what_is_too_small() {
     let train = |source: &TextSource, vocab_size| {
         Tokenizer::train(source, &TrainOptions { vocab_size, ..TrainOptions::default() }, &mut quiet)
