@@ -77,11 +77,9 @@ function card() {
 
 const before = existsSync(join(out, "manifest.json")) ? JSON.parse(readFileSync(join(out, "manifest.json"), "utf8")) : {};
 const manifest = { name };
-let all = 0;
 for (const role of ["discriminator", "generator"]) {
   if (!existsSync(join(run, role)) && before[role]) {
     manifest[role] = before[role];
-    all += Object.values(before[role]).reduce((sum, { size }) => sum + size, 0);
     continue;
   }
   manifest[role] = {};
@@ -89,15 +87,23 @@ for (const role of ["discriminator", "generator"]) {
   for (const file of ["config.json", "tokenizer.json", "model.safetensors"]) {
     const bytes = readFileSync(join(run, role, file));
     const content = file.endsWith(".safetensors") ? inHalf(bytes) : bytes;
-    const packed = gzipSync(content, { level: 9 });
     const sha256 = createHash("sha256").update(content).digest("hex");
+    // Both networks read by one tokenizer, which is fetched once.
+    const same = manifest.discriminator[file];
+    if (same?.sha256 === sha256) {
+      manifest[role][file] = same;
+      continue;
+    }
+    const packed = gzipSync(content, { level: 9 });
     const path = `${role}/${file}.gz`;
     mkdirSync(join(out, role), { recursive: true });
     writeFileSync(join(out, path), packed);
     manifest[role][file] = { path, size: packed.length, sha256 };
-    all += packed.length;
   }
 }
+if (manifest.generator["tokenizer.json"].path !== manifest.discriminator["tokenizer.json"].path) throw new Error("the networks have different tokenizers");
+const sizes = new Map([...Object.values(manifest.discriminator), ...Object.values(manifest.generator)].map(({ path, size }) => [path, size]));
+const all = [...sizes.values()].reduce((sum, size) => sum + size, 0);
 writeFileSync(join(out, "manifest.json"), `${JSON.stringify(manifest, null, 2)}\n`);
 writeFileSync(join(out, "README.md"), card());
 console.log(`${name}: ${(all / 1e6).toFixed(2)} MB in ${out}`);

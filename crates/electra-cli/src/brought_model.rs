@@ -20,7 +20,8 @@ pub(crate) fn files(kind: &str) -> FilesInMemory {
     let packed = match kind {
         "generator" => [
             ("config.json", packed!("generator/config.json")),
-            ("tokenizer.json", packed!("generator/tokenizer.json")),
+            // Both read by the same tokenizer.
+            ("tokenizer.json", packed!("discriminator/tokenizer.json")),
             ("model.safetensors", packed!("generator/model.safetensors")),
         ],
         _ => [

@@ -45,11 +45,12 @@ export async function fetchModel(progress: (share: number) => void): Promise<{ d
   if (!response.headers.get("content-type")?.includes("json")) throw new Error(t().errors.modelMissing);
   const manifest = (await response.json()) as Manifest;
   const cache = await cacheOf(CACHE);
-  const all = [...Object.values(manifest.discriminator), ...Object.values(manifest.generator)].reduce((sum, entry) => sum + entry.size, 0);
+  const sizes = new Map([...Object.values(manifest.discriminator), ...Object.values(manifest.generator)].map(({ path, size }) => [path, size]));
+  const all = [...sizes.values()].reduce((sum, size) => sum + size, 0);
   let arrived = 0;
   const add = (bytes: number) => progress(Math.min(1, (arrived += bytes) / all));
 
-  const one = async (name: string, entry: Entry): Promise<Uint8Array> => {
+  const fetchOne = async (name: string, entry: Entry): Promise<Uint8Array> => {
     // With the hash in its address, so that no cache on the way answers with the file of another model.
     const key = new URL(`${entry.path}?sha256=${entry.sha256}`, base);
     const kept = await cache?.match(key).catch(() => undefined);
@@ -65,6 +66,15 @@ export async function fetchModel(progress: (share: number) => void): Promise<{ d
     const bytes = packed[0] === 0x1f && packed[1] === 0x8b ? await gunzip(packed).catch(() => undefined) : packed;
     if (!bytes || !(await isWhole(bytes, entry.sha256))) throw new Error(t().errors.hash(name));
     await cache?.put(key, new Response(bytes)).catch(() => undefined);
+    return bytes;
+  };
+  // The tokenizer stands in both folders. Each has bytes of its own, since the worker takes them over.
+  const arriving = new Map<string, Promise<Uint8Array>>();
+  const one = async (name: string, entry: Entry): Promise<Uint8Array> => {
+    const other = arriving.get(entry.path);
+    if (other) return (await other).slice();
+    const bytes = fetchOne(name, entry);
+    arriving.set(entry.path, bytes);
     return bytes;
   };
   const folder = async (entries: Record<string, Entry>): Promise<Files> =>
