@@ -2,7 +2,7 @@
 import type { Proposal, Token } from "../../src/engine/protocol";
 
 const COMMON = ["time", "house", "door", "river", "hand", "street", "chair", "table", "garden", "window"];
-/** Words that it takes for fakes: "kettle" stands in the page's first sentence. */
+/** Words that it takes for fakes: they stand in the page's sentences. */
 const ODD = /^(kettle|spoon|violin|turnip|umbrella)$/i;
 
 /** A number in 0..1 that the text decides. */
