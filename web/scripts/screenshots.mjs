@@ -24,7 +24,7 @@ for (const [language, locale] of [["en", "en-GB"], ["zh", "zh-CN"]])
       await page.goto(`${url}#${shot}`);
       await page.reload();
       await page.locator('.chip[data-stage="ready"]').waitFor({ timeout: 60_000 });
-      if (shot === "try") await page.locator(".word.level-4, .word").last().click();
+      if (shot === "try") await page.locator(".word").filter({ hasText: /\p{L}/u }).last().click();
       if (shot.startsWith("learn/")) {
         await page.locator(".choices button").nth(1).click();
         await page.waitForTimeout(400);
