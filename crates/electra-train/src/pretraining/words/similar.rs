@@ -5,11 +5,11 @@ use electra_model::objective::SimilarWords;
 
 use super::LITTLE_WORDS;
 
-/// Words that may stand in for one: so many that most of them mean something else, of which a network learns more than of
-/// synonyms (docs/LOG.md, 2026-11-27),
-const CHOICE: usize = 96;
-/// and no larger share of those that are looked at, so that they are of its kind.
+/// Words that may stand in for one: a quarter of those that are looked at, so that they are of its kind,
 const CHOICE_SHARE: usize = 4;
+/// but so many that none is known by its fakes, and no more than it takes for most of them to mean something else: of synonyms a
+/// network learns nothing (docs/LOG.md, 2026-11-27).
+const CHOICE: std::ops::RangeInclusive<usize> = 24..=96;
 /// Words that are looked at lie within this factor of the frequency,
 const FREQUENCY_FACTOR: f64 = 1.6;
 /// or, where few do, within so many ranks; and at most so many to either side.
@@ -38,7 +38,7 @@ pub(super) fn similar_words(ids: &[u32], counts: &[u64], by_frequency: &[u32]) -
         let others = (first..=last).filter(|other| *other != rank && near(*other));
         let mut alike: Vec<(usize, f32)> = others.map(|other| (other, dot(profile(rank), profile(other)))).collect();
         alike.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        let most = CHOICE.min(alike.len().div_ceil(CHOICE_SHARE));
+        let most = (alike.len() / CHOICE_SHARE).clamp(*CHOICE.start(), *CHOICE.end());
         let chosen = alike.into_iter().take(most).map(|(other, _)| (by_frequency[other], 1.0));
         choices[by_frequency[rank] as usize] = chosen.collect();
     }
