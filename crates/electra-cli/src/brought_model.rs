@@ -15,22 +15,17 @@ macro_rules! packed {
     };
 }
 
-/// The folder of its network `kind`, "discriminator" or "generator".
+/// The folder of its network `kind`, "discriminator" or "generator". Both read by one tokenizer.
 pub(crate) fn files(kind: &str) -> FilesInMemory {
-    let packed = match kind {
-        "generator" => [
-            ("config.json", packed!("generator/config.json")),
-            // Both read by the same tokenizer.
-            ("tokenizer.json", packed!("discriminator/tokenizer.json")),
-            ("model.safetensors", packed!("generator/model.safetensors")),
-        ],
-        _ => [
-            ("config.json", packed!("discriminator/config.json")),
-            ("tokenizer.json", packed!("discriminator/tokenizer.json")),
-            ("model.safetensors", packed!("discriminator/model.safetensors")),
-        ],
+    let (config, weights) = match kind {
+        "generator" => (packed!("generator/config.json"), packed!("generator/model.safetensors")),
+        _ => (packed!("discriminator/config.json"), packed!("discriminator/model.safetensors")),
     };
-    packed.into_iter().map(|(name, bytes)| (name.to_owned(), unpacked(bytes))).collect()
+    let tokenizer = packed!("discriminator/tokenizer.json");
+    [("config.json", config), ("tokenizer.json", tokenizer), ("model.safetensors", weights)]
+        .into_iter()
+        .map(|(name, bytes)| (name.to_owned(), unpacked(bytes)))
+        .collect()
 }
 
 fn unpacked(bytes: &[u8]) -> Vec<u8> {

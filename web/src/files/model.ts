@@ -1,22 +1,8 @@
 // The page's networks: files named by a manifest, gzipped, held against their SHA-256, and kept by the browser under that hash.
 import type { Files } from "../engine/protocol";
 import { t } from "../strings";
+import { type Entry, type Manifest, packedSize } from "./manifest";
 import { cacheOf } from "./storage";
-
-interface Entry {
-  /** Relative to the manifest. */
-  path: string;
-  /** Bytes to fetch. */
-  size: number;
-  /** Of the unpacked file. */
-  sha256: string;
-}
-
-export interface Manifest {
-  name: string;
-  discriminator: Record<string, Entry>;
-  generator: Record<string, Entry>;
-}
 
 export const CACHE = "electra-model";
 
@@ -45,8 +31,7 @@ export async function fetchModel(progress: (share: number) => void): Promise<{ d
   if (!response.headers.get("content-type")?.includes("json")) throw new Error(t().errors.modelMissing);
   const manifest = (await response.json()) as Manifest;
   const cache = await cacheOf(CACHE);
-  const sizes = new Map([...Object.values(manifest.discriminator), ...Object.values(manifest.generator)].map(({ path, size }) => [path, size]));
-  const all = [...sizes.values()].reduce((sum, size) => sum + size, 0);
+  const all = packedSize(manifest);
   let arrived = 0;
   const add = (bytes: number) => progress(Math.min(1, (arrived += bytes) / all));
 
@@ -68,12 +53,9 @@ export async function fetchModel(progress: (share: number) => void): Promise<{ d
     await cache?.put(key, new Response(bytes)).catch(() => undefined);
     return bytes;
   };
-  // The tokenizer stands in both folders. Each has bytes of its own, since the worker takes them over.
   const arriving = new Map<string, Promise<Uint8Array>>();
-  const one = async (name: string, entry: Entry): Promise<Uint8Array> => {
-    const other = arriving.get(entry.path);
-    if (other) return (await other).slice();
-    const bytes = fetchOne(name, entry);
+  const one = (name: string, entry: Entry): Promise<Uint8Array> => {
+    const bytes = arriving.get(entry.path) ?? fetchOne(name, entry);
     arriving.set(entry.path, bytes);
     return bytes;
   };

@@ -8,6 +8,7 @@
 //! Words are counted under rules that lose nothing of any script; what of them changed no word of the text is then left
 //! out, so that text in alphabets gets exactly BERT's tokenizer.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use ahash::AHashMap;
@@ -121,7 +122,7 @@ impl Tokenizer {
         }
         let rules = careful.simplified(words.keys().map(CompactString::as_str));
         let alphabet = choose_alphabet(words, options);
-        let characters = SPECIAL_NAMES.len() + alphabet.first.len() + alphabet.continuing.len();
+        let characters = alphabet.entries();
         if options.vocab_size < characters {
             let reason = format!(
                 "the special tokens and the corpus's characters alone take {characters} entries; \
@@ -132,7 +133,7 @@ impl Tokenizer {
         }
         let merged = merge(&alphabet, options)?;
         let tokens = match options.pieces {
-            Some(pieces) => words_first(merged, characters, pieces, &alphabet, options),
+            Some(pieces) => words_first(merged, pieces, &alphabet, options),
             None => merged,
         };
         let tokenizer = Self::from_vocab(&tokens, &rules, "trained vocabulary")?;
@@ -177,25 +178,14 @@ fn merge(alphabet: &Alphabet, options: &TrainOptions) -> Result<Vec<String>> {
     Ok(tokens.into_iter().map(|(_, token)| token).collect())
 }
 
-/// Of `merged` tokens the `characters` and the first `pieces` that are no words; then words, the most frequent first.
-fn words_first(
-    merged: Vec<String>,
-    characters: usize,
-    pieces: usize,
-    alphabet: &Alphabet,
-    options: &TrainOptions,
-) -> Vec<String> {
-    let is_word = |token: &String| alphabet.words.contains_key(token.as_str());
-    let mut tokens = merged;
-    let later = tokens.split_off(characters.min(tokens.len()));
-    tokens.extend(later.into_iter().filter(|token| !is_word(token)).take(pieces));
-    let mut words: Vec<(&CompactString, u64)> = alphabet
-        .words
-        .iter()
-        .map(|(word, count)| (word, *count))
-        .filter(|(word, count)| *count >= options.min_frequency && word.chars().nth(1).is_some())
-        .collect();
-    words.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+/// Of merged `tokens` the characters and the first `pieces` that are no words; then words, the most frequent first.
+fn words_first(mut tokens: Vec<String>, pieces: usize, alphabet: &Alphabet, options: &TrainOptions) -> Vec<String> {
+    let merged = tokens.split_off(alphabet.entries().min(tokens.len()));
+    tokens.extend(merged.into_iter().filter(|token| !alphabet.words.contains_key(token.as_str())).take(pieces));
+    let is_wanted =
+        |(word, count): &(&CompactString, &u64)| **count >= options.min_frequency && word.chars().nth(1).is_some();
+    let mut words: Vec<(&CompactString, &u64)> = alphabet.words.iter().filter(is_wanted).collect();
+    words.sort_unstable_by_key(|&(word, count)| (Reverse(count), word));
     let room = options.vocab_size.saturating_sub(tokens.len());
     tokens.extend(words.into_iter().take(room).map(|(word, _)| word.to_string()));
     tokens
@@ -275,11 +265,17 @@ struct Alphabet {
     left_out: Option<LeftOutCharacters>,
 }
 
+impl Alphabet {
+    /// Entries of a vocabulary that has these characters and the special tokens alone.
+    fn entries(&self) -> usize {
+        SPECIAL_NAMES.len() + self.first.len() + self.continuing.len()
+    }
+}
+
 /// More entries than these words can give: every merge makes one, and leaves the words with one piece less. The trainer
 /// allocates for as many as it is asked for.
 fn most_entries(alphabet: &Alphabet) -> usize {
-    let characters = SPECIAL_NAMES.len() + alphabet.first.len() + alphabet.continuing.len();
-    characters + alphabet.words.keys().map(|word| word.chars().count().saturating_sub(1)).sum::<usize>()
+    alphabet.entries() + alphabet.words.keys().map(|word| word.chars().count().saturating_sub(1)).sum::<usize>()
 }
 
 fn choose_alphabet(words: WordCounts, options: &TrainOptions) -> Alphabet {
@@ -295,7 +291,7 @@ fn choose_alphabet(words: WordCounts, options: &TrainOptions) -> Alphabet {
     }
     let counted: u64 = frequency.values().sum();
     let mut ranked: Vec<(char, u64)> = frequency.into_iter().collect();
-    ranked.sort_by_key(|&(character, count)| (std::cmp::Reverse(count), character));
+    ranked.sort_by_key(|&(character, count)| (Reverse(count), character));
     let kept = options.alphabet_limit.unwrap_or_else(|| {
         let (mut entries, mut covered) = (0, 0);
         let needed = (COVERAGE * counted as f64) as u64;
